@@ -1,0 +1,122 @@
+"""The population as a table: one row per identity that ever appeared, one NumPy column per attribute.
+
+Truth and report are separate columns throughout. Rows are never reused: the row number is the owner's id. Handlers,
+mechanisms and the recorder read and write whole columns; a ``DataOwner`` agent is a view of one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Status(IntEnum):
+    """Where an identity stands. Only ACTIVE owners act; OUTSIDE and LEFT ones may come (back) later."""
+
+    OUTSIDE = 0
+    ACTIVE = 1
+    LEFT = 2
+    EXPELLED = 3
+    BANKRUPT = 4
+
+
+@dataclass(frozen=True)
+class Column:
+    """One attribute: its NumPy type, the value of a fresh row, and what it means (unit included)."""
+
+    dtype: str
+    default: float | int | bool
+    meaning: str
+
+
+NEVER = -1
+
+COLUMNS: dict[str, Column] = {
+    # who
+    "person": Column(
+        "i8", -1, "the person behind the identity (truth; several identities may share one); keys its luck"
+    ),
+    "status": Column("i1", Status.OUTSIDE, "see Status"),
+    "stay": Column("i8", 0, "number of the current or last stay, counted from 1"),
+    "joined_tick": Column("i8", NEVER, "tick of the last join"),
+    "joined_round": Column("i8", NEVER, "number of rounds closed at the last join"),
+    # truth: the private type
+    "shard": Column("i8", -1, "row of the data shards that this person holds"),
+    "data_size": Column("f8", 0.0, "samples held"),
+    "quality": Column("f8", 1.0, "true data quality in [0, 1]"),
+    "cost": Column("f8", 0.0, "money per sample trained on in a round"),
+    "compute_rate": Column("f8", 1.0, "samples trained per second"),
+    "link_time": Column("f8", 0.0, "seconds to upload one model"),
+    "think_time": Column("f8", 0.0, "mean seconds before an answer leaves the owner"),
+    "model_value": Column("f8", 0.0, "money per round for a model of accuracy 1 (0 at chance level)"),
+    "outside_option": Column("f8", 0.0, "money per round when not taking part"),
+    # how it behaves
+    "strategy": Column("i4", 0, "index into the run's strategies"),
+    "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
+    # report: what it claimed last
+    "reported_data_size": Column("f8", np.nan, "samples claimed"),
+    "reported_quality": Column("f8", np.nan, "quality claimed"),
+    "reported_cost": Column("f8", np.nan, "money per trained sample claimed"),
+    # last round's treatment (its own history)
+    "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
+    "training_cost": Column("f8", 0.0, "money spent on training in that round"),
+    "model_benefit": Column("f8", 0.0, "worth of the model held in that round"),
+    "penalty": Column("f8", 0.0, "money slashed or charged in that round"),
+    "utility": Column("f8", 0.0, "realised utility of that round, from true types"),
+    "utility_total": Column("f8", 0.0, "sum of realised utility over all rounds"),
+    "rounds_taken": Column("i8", 0, "rounds in which an upload arrived"),
+    "model_version": Column("i8", NEVER, "version of the global model held"),
+    "held_accuracy": Column("f8", np.nan, "test accuracy of that model on the owner's own class mix"),
+    "stay_utility": Column("f8", 0.0, "realised utility in the current or last stay"),
+    "stay_rounds": Column("i8", 0, "uploads that arrived in the current or last stay"),
+    "flagged": Column("?", False, "found guilty by the last audit"),
+    # beliefs
+    "believed_utility": Column("f8", 0.0, "smoothed utility per round, the owner's own belief"),
+    "disappointed": Column("i8", 0, "consecutive rounds below the outside option"),
+    # standing
+    "reputation": Column("f8", 1.0, "public standing in [0, 1]"),
+    "strikes": Column("i8", 0, "audits that found guilty, in all"),
+    "probation_until": Column("i8", 0, "first round without probation"),
+    "restricted": Column("?", False, "its sharing edges are closed"),
+}
+
+
+class Population:
+    """Growing structure of arrays. ``population.utility`` is the column; rows are owner ids 0 .. len - 1."""
+
+    def __init__(self, capacity: int = 64) -> None:
+        self._size = 0
+        self._capacity = max(1, capacity)
+        self._store: dict[str, NDArray[Any]] = {
+            name: np.full(self._capacity, column.default, dtype=column.dtype) for name, column in COLUMNS.items()
+        }
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        store = self.__dict__.get("_store")
+        if store is None or name not in store:
+            raise AttributeError(name)
+        column: NDArray[Any] = store[name][: self._size]
+        return column
+
+    def grow(self, count: int) -> NDArray[np.int64]:
+        """Append ``count`` fresh rows and return their ids."""
+        first, size = self._size, self._size + count
+        if size > self._capacity:
+            self._capacity = max(size, 2 * self._capacity)
+            for name, column in COLUMNS.items():
+                bigger = np.full(self._capacity, column.default, dtype=column.dtype)
+                bigger[:first] = self._store[name][:first]
+                self._store[name] = bigger
+        self._size = size
+        return np.arange(first, size)
+
+    def active(self) -> NDArray[np.int64]:
+        """Ids of the owners in the market, ascending."""
+        return np.flatnonzero(self.status == Status.ACTIVE)

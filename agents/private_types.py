@@ -1,0 +1,195 @@
+"""Private types: the distributions that they come from, and drawing them once per person.
+
+A distribution turns one uniform number per owner into one value (inversion), so that every attribute of every person
+has a draw of its own and a changed distribution keeps everybody's rank in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv, ndtri
+
+from agents.parameters import ANY, NOT_NEGATIVE, POSITIVE, Bounds, check_number, make
+from learning.registry import Registry, UnknownName
+from learning.streams import Streams
+from market.columns import FloatColumn, IntColumn
+
+_UNIFORM_ENDS = np.array([2.0**-53, 1.0 - 2.0**-53])
+"""Smallest and largest number that a stream can give."""
+
+
+class Distribution:
+    """One value per uniform number in (0, 1), by the inverse distribution function."""
+
+    name: ClassVar[str]
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        """One value per entry of ``uniform``."""
+        raise NotImplementedError
+
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest value that can be drawn."""
+        low, high = self.sample(_UNIFORM_ENDS)
+        return float(low), float(high)
+
+
+DISTRIBUTIONS: Registry[type[Distribution]] = Registry("distribution")
+
+
+@DISTRIBUTIONS.register("constant")
+@dataclass(frozen=True)
+class Constant(Distribution):
+    """The same ``value`` for everybody."""
+
+    name: ClassVar[str] = "constant"
+    value: float
+
+    def __post_init__(self) -> None:
+        check_number("value", self.value)
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        return np.full(np.shape(uniform), float(self.value))
+
+
+@DISTRIBUTIONS.register("uniform")
+@dataclass(frozen=True)
+class Uniform(Distribution):
+    """Uniform between ``low`` and ``high`` (low <= high)."""
+
+    name: ClassVar[str] = "uniform"
+    low: float
+    high: float
+
+    def __post_init__(self) -> None:
+        check_number("low", self.low)
+        check_number("high", self.high, Bounds(at_least=self.low))
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        return np.asarray(self.low + (self.high - self.low) * uniform, dtype=np.float64)
+
+
+@DISTRIBUTIONS.register("lognormal")
+@dataclass(frozen=True)
+class LogNormal(Distribution):
+    """Log-normal: ``median`` (> 0) times exp(``sigma`` z), z standard normal, sigma in [0, 50]."""
+
+    name: ClassVar[str] = "lognormal"
+    median: float
+    sigma: float
+
+    def __post_init__(self) -> None:
+        check_number("median", self.median, POSITIVE)
+        check_number("sigma", self.sigma, Bounds(at_least=0, at_most=50))  # beyond, the tails leave the doubles
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        return np.asarray(self.median * np.exp(self.sigma * ndtri(uniform)))
+
+
+@DISTRIBUTIONS.register("beta")
+@dataclass(frozen=True)
+class Beta(Distribution):
+    """Beta with shapes ``a`` and ``b`` (> 0), stretched from [0, 1] to [``low``, ``high``]."""
+
+    name: ClassVar[str] = "beta"
+    a: float
+    b: float
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("a", self.a, POSITIVE)
+        check_number("b", self.b, POSITIVE)
+        check_number("low", self.low)
+        check_number("high", self.high, Bounds(at_least=self.low))
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        return np.asarray(self.low + (self.high - self.low) * betaincinv(self.a, self.b, uniform))
+
+
+@DISTRIBUTIONS.register("choice")
+@dataclass(frozen=True)
+class Choice(Distribution):
+    """One of ``values``, with probabilities in proportion to ``weights`` (equal when there are none)."""
+
+    name: ClassVar[str] = "choice"
+    values: Sequence[float]
+    weights: Sequence[float] = ()
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("values is empty, expected at least one number")
+        weights = self.weights or (1.0,) * len(self.values)
+        if len(weights) != len(self.values):
+            raise ValueError(f"weights has {len(weights)} entries, expected one for each of {len(self.values)} values")
+        for value, weight in zip(self.values, weights, strict=True):
+            check_number("values", value)
+            check_number("weights", weight, NOT_NEGATIVE)
+        if sum(weights) <= 0.0:
+            raise ValueError("weights sum to 0, expected at least one above 0")
+        object.__setattr__(self, "values", tuple(self.values))
+        object.__setattr__(self, "weights", tuple(weights))
+
+    def _drawable(self) -> tuple[FloatColumn, FloatColumn]:
+        """The values that have a weight, and their weights."""
+        values, weights = np.asarray(self.values, dtype=np.float64), np.asarray(self.weights, dtype=np.float64)
+        return values[weights > 0.0], weights[weights > 0.0]
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        values, weights = self._drawable()
+        edges = np.cumsum(weights)[:-1] / np.sum(weights)
+        picked: NDArray[np.intp] = np.searchsorted(edges, uniform, side="right")
+        return values[picked]
+
+    def support(self) -> tuple[float, float]:
+        """Smallest and largest value that has a weight; the values need not be in order."""
+        values, _ = self._drawable()
+        return float(values.min()), float(values.max())
+
+
+TYPE_BOUNDS: dict[str, Bounds] = {
+    "cost": NOT_NEGATIVE,
+    "compute_rate": POSITIVE,
+    "link_time": NOT_NEGATIVE,
+    "think_time": NOT_NEGATIVE,
+    "model_value": NOT_NEGATIVE,
+    "outside_option": ANY,
+    "wealth": NOT_NEGATIVE,
+}
+"""What is drawn for each person, and where the values must lie. ``wealth`` is money brought along; the others are
+population columns and have their units there."""
+
+TYPE_COLUMNS = tuple(TYPE_BOUNDS)
+
+
+def make_distribution(kind: str, params: Mapping[str, Any]) -> Distribution:
+    """The registered distribution ``kind`` with these parameters; errors as in ``agents.parameters.make``."""
+    return make(DISTRIBUTIONS, kind, params)
+
+
+def check_support(name: str, distribution: Distribution, bounds: Bounds) -> None:
+    """Raise a one-line ValueError if ``distribution`` can give a value outside ``bounds`` or beyond the doubles."""
+    for value in distribution.support():
+        if not np.isfinite(value) or value not in bounds:
+            raise ValueError(f"{name} can be {value:g}, expected finite numbers {bounds}".rstrip())
+
+
+def check_types(spec: Mapping[str, Distribution]) -> None:
+    """Raise a one-line ValueError unless every name is a type column and every distribution keeps to its bounds."""
+    for name, distribution in spec.items():
+        if name not in TYPE_BOUNDS:
+            raise ValueError(UnknownName("private type", name, list(TYPE_BOUNDS)).line)
+        check_support(name, distribution, TYPE_BOUNDS[name])
+
+
+def draw_types(persons: IntColumn, spec: Mapping[str, Distribution], streams: Streams) -> dict[str, FloatColumn]:
+    """The private types of these persons, one column per name in ``spec``.
+
+    Keyed by person: whoever comes back under a new identity is still the same, and the others never matter.
+    """
+    check_types(spec)
+    return {name: dist.sample(streams.uniform(f"type/{name}", persons)) for name, dist in spec.items()}

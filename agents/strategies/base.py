@@ -1,0 +1,122 @@
+"""What a strategy is: three decisions, each for any number of owners at once.
+
+A strategy sees an ``Observation``: the public board, the announced terms and the rows of the owners that decide
+(their own type, history and beliefs, nothing of others). It never sees another owner. The three decisions are
+
+* ``report`` (with ``takes_part`` and ``offer``): the claims that leave the owner, honest by default, whether it answers
+  at all, and the data share that it offers,
+* ``train``: how much of its data it really trains on, and what it uploads instead if it does not train,
+* ``react``: what it does after the settlement (leave at once, say).
+
+A strategy object is frozen: memory lives in population columns, chance in counter-based streams.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.population import Population
+from learning.registry import Registry
+from learning.streams import Streams
+from learning.uploads import Upload
+from market.columns import BoolColumn, FloatColumn, IntColumn
+from market.mechanism import COST, DATA_SIZE, QUALITY, Advice, Board, Terms
+
+
+class OwnRows:
+    """The own rows of the deciding owners: ``rows.quality`` is a copy of that column, one entry per owner."""
+
+    __slots__ = ("_population", "ids")
+
+    def __init__(self, population: Population, ids: IntColumn) -> None:
+        self._population = population
+        self.ids = ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getattr__(self, name: str) -> NDArray[Any]:
+        if name.startswith("_"):  # no column; without this, copying an instance would recurse for ever
+            raise AttributeError(name)
+        column: NDArray[Any] = getattr(self._population, name)[self.ids]
+        return column
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the deciding owners know. ``advice`` is the mechanism's, for their true types."""
+
+    board: Board
+    terms: Terms
+    advice: Advice
+    own: OwnRows
+    streams: Streams
+
+    def __len__(self) -> int:
+        return len(self.own)
+
+    def draw(self, purpose: str) -> FloatColumn:
+        """One uniform number per owner and round for this purpose, keyed by the person behind the identity."""
+        return self.streams.uniform(f"strategy/{purpose}", self.own.person, self.board.round)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the owners really do: ``data_share`` of their data is trained on (0 = none), ``upload`` says what is sent.
+
+    ``scale`` is the parameter of the upload kind (noise: multiple of the published norm).
+    """
+
+    data_share: FloatColumn
+    upload: NDArray[np.int8]
+    scale: FloatColumn
+
+
+class Strategy:
+    """Honest in everything; subclasses (frozen dataclasses of parameters) override a decision.
+
+    Metadata, checked by the contract test: ``family``; ``lies_about`` (claims that may differ from the truth);
+    ``trains`` (uploads are really trained); ``stochastic`` (its decisions draw random numbers); ``reference``. The
+    class tells them for its default parameters, an instance for its own (see ``_declare``).
+    """
+
+    name: ClassVar[str]
+    family: ClassVar[str] = "honest"
+    lies_about: ClassVar[frozenset[str]] = frozenset()
+    trains: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = False
+    reference: ClassVar[str] = ""
+
+    def _declare(self, *, lies_about: frozenset[str], stochastic: bool) -> None:
+        """For ``__post_init__``: metadata that follows from the parameters (plain assignment is barred: frozen)."""
+        object.__setattr__(self, "lies_about", lies_about)
+        object.__setattr__(self, "stochastic", stochastic)
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        """Claims by name, one column each."""
+        return {DATA_SIZE: seen.own.data_size, QUALITY: seen.own.quality, COST: seen.own.cost}
+
+    def takes_part(self, seen: Observation) -> BoolColumn:
+        """Whether the owner answers this round at all; honest owners follow the advice."""
+        return seen.advice.participate
+
+    def offer(self, seen: Observation) -> FloatColumn:
+        """Share of the claimed data, in [0, 1], offered to the mechanism; ``train`` decides what is really used."""
+        return seen.advice.data_share
+
+    def train(self, seen: Observation) -> Work:
+        """Train on the advised share and send the result."""
+        count = len(seen)
+        return Work(seen.advice.data_share, np.full(count, Upload.TRAINED, dtype=np.int8), np.ones(count))
+
+    def react(self, seen: Observation) -> BoolColumn:
+        """After the settlement: True where the owner leaves at once, whatever its participation rule says."""
+        return np.zeros(len(seen), dtype=np.bool_)
+
+
+STRATEGIES: Registry[type[Strategy]] = Registry("strategy")

@@ -1,0 +1,115 @@
+"""The free-riding family: nothing is trained, something else is uploaded, the reward is collected.
+
+A free rider has no training cost, so no promised payment is too small for it: it always takes part, and it offers its
+data as one who trains would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from agents.parameters import POSITIVE, check_number
+from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
+from learning.uploads import Upload
+from market.columns import BoolColumn, FloatColumn
+from market.mechanism import DATA_SIZE
+
+_FRABONI = "Fraboni, Vidal, Lorenzi 2021, Free-rider attacks on model aggregation, AISTATS, arXiv:2006.11901"
+_LIN = "Lin, Du, Liu 2019, Free-riders in federated learning: attacks and defenses, arXiv:1911.12560"
+_LI = "Li et al. 2020, BLADE-FL with lazy clients, arXiv:2012.02044"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreeRider(Strategy):
+    """Uploads a forgery and claims ``claim_factor`` (> 0) times the samples it holds."""
+
+    family: ClassVar[str] = "free_rider"
+    trains: ClassVar[bool] = False
+    forgery: ClassVar[Upload]
+
+    claim_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_number("claim_factor", self.claim_factor, POSITIVE)
+        lies_about = frozenset({DATA_SIZE}) if self.claim_factor != 1.0 else frozenset[str]()
+        self._declare(lies_about=lies_about, stochastic=False)
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        truth = super().report(seen)
+        return {**truth, DATA_SIZE: truth[DATA_SIZE] * self.claim_factor}
+
+    def takes_part(self, seen: Observation) -> BoolColumn:
+        """Always: with no cost of its own, it loses nothing."""
+        return np.ones(len(seen), dtype=np.bool_)
+
+    def offer(self, seen: Observation) -> FloatColumn:
+        """The advised share where training is advised, everything where an honest owner would stay away."""
+        advised = seen.advice.data_share
+        return np.where(seen.advice.participate & (advised > 0.0), advised, 1.0)
+
+    def upload_scale(self) -> float:
+        """Parameter of the forgery (see ``Work.scale``)."""
+        return 1.0
+
+    def train(self, seen: Observation) -> Work:
+        """Train on nothing and send the forgery."""
+        count = len(seen)
+        kind = np.full(count, self.forgery, dtype=np.int8)
+        return Work(np.zeros(count), kind, np.full(count, float(self.upload_scale())))
+
+
+@STRATEGIES.register("free_rider_global")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderGlobal(FreeRider):
+    """Sends the global model back unchanged (plain free riding)."""
+
+    name: ClassVar[str] = "free_rider_global"
+    reference: ClassVar[str] = _FRABONI
+    forgery: ClassVar[Upload] = Upload.GLOBAL_COPY
+
+
+@STRATEGIES.register("free_rider_replay")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderReplay(FreeRider):
+    """Sends the last known update again (the delta-weights attack)."""
+
+    name: ClassVar[str] = "free_rider_replay"
+    reference: ClassVar[str] = _LIN
+    forgery: ClassVar[Upload] = Upload.REPLAY
+
+
+@STRATEGIES.register("free_rider_noise")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderNoise(FreeRider):
+    """Sends Gaussian noise whose norm is ``scale`` (> 0) times the published one (disguised free riding).
+
+    The decision draws nothing; the noise itself is drawn where the upload is forged, so ``stochastic`` is False.
+    """
+
+    name: ClassVar[str] = "free_rider_noise"
+    reference: ClassVar[str] = _FRABONI
+    forgery: ClassVar[Upload] = Upload.NOISE
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("scale", self.scale, POSITIVE)
+
+    def upload_scale(self) -> float:
+        """Multiple of the published update norm."""
+        return self.scale
+
+
+@STRATEGIES.register("free_rider_copy")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderCopy(FreeRider):
+    """Sends a copy of the model that a peer shared with it (a lazy client's plagiarism)."""
+
+    name: ClassVar[str] = "free_rider_copy"
+    reference: ClassVar[str] = _LI
+    forgery: ClassVar[Upload] = Upload.PEER_COPY

@@ -1,0 +1,80 @@
+"""The misreporting family: one claim is inflated or deflated, everything else is honest, training included."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+import numpy as np
+
+from agents.parameters import POSITIVE, Bounds, check_number
+from agents.strategies.base import STRATEGIES, Observation, Strategy
+from market.columns import FloatColumn
+from market.mechanism import COST, DATA_SIZE, QUALITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class Misreport(Strategy):
+    """Multiplies one claim by ``factor`` (> 0; above 1 inflates, below 1 deflates) and trains honestly.
+
+    ``spread`` in [0, 1) makes it erratic: each owner's factor of each round is uniform between
+    ``factor * (1 - spread)`` and ``factor * (1 + spread)``.
+    """
+
+    family: ClassVar[str] = "misreporter"
+    reference: ClassVar[str] = "Myerson 1981, Optimal auction design, Math. Oper. Res. 6(1): untruthful direct reports"
+    claim: ClassVar[str]
+    ceiling: ClassVar[float] = inf
+    """Largest value that the claim can take."""
+
+    factor: float = 2.0
+    spread: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_number("factor", self.factor, POSITIVE)
+        check_number("spread", self.spread, Bounds(at_least=0, below=1))
+        lies = self.factor != 1.0 or self.spread > 0.0
+        self._declare(lies_about=frozenset({self.claim}) if lies else frozenset(), stochastic=self.spread > 0.0)
+
+    def factors(self, seen: Observation) -> FloatColumn:
+        """This round's factor, one per owner."""
+        if not self.stochastic:
+            return np.full(len(seen), float(self.factor))
+        return self.factor * (1.0 + self.spread * (2.0 * seen.draw(f"{self.name}/factor") - 1.0))
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        truth = super().report(seen)
+        return {**truth, self.claim: np.minimum(truth[self.claim] * self.factors(seen), self.ceiling)}
+
+
+@STRATEGIES.register("misreport_size")
+@dataclass(frozen=True, kw_only=True)
+class MisreportSize(Misreport):
+    """Claims to hold ``factor`` times the samples it holds; trains honestly on what there is."""
+
+    name: ClassVar[str] = "misreport_size"
+    lies_about: ClassVar[frozenset[str]] = frozenset({DATA_SIZE})
+    claim: ClassVar[str] = DATA_SIZE
+
+
+@STRATEGIES.register("misreport_quality")
+@dataclass(frozen=True, kw_only=True)
+class MisreportQuality(Misreport):
+    """Claims ``factor`` times its true data quality, at most 1; trains honestly."""
+
+    name: ClassVar[str] = "misreport_quality"
+    lies_about: ClassVar[frozenset[str]] = frozenset({QUALITY})
+    claim: ClassVar[str] = QUALITY
+    ceiling: ClassVar[float] = 1.0
+
+
+@STRATEGIES.register("misreport_cost")
+@dataclass(frozen=True, kw_only=True)
+class MisreportCost(Misreport):
+    """Claims ``factor`` times its true cost per trained sample; trains honestly."""
+
+    name: ClassVar[str] = "misreport_cost"
+    lies_about: ClassVar[frozenset[str]] = frozenset({COST})
+    claim: ClassVar[str] = COST

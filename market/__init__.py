@@ -1,0 +1,1 @@
+"""Rules: mechanisms, ledger, enforcement, collaboration graph and property checks. No clock and no agents here."""

@@ -1,0 +1,206 @@
+"""What a mechanism is: three moments and one advice, all on columns.
+
+``announce(board) -> Terms``, ``plan(terms, reports) -> Allocation``, ``settle(terms, allocation, outcome) ->
+Settlement`` and ``recommend(terms, types) -> Advice``. A mechanism is pure: it holds parameters, no state, no clock
+and no random numbers, so it can be read beside its paper and checked without a simulation.
+
+Every column of one call is aligned: entry k of each belongs to owner ``owner[k]``. Money is in units (floats) here;
+the ledger counts it in integer micro-units.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from learning.registry import Registry
+from market.columns import BoolColumn, FloatColumn, IntColumn
+
+DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
+CLAIMS = (DATA_SIZE, QUALITY, COST)
+"""What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money."""
+
+
+@dataclass(frozen=True)
+class Board:
+    """The public board when a round opens: what every party may know.
+
+    ``claimed`` and ``paid`` are the last settled round's totals (claim units as the mechanism weighs them; money);
+    ``accuracy`` is the last published test accuracy, NaN before the first; ``update_norm`` is the median L2 norm of
+    the last round's uploads, NaN before the first; ``budget`` is what the model owner can spend this round.
+    ``deposit`` is locked per owner, ``fine`` is what a guilty verdict takes of it (money).
+    """
+
+    round: int
+    budget: float
+    participants: int = 0
+    claimed: float = 0.0
+    paid: float = 0.0
+    accuracy: float = float("nan")
+    chance: float = 0.0
+    update_norm: float = float("nan")
+    deposit: float = 0.0
+    fine: float = 0.0
+    audit_rate: float = 0.0
+    detection_rate: float = 0.0
+    admission_fee: float = 0.0
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What the mechanism publishes when the round opens; ``figures`` holds a mechanism's own numbers by name."""
+
+    round: int
+    budget: float
+    figures: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Types:
+    """True types of some owners, as the advice needs them: samples, quality in [0, 1], money per trained sample."""
+
+    data_size: FloatColumn
+    quality: FloatColumn
+    cost: FloatColumn
+
+    def __len__(self) -> int:
+        return len(self.data_size)
+
+
+@dataclass(frozen=True)
+class Advice:
+    """What a rational honest owner does under the announced terms: take part or not, with which share of its data.
+
+    ``expected_payment`` (money) assumes that all the others do as they did in the last round.
+    """
+
+    participate: BoolColumn
+    data_share: FloatColumn
+    expected_payment: FloatColumn
+
+
+@dataclass(frozen=True)
+class Reports:
+    """What reached the mechanism by the deadline: claims by name, public standing, and the data share offered."""
+
+    owner: IntColumn
+    claims: Mapping[str, FloatColumn]
+    data_share: FloatColumn
+    reputation: FloatColumn
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """Who takes part, with which share of its data, and what it was promised (money, provisional)."""
+
+    owner: IntColumn
+    selected: BoolColumn
+    data_share: FloatColumn
+    promised: FloatColumn
+    claims: Mapping[str, FloatColumn]
+
+    def __len__(self) -> int:
+        return len(self.owner)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the round brought, aligned with the allocation.
+
+    ``arrived``: the upload came in time; ``weight``: its share in the aggregate (sums to 1 over arrivals);
+    ``measured``: the columns that the mechanism declared in ``measures``, 0 where nothing arrived; ``accuracy`` and
+    ``previous_accuracy`` of the global model after and before the round (NaN when the round trained nothing).
+    """
+
+    arrived: BoolColumn
+    weight: FloatColumn
+    accuracy: float
+    previous_accuracy: float
+    measured: Mapping[str, FloatColumn] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Transfers:
+    """Columns of payments in money; ``payer`` and ``payee`` are party numbers (``market.parties``)."""
+
+    payer: IntColumn
+    payee: IntColumn
+    amount: FloatColumn
+
+    @staticmethod
+    def none() -> Transfers:
+        empty = np.zeros(0, dtype=np.int64)
+        return Transfers(empty, empty, np.zeros(0))
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Who used whose model this round: ``user`` and ``source`` are party numbers, ``payment`` in money."""
+
+    user: IntColumn
+    source: IntColumn
+    weight: FloatColumn
+    payment: FloatColumn
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Transfers and edges of the round, and who is entitled to the new global model (aligned with the allocation).
+
+    ``claimed`` is the total of claim units that shared the reward, for the next board.
+    """
+
+    transfers: Transfers
+    edges: Edges
+    delivered: BoolColumn
+    claimed: float
+
+
+AMPLE_BUDGET = "ample_budget"
+"""The budget covers everything that the mechanism would pay without a limit."""
+SOMEBODY_EARNS = "somebody_earns"
+"""At least one upload that arrived counts for something."""
+
+
+@dataclass(frozen=True)
+class Guarantee:
+    """A property that a mechanism's source proves and that the contract tests check on random markets.
+
+    ``property``: ``individual_rationality``, ``incentive_compatibility``, ``budget_feasibility`` or
+    ``budget_exhaustion``; ``lie``: for incentive compatibility, the claim that no owner gains by misreporting;
+    ``when``: the condition that the property rests on, one of ``AMPLE_BUDGET`` and ``SOMEBODY_EARNS``, if any.
+    """
+
+    property: str
+    lie: str | None = None
+    when: str | None = None
+
+
+@runtime_checkable
+class Mechanism(Protocol):
+    """Protocol of every mechanism; see the module docstring for the moments."""
+
+    name: ClassVar[str]
+    needs: ClassVar[tuple[str, ...]]
+    """Claims that must be reported."""
+    measures: ClassVar[tuple[str, ...]]
+    """What must be measured after training: any of ``shapley``."""
+    guarantees: ClassVar[tuple[Guarantee, ...]]
+    reference: ClassVar[str]
+
+    def announce(self, board: Board) -> Terms: ...
+
+    def recommend(self, terms: Terms, types: Types) -> Advice: ...
+
+    def plan(self, terms: Terms, reports: Reports) -> Allocation: ...
+
+    def settle(self, terms: Terms, allocation: Allocation, outcome: Outcome) -> Settlement: ...
+
+
+MECHANISMS: Registry[type[Mechanism]] = Registry("mechanism")

@@ -1,0 +1,63 @@
+"""What the mechanisms that pay out of one budget have in common: claim units, shares, the advice, the settlement."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from market.columns import BoolColumn, FloatColumn, IntColumn
+from market.mechanism import Advice, Allocation, Edges, Outcome, Settlement, Terms, Transfers, Types
+from market.parties import MODEL_OWNER
+
+CLAIMED = "claimed"
+"""Figure of the terms: claim units that shared the last round's budget."""
+
+
+def share_out(budget: float, units: FloatColumn) -> FloatColumn:
+    """Divide ``budget`` (money) in proportion to ``units`` (at least 0); nobody gets anything when all are 0."""
+    largest = float(units.max(initial=0.0))
+    if largest <= 0.0:
+        return np.zeros(len(units))
+    relative = units / largest  # keeps the sum finite and tiny units alive
+    return np.asarray(budget * (relative / relative.sum()))
+
+
+def budget_share_advice(terms: Terms, own_units: FloatColumn, types: Types) -> Advice:
+    """Advice for a budget that is shared in proportion to claim units; all columns have one entry per owner.
+
+    An owner expects ``budget * own / (claimed + own)``, with ``claimed`` the units that shared the last round's
+    budget, and takes part with all its data if that covers its cost. While nobody has shared yet it hopes for the
+    whole budget. An owner that shared last round is itself among ``claimed``, so it expects a little too little.
+    """
+    others = terms.figures[CLAIMED]
+    total = others + own_units
+    fraction = np.divide(own_units, total, out=np.zeros(len(types)), where=total > 0.0)
+    expected = terms.budget * fraction
+    return Advice(expected >= types.cost * types.data_size, np.ones(len(types)), expected)
+
+
+def pay_arrivals(allocation: Allocation, outcome: Outcome, payment: FloatColumn, claimed: float) -> Settlement:
+    """Settle one round: the model owner pays ``payment`` (money, aligned with the allocation) for what arrived.
+
+    The model owner uses the model of each arrival, with its weight in the aggregate; each arrival gets the new
+    global model, and uses it with weight 1.
+    """
+    came = arrivals(allocation, outcome)
+    owner, amount = allocation.owner[came], payment[came]
+    model_owner: IntColumn = np.full(len(owner), MODEL_OWNER, dtype=np.int64)
+    paid = amount > 0.0
+    return Settlement(
+        transfers=Transfers(model_owner[paid], owner[paid], amount[paid]),
+        edges=Edges(
+            user=np.concatenate([model_owner, owner]),
+            source=np.concatenate([owner, model_owner]),
+            weight=np.concatenate([outcome.weight[came], np.ones(len(owner))]),
+            payment=np.concatenate([amount, np.zeros(len(owner))]),
+        ),
+        delivered=came,
+        claimed=claimed,
+    )
+
+
+def arrivals(allocation: Allocation, outcome: Outcome) -> BoolColumn:
+    """Who was selected and sent an upload that came in time."""
+    return np.asarray(allocation.selected & outcome.arrived)

@@ -1,0 +1,1 @@
+"""Experiments: scenario schema, the simulation, recorder, plots, report and the command line."""

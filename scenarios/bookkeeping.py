@@ -1,0 +1,225 @@
+"""From the state of the world to rows of the result tables. Reads columns, changes nothing but its own sums."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.population import Status
+from learning.uploads import Upload
+from market.columns import IntColumn
+from market.ledger import Book
+from market.money import from_micro
+from scenarios.buffers import Codes
+from scenarios.event_log import Event
+from scenarios.world import Tally, World
+
+if TYPE_CHECKING:
+    from scenarios.settlement import Settled
+
+_STATUS = [status.name.lower() for status in Status]
+_UPLOADS = ["none", *(kind.name.lower() for kind in Upload)]
+_EVENTS = [kind.name.lower() for kind in Event]
+_MOMENTS = ["round", "final"]
+_AS_THEY_ARE = (
+    *("data_size", "reported_data_size", "quality", "reported_quality", "cost", "reported_cost", "payment"),
+    *("training_cost", "model_benefit", "penalty", "utility", "believed_utility", "reputation", "strikes"),
+)
+"""Columns of the owners table that are population columns of the same name."""
+
+
+def write_round(world: World, settled: Settled, tick: int) -> None:
+    """One row of the rounds table, the owners' rows, and what was booked since the last round."""
+    current, population, graph = world.round, world.population, world.graph.metrics()
+    assert current is not None
+    active = population.active()
+    trained = settled.upload == Upload.TRAINED
+    held = population.held_accuracy[active]
+    held = held[~np.isnan(held)]
+    everyone = np.union1d(active, settled.owner)
+    owner_utility = float(population.utility[everyone].sum()) - world.tally.fees - world.tally.lost
+    model_owner_utility = settled.revenue - settled.paid
+    regulator_income = settled.slashed + world.tally.fees - settled.audit_cost
+    staleness = np.concatenate(world.tally.staleness) if world.tally.staleness else np.full(1, np.nan)
+    audited, violation = settled.audited, settled.violation
+    row: dict[str, Any] = {
+        "round": current.number,
+        "opened_tick": current.opened_tick,
+        "closed_tick": tick,
+        "window": current.window,
+        "active": len(active),
+        "participants": int(current.reported.sum()),
+        "selected": current.selected,
+        "arrived": int(settled.arrived.sum()),
+        "late": world.tally.late,
+        "left_midway": world.tally.left_midway,
+        "trained": int((settled.arrived & trained).sum()),
+        "free_riding": int((settled.arrived & ~trained).sum()),
+        "lying": int((settled.arrived & settled.lie).sum()),
+        "accuracy": world.accuracy,
+        "loss": world.evaluation.loss if world.evaluation is not None else np.nan,
+        "owner_accuracy_mean": held.mean() if len(held) else np.nan,
+        "owner_accuracy_min": held.min() if len(held) else np.nan,
+        "owner_accuracy_std": held.std() if len(held) else np.nan,
+        "model_version": world.federation.version if world.federation is not None else 0,
+        "staleness_mean": float(staleness.mean()),
+        "budget": current.terms.budget,
+        "paid": settled.paid,
+        "claimed": settled.claimed,
+        "revenue": settled.revenue,
+        "owner_utility": owner_utility,
+        "model_owner_utility": model_owner_utility,
+        "regulator_income": regulator_income,
+        "audit_cost": settled.audit_cost,
+        "welfare": owner_utility + model_owner_utility + regulator_income,
+        "audited": int(audited.sum()),
+        "flagged": int(settled.flagged.sum()),
+        "true_positives": int((settled.flagged & violation).sum()),
+        "false_positives": int((settled.flagged & ~violation).sum()),
+        "false_negatives": int((audited & ~settled.flagged & violation).sum()),
+        "expelled": settled.expelled,
+        "reputation_mean": population.reputation[active].mean() if len(active) else np.nan,
+        "deposits": float(from_micro(world.ledger.deposit.sum())),
+        "update_norm": world.uploads_norm,
+        "graph_edges": int(graph["edges"]),
+        "graph_density": graph["density"],
+        "graph_reciprocity": graph["reciprocity"],
+    }
+    world.write("rounds", row)
+    world.last_row = row
+    _add_up(world, row)
+    if current.number % world.scenario.recording.owners_every == 0:
+        write_owners(world, "round", _sample(world, everyone), settled)
+    write_transfers(world)
+    write_events(world)
+    world.tally = Tally()
+
+
+def _add_up(world: World, row: dict[str, Any]) -> None:
+    totals = world.totals
+    totals.participants += row["participants"]
+    for name in ("owner_utility", "model_owner_utility", "welfare", "paid"):
+        setattr(totals, name, getattr(totals, name) + float(row[name]))
+    totals.slashed += row["regulator_income"] + row["audit_cost"] - world.tally.fees
+    totals.best_accuracy = float(np.fmax(totals.best_accuracy, row["accuracy"]))
+
+
+def _sample(world: World, owners: IntColumn) -> IntColumn:
+    """The recorded owners: all, or those with the lowest draw; the same ones in every round."""
+    most = world.scenario.recording.owners_sample
+    if most is None or len(owners) <= most:
+        return owners
+    order = np.argsort(world.uniform("recorded", owners, 0), kind="stable")
+    return np.sort(owners[order[:most]])
+
+
+def _spread(owners: IntColumn, where: IntColumn, values: NDArray[Any], default: Any) -> NDArray[Any]:
+    """Values of some owners as a column over ``owners`` (sorted), default elsewhere."""
+    column = np.full(len(owners), default, dtype=np.asarray(values).dtype)
+    if len(owners):
+        rows = np.minimum(np.searchsorted(owners, where), len(owners) - 1)
+        here = owners[rows] == where
+        column[rows[here]] = np.asarray(values)[here]
+    return column
+
+
+def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled | None = None) -> None:
+    """One row per owner; what belongs to a round is left empty at other moments."""
+    population = world.population
+    nobody = np.zeros(0, dtype=np.int64)
+    where = settled.owner if settled is not None else nobody
+
+    def of_round(name: str, default: Any) -> NDArray[Any]:
+        values = getattr(settled, name) if settled is not None else np.zeros(0, dtype=type(default))
+        return _spread(owners, where, values, default)
+
+    played = settled.strategy if settled is not None else population.strategy.astype(np.int64)
+    arrived = of_round("arrived", False)
+    upload = _spread(owners, where, settled.upload + 1 if settled is not None else nobody, 0)
+    reported = world.round.invited[world.round.reported] if world.round is not None and settled is not None else nobody
+    world.write(
+        "owners",
+        {
+            "round": world.rounds_closed,
+            "moment": Codes(np.full(len(owners), _MOMENTS.index(moment)), _MOMENTS),
+            "owner": owners,
+            "person": population.person[owners],
+            "status": Codes(population.status[owners].astype(np.int64), _STATUS),
+            "stay": population.stay[owners],
+            "strategy": Codes(played[owners], world.strategy_names),
+            **{name: getattr(population, name)[owners] for name in _AS_THEY_ARE},
+            "took_part": np.isin(owners, reported),
+            "arrived": arrived,
+            "trained": arrived & (upload == Upload.TRAINED + 1),
+            "upload": Codes(upload, _UPLOADS),
+            "weight": of_round("weight", 0.0),
+            "accuracy": population.held_accuracy[owners],
+            "on_probation": population.restricted[owners],
+            "audited": of_round("audited", False),
+            "flagged": of_round("flagged", False),
+            "violation": of_round("violation", False),
+            "wallet": from_micro(world.ledger.wallet[owners]),
+            "deposit": from_micro(world.ledger.deposit[owners]),
+        },
+    )
+
+
+def write_transfers(world: World) -> None:
+    """What the ledger has booked since the last time."""
+    books = [book.name.lower() for book in Book]
+    for batch in world.ledger.drain():
+        world.write(
+            "transfers",
+            {
+                "tick": batch.tick,
+                "round": batch.round,
+                "kind": batch.kind,
+                "payer": batch.payer,
+                "payer_book": books[batch.payer_book],
+                "payee": batch.payee,
+                "payee_book": books[batch.payee_book],
+                "amount_micro": batch.amount,
+            },
+        )
+
+
+def write_events(world: World) -> None:
+    """What was logged since the last time."""
+    columns = world.log.drain()
+    world.write("events", {**columns, "kind": Codes(np.asarray(columns["kind"], dtype=np.int64), _EVENTS)})
+
+
+def write_run(world: World, device: str, ticks: int, windows: int) -> None:
+    """The one row of the runs table."""
+    scenario, totals = world.scenario, world.totals
+    rounds = world.rounds_closed
+    world.write(
+        "runs",
+        {
+            "run_id": f"{scenario.name}-seed{scenario.seed}",
+            "scenario": scenario.name,
+            "title": scenario.title,
+            "seed": scenario.seed,
+            "device": device,
+            "mechanism": scenario.market.mechanism.name,
+            "windows": windows,
+            "rounds": rounds,
+            "ticks": ticks,
+            "owners": len(world.population),
+            "joins": totals.joins,
+            "exits": totals.exits,
+            "expulsions": totals.expulsions,
+            "bankruptcies": totals.bankruptcies,
+            "final_accuracy": world.accuracy,
+            "best_accuracy": totals.best_accuracy,
+            "mean_participants": totals.participants / rounds if rounds else 0.0,
+            "owner_utility": totals.owner_utility,
+            "model_owner_utility": totals.model_owner_utility,
+            "welfare": totals.welfare,
+            "paid": totals.paid,
+            "slashed": totals.slashed,
+            "events": world.log.count,
+        },
+    )

@@ -1,0 +1,168 @@
+"""The command ``datagora``. Every command imports what it needs when it runs, so that help and completion are quick."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scenarios.errors import BadInput
+
+INTERRUPTED, BAD_INPUT = 130, 2
+
+app = typer.Typer(
+    name="datagora",
+    help="Play markets for federated learning: strategic data owners, real training.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Kind(StrEnum):
+    """What ``datagora list`` can show."""
+
+    MECHANISMS = "mechanisms"
+    STRATEGIES = "strategies"
+    DATASETS = "datasets"
+    MODELS = "models"
+    PARTITIONS = "partitions"
+    PARTICIPATION = "participation"
+    ADAPTATION = "adaptation"
+    DISTRIBUTIONS = "distributions"
+    SCENARIOS = "scenarios"
+
+
+class Device(StrEnum):
+    """Where the training runs."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+def _scenario_names(incomplete: str) -> list[tuple[str, str]]:
+    """Ready-made scenarios and YAML files, for the shell's completion."""
+    from scenarios.loading import library
+
+    here = Path(incomplete).parent
+    files = [(str(path), "file") for suffix in ("yaml", "yml") for path in sorted(here.glob(f"*.{suffix}"))]
+    ready_made = [(name, title) for name, (title, _) in library().items()]
+    return [(name, title) for name, title in ready_made + files if name.startswith(incomplete)]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"datagora {version('datagora')}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    context: typer.Context,
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def run(
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
+    ],
+    seed: Annotated[int | None, typer.Option(help="Root of every random number; replaces the scenario's.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.", show_default="runs/<scenario>-seed<seed>")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+) -> None:
+    """Play one scenario and keep its tables in a folder."""
+    from scenarios.playing import Voice, play
+
+    voice: Voice = "quiet" if quiet else "verbose" if verbose else "normal"
+    folder = play(scenario, changes=change or (), seed=seed, out=out, device=device.value, force=force, voice=voice)
+    if folder is None:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,
+) -> None:
+    """Show what a scenario can name, with one line about each."""
+    from scenarios.console import print_catalogue
+
+    for shown in [kind] if kind else list(Kind):
+        print_catalogue(shown.value, _entries(shown))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Turn the results of a run into an HTML page with plots."""
+    from scenarios.report import write_report
+    from scenarios.results import BadRun
+
+    try:
+        page = write_report(folder)
+    except BadRun as problem:
+        raise BadInput("", "", None, problem=str(problem)) from None
+    for plot in sorted((folder / "plots").glob("*.png")):
+        typer.echo(plot)
+    typer.echo(page)
+
+
+def _entries(kind: Kind) -> list[tuple[str, str]]:
+    """Names and descriptions, in the order of the registry."""
+    from scenarios import loading, schema
+
+    if kind is Kind.SCENARIOS:
+        return [(name, description or title) for name, (title, description) in loading.library().items()]
+    registry = {
+        Kind.MECHANISMS: schema.mechanisms,
+        Kind.STRATEGIES: schema.strategies,
+        Kind.DATASETS: schema.datasets,
+        Kind.MODELS: schema.models,
+        Kind.PARTITIONS: schema.partitions,
+        Kind.PARTICIPATION: schema.participation_rules,
+        Kind.ADAPTATION: schema.adaptation_rules,
+        Kind.DISTRIBUTIONS: schema.distributions,
+    }[kind]()
+    return [(name, registry.description(name)) for name in registry]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code: 0, 2 after one line about a bad input, 130 when interrupted."""
+    try:
+        code = app(arguments, prog_name="datagora", standalone_mode=False)
+    except typer.TyperException as usage:
+        line = usage.format_message().replace("Value error, ", "")  # pydantic's words, not ours
+    except BadInput as problem:
+        line = str(problem)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has left, as `head` does
+        return 1
+    except OSError as problem:
+        line = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+    else:
+        return code if isinstance(code, int) else 0
+    sys.stderr.write(f"{' '.join(line.split())}\n")
+    return BAD_INPUT
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""What owners decide when a round opens (or before they join): every strategy is asked once, for all its owners."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.population import Population
+from agents.strategies.base import Observation, OwnRows, Strategy
+from learning.streams import Streams
+from learning.uploads import Upload
+from market.columns import BoolColumn, FloatColumn, IntColumn
+from market.enforcement import EnforcementPolicy, violations
+from market.mechanism import CLAIMS, COST, DATA_SIZE, QUALITY, Board, Mechanism, Terms, Types
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """Aligned columns, one entry per deciding owner: claims and offer (seen), work and violations (truth)."""
+
+    owner: IntColumn
+    takes_part: BoolColumn
+    claims: Mapping[str, FloatColumn]
+    offered_share: FloatColumn
+    work_share: FloatColumn
+    upload: NDArray[np.int8]
+    scale: FloatColumn
+    lie: BoolColumn
+    violation: BoolColumn
+
+    def take(self, rows: NDArray[np.int64] | BoolColumn) -> Decisions:
+        """The decisions of some of the owners."""
+        return Decisions(
+            self.owner[rows],
+            self.takes_part[rows],
+            {name: column[rows] for name, column in self.claims.items()},
+            self.offered_share[rows],
+            self.work_share[rows],
+            self.upload[rows],
+            self.scale[rows],
+            self.lie[rows],
+            self.violation[rows],
+        )
+
+
+def true_types(population: Population, owners: IntColumn) -> Types:
+    """True types of some owners."""
+    return Types(population.data_size[owners], population.quality[owners], population.cost[owners])
+
+
+def decide(
+    population: Population,
+    strategies: Sequence[Strategy],
+    mechanism: Mechanism,
+    policy: EnforcementPolicy,
+    streams: Streams,
+    board: Board,
+    terms: Terms,
+    owners: IntColumn,
+) -> Decisions:
+    """Ask each strategy that is present; an owner's decision depends on its own row and on the public board only."""
+    count = len(owners)
+    takes_part, claims = np.zeros(count, dtype=np.bool_), {name: np.zeros(count) for name in CLAIMS}
+    offered, work_share, scale = np.zeros(count), np.zeros(count), np.ones(count)
+    upload = np.zeros(count, dtype=np.int8)
+    chosen = population.strategy[owners]
+    for index in np.unique(chosen):
+        rows = np.flatnonzero(chosen == index)
+        who, strategy = owners[rows], strategies[index]
+        advice = mechanism.recommend(terms, true_types(population, who))
+        seen = Observation(board, terms, advice, OwnRows(population, who), streams)
+        takes_part[rows] = strategy.takes_part(seen)
+        for name, column in strategy.report(seen).items():
+            claims[name][rows] = column
+        work = strategy.train(seen)
+        offered[rows], work_share[rows] = strategy.offer(seen), work.data_share
+        upload[rows], scale[rows] = work.upload, work.scale
+    truth = {
+        DATA_SIZE: population.data_size[owners],
+        QUALITY: population.quality[owners],
+        COST: population.cost[owners],
+    }
+    trained = (upload == Upload.TRAINED) & (work_share >= offered)
+    lie = violations(policy, claims, truth, np.ones(count, dtype=np.bool_))
+    return Decisions(
+        owners, takes_part, claims, offered, work_share, upload, scale, lie, violations(policy, claims, truth, trained)
+    )

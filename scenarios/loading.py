@@ -1,0 +1,195 @@
+"""From a scenario file, or the name of a ready-made one, to a checked ``Scenario``; and back to text."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from learning.registry import UnknownName
+from scenarios.errors import BadInput
+from scenarios.yaml_text import MAX_BYTES, BadYaml, read_yaml, write_yaml
+
+if TYPE_CHECKING:
+    from scenarios.problems import Problem
+    from scenarios.schema import Scenario
+
+LIBRARY = Path(__file__).parent / "library"
+_OPTION = "--set"
+
+Field = tuple[str | int, ...]
+"""Where a value stands: keys and list places from the top down."""
+
+
+def library() -> dict[str, tuple[str, str]]:
+    """Title and description of every ready-made scenario by name, in alphabetical order."""
+    entries = {}
+    for path in sorted(LIBRARY.glob("*.yaml")):
+        content = _read(path)
+        entries[path.stem] = (str(content.get("title", "")), " ".join(str(content.get("description", "")).split()))
+    return entries
+
+
+def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: int | None = None) -> Scenario:
+    """The scenario in the file ``source`` (or of that name in the library), wholly checked.
+
+    ``overrides`` are ``path.to.key=value`` texts, the value in YAML, list places as numbers counted from 0; ``seed``
+    replaces the scenario's own. A data file named in a scenario file is looked for beside that file first. Raises
+    ``BadInput`` for whatever is wrong with any of it.
+    """
+    from pydantic import ValidationError
+
+    from scenarios.problems import first_problem
+    from scenarios.schema import Scenario
+
+    path = find_scenario(source)
+    content = _read(path)
+    content.setdefault("name", _short_name(path.stem))
+    _anchor_dataset(content, path.parent)
+    defaults = Scenario.model_validate({}).model_dump(mode="json") if overrides else {}
+    changed = [_override(content, defaults, text) for text in overrides]
+    if seed is not None:
+        content["seed"] = seed
+        changed.append(("seed",))
+    try:
+        scenario = Scenario.model_validate(content)
+    except ValidationError as error:
+        raise _refusal(first_problem(error, content, Scenario), path, changed) from None
+    problem = _model_problem(scenario) or _type_problem(scenario, content)
+    if problem is not None:
+        raise _refusal(problem, path, changed)
+    return scenario
+
+
+def resolved_yaml(scenario: Scenario) -> str:
+    """Every parameter of the scenario as YAML; loading that again gives an equal scenario."""
+    return write_yaml(scenario.model_dump(mode="json"))
+
+
+def find_scenario(source: str | Path) -> Path:
+    """The file that ``source`` means: a path, or the name of a ready-made scenario. Raises ``BadInput``."""
+    path, text = Path(source), str(source)
+    if path.suffix in (".yaml", ".yml") or len(path.parts) != 1 or path.exists():
+        return path
+    ready_made = sorted(entry.stem for entry in LIBRARY.glob("*.yaml"))
+    if text in ready_made:
+        return LIBRARY / f"{text}.yaml"
+    near = difflib.get_close_matches(text, ready_made, n=1, cutoff=0.4)
+    hint = f"did you mean '{near[0]}'?" if near else f"ready-made ones: {', '.join(ready_made)}"
+    raise BadInput("SCENARIO", "", text, problem=f"no such file or ready-made scenario, {hint}")
+
+
+def _model_problem(scenario: Scenario) -> Problem | None:
+    """An unknown model; the schema leaves this to us, for it must not import torch."""
+    from scenarios.problems import Problem
+    from scenarios.schema import models
+
+    try:
+        models()[scenario.learning.model]
+    except UnknownName as unknown:
+        return Problem(("learning", "model"), scenario.learning.model, problem=str(unknown))
+    return None
+
+
+def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None:
+    """A private type that could be drawn where it has no meaning, such as a negative cost."""
+    from agents.private_types import TYPE_BOUNDS, check_support, make_distribution
+    from scenarios.problems import Problem
+
+    for name, bounds in TYPE_BOUNDS.items():
+        chosen = getattr(scenario.population.types, name)
+        try:
+            check_support(name, make_distribution(chosen.name, chosen.params), bounds)
+        except ValueError as error:
+            return Problem(("population", "types", name), content["population"]["types"][name], problem=str(error))
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file."""
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise BadInput(str(path), "", None, problem="no such file") from None
+    except OSError as error:
+        raise BadInput(str(path), "", None, problem=f"cannot be read ({error.strerror})") from None
+    try:
+        content = read_yaml(raw.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise BadInput(str(path), "", None, "text in UTF-8") from None
+    except BadYaml as error:
+        raise BadInput(str(path), error.where, None, problem=error.problem) from None
+    if not isinstance(content, dict):
+        raise BadInput(str(path), "", content if content is not None else "", "a mapping of keys to values")
+    return content
+
+
+def _short_name(stem: str) -> str:
+    """A scenario without a name of its own is called like its file."""
+    name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem.lower())
+    return name.strip("-")[:80] or "scenario"
+
+
+def _anchor_dataset(content: dict[str, Any], folder: Path) -> None:
+    """Make the path of a data file beside the scenario file absolute, so that it holds from any working folder."""
+    data = content.get("data")
+    named = data.get("dataset") if isinstance(data, dict) else None
+    if isinstance(data, dict) and isinstance(named, str) and named.endswith(".npz") and (folder / named).exists():
+        content["data"] = {**data, "dataset": str((folder / named).resolve())}
+
+
+def _override(content: dict[str, Any], defaults: dict[str, Any], text: str) -> Field:
+    """Put one ``path=value`` into the content and return the path; what the file leaves out comes from the defaults.
+
+    Every mapping and list on the way is copied: with an alias, one of them may stand in two places of the file.
+    """
+    path, equals, written = text.partition("=")
+    keys = path.strip().split(".")
+    if not equals or not all(keys):
+        raise BadInput(_OPTION, "", text, "path.to.key=value")
+    try:
+        value = read_yaml(written)
+    except BadYaml as error:
+        raise BadInput(_OPTION, path, written, problem=error.problem) from None
+    place: Any = content
+    default: Any = defaults
+    walked: list[Any] = []
+    for depth, key in enumerate(keys):
+        default = default.get(key) if isinstance(default, dict) else None
+        step = _step(place, key)
+        if step is None:
+            above = ".".join(keys[:depth])
+            places = f"a place from 0 to {len(place) - 1}" if isinstance(place, list) and place else "no path"
+            raise BadInput(_OPTION, path, written, f"{places} below {above}")
+        walked.append(step)
+        if depth == len(keys) - 1:
+            place[step] = value
+        else:
+            inner = place.get(step, default) if isinstance(place, dict) else place[step]
+            place[step] = place = _opened(inner)
+    return tuple(walked)
+
+
+def _step(place: Any, key: str) -> str | int | None:
+    """The key or list place that ``key`` means in ``place``; None where there is no such thing."""
+    if isinstance(place, dict):
+        return key
+    return int(key) if isinstance(place, list) and key.isdecimal() and int(key) < len(place) else None
+
+
+def _opened(inner: Any) -> Any:
+    """Something whose keys can be set: a copy of a mapping or list, a bare name as the mapping it stands for."""
+    if isinstance(inner, str):
+        return {"name": inner}
+    return {} if inner is None else inner.copy() if isinstance(inner, (dict, list)) else inner
+
+
+def _refusal(problem: Problem, path: Path, changed: Sequence[Field]) -> BadInput:
+    """The problem as an error, blamed on the option that set the field, or else on the file."""
+    field, source = problem.field, str(path)
+    for option in changed:
+        if field[: len(option)] == option or option[: len(field)] == field:
+            source = "--seed" if option == ("seed",) else _OPTION
+    return BadInput(source, ".".join(map(str, field)), problem.value, problem.expected, problem.problem)

@@ -1,0 +1,257 @@
+"""Arriving, joining and leaving: the only ways into and out of the market."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+
+from agents.participation import expected_utility
+from agents.population import Status
+from agents.private_types import draw_types
+from market.columns import BoolColumn, IntColumn
+from market.graph import choose_peers
+from market.ledger import DEPOSIT
+from market.mechanism import Types
+from market.money import to_micro
+from market.parties import REGULATOR, WORLD
+from scenarios.clock import NOBODY, Happening, Kind, to_ticks
+from scenarios.decisions import decide
+from scenarios.event_log import Event
+from scenarios.world import World
+
+
+class ExitKind(IntEnum):
+    """Why a stay ended; the number is logged."""
+
+    VOLUNTARY = 0
+    EXPELLED = 1
+    BANKRUPT = 2
+    CENSORED = 3
+
+
+_STATUS = {
+    ExitKind.VOLUNTARY: Status.LEFT,
+    ExitKind.EXPELLED: Status.EXPELLED,
+    ExitKind.BANKRUPT: Status.BANKRUPT,
+    ExitKind.CENSORED: Status.ACTIVE,
+}
+
+
+def schedule_arrivals(world: World) -> None:
+    """File everybody who is ever going to come by chance: the initial persons, the trace, the Poisson process."""
+    scenario = world.scenario
+    end = scenario.horizon * world.window_ticks
+    ticks = [0] * scenario.population.initial
+    ticks += [to_ticks(second) for second in scenario.population.arrival_times]
+    if scenario.population.arrival_rate > 0:
+        mean_gap, at, number = world.window_ticks / scenario.population.arrival_rate, 0.0, 0
+        while at < end:
+            at += mean_gap * float(world.streams.exponential("arrival gap", 0, number))
+            number += 1
+            ticks.append(round(at))
+    kept = np.sort(np.array([tick for tick in ticks if tick < end], dtype=np.int64))
+    # Everybody's private type is drawn in one go; it is the same whenever and wherever the person turns up.
+    world.private_types = draw_types(np.arange(len(kept)), world.types, world.streams)
+    nobody = np.full(len(kept), NOBODY, dtype=np.int64)
+    world.clock.schedule(Kind.ARRIVE, kept, nobody, np.zeros_like(kept), np.zeros_like(kept))
+
+
+def arrive(world: World, happening: Happening) -> None:
+    """Persons at the door: new ones, known ones that reconsider, and expelled ones under a new name."""
+    for tick in np.unique(happening.ticks):
+        here = happening.ticks == tick
+        owners, old = happening.owners[here], happening.refs[here]
+        new_persons = int(((owners == NOBODY) & (old == 0)).sum())
+        renamed = old[(owners == NOBODY) & (old < 0)] * -1 - 1
+        known = owners[owners != NOBODY]
+        fresh = np.concatenate([_new_persons(world, new_persons, int(tick)), _new_names(world, renamed, int(tick))])
+        _consider(world, np.sort(np.concatenate([known, fresh])), int(tick))
+
+
+def _new_persons(world: World, count: int, tick: int) -> IntColumn:
+    """Rows for persons never seen before, with their private types and endowments."""
+    population, spec = world.population, world.scenario
+    ids = population.grow(count)
+    if count == 0:
+        return ids
+    world.ledger.open_accounts(len(population))
+    persons = np.arange(world.persons, world.persons + count)
+    world.persons += count
+    population.person[ids] = persons
+    drawn = {name: column[persons] for name, column in world.private_types.items()}
+    wealth = to_micro(drawn.pop("wealth"))
+    for name, column in drawn.items():
+        getattr(population, name)[ids] = column
+    population.shard[ids] = persons % len(world.shard_sizes)
+    population.data_size[ids] = world.shard_sizes[population.shard[ids]]
+    population.quality[ids] = world.shard_quality[population.shard[ids]]
+    population.reputation[ids] = world.policy.initial_reputation
+    edges = np.cumsum([share.share for share in spec.population.strategies])
+    draw = world.streams.uniform("strategy", persons) * edges[-1]
+    population.strategy[ids] = np.minimum(np.searchsorted(edges, draw, side="right"), len(edges) - 1)
+    world.post(tick, "endowment", WORLD, ids, wealth)
+    return ids
+
+
+def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
+    """Rows for expelled persons that come back under a new identity, with the money they still have."""
+    population = world.population
+    ids = population.grow(len(owners))
+    if len(owners) == 0:
+        return ids
+    world.ledger.open_accounts(len(population))
+    kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
+    for name in (*kept, "model_value", "outside_option", "strategy"):
+        getattr(population, name)[ids] = getattr(population, name)[owners]
+    population.reputation[ids] = world.policy.initial_reputation
+    world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
+    return ids
+
+
+def _consider(world: World, ids: IntColumn, tick: int) -> None:
+    """Join where the expected utility, from the public board, beats the outside option and the entry can be paid."""
+    population, board = world.population, world.board
+    terms = world.mechanism.announce(board)
+    decisions = decide(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids)
+    claimed = Types(decisions.claims["data_size"], decisions.claims["quality"], decisions.claims["cost"])
+    advice = world.mechanism.recommend(terms, claimed)
+    own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
+    expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
+    # A visit is told from the next by its round and by how often the owner has stayed before.
+    draw = world.uniform("join", ids, board.round * 4096 + population.stay[ids])
+    willing = world.participation.joins(expected, population.outside_option[ids], draw)
+    able = world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro
+    surplus = expected - population.outside_option[ids]
+    world.log.add(Event.ARRIVE, tick, world.rounds_closed, ids, surplus)
+    declined = ids[~(willing & able)]
+    world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~(willing & able)])
+    schedule_return(world, declined, tick)
+    joining = ids[willing & able]
+    if len(joining):
+        population.believed_utility[joining] = expected[willing & able]
+        _join(world, joining, tick)
+
+
+def _join(world: World, ids: IntColumn, tick: int) -> None:
+    population, policy, scenario = world.population, world.policy, world.scenario
+    before = population.active()
+    population.stay[ids] += 1
+    population.status[ids] = Status.ACTIVE
+    population.joined_tick[ids] = tick
+    population.joined_round[ids] = world.rounds_closed
+    population.strategy_joined[ids] = population.strategy[ids]
+    for name in ("stay_rounds", "disappointed"):
+        getattr(population, name)[ids] = 0
+    count = len(ids)
+    population.stay_utility[ids] = -policy.admission_fee
+    population.utility_total[ids] -= policy.admission_fee
+    world.tally.fees += count * policy.admission_fee
+    if world.fee_micro:
+        world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
+    if world.deposit_micro:
+        world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
+    present = np.concatenate([before, ids])
+    # Drawn at once for all newcomers: a person and a stay have one row of draws.
+    shape = (population.person[ids][:, None], population.stay[ids][:, None], np.arange(scenario.market.neighbours))
+    draws = world.streams.uniform("peers", *shape).tolist()
+    for position, owner in enumerate(ids.tolist()):
+        peers = choose_peers(present[: len(before) + position], draws[position])
+        world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
+        if population.restricted[owner]:
+            world.graph.restrict(owner)  # probation does not end by leaving and coming back
+    world.totals.joins += count
+    world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
+    world.on_join(ids)
+    if scenario.population.departure_rate > 0:
+        life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
+        ticks = tick + np.maximum(1, np.rint(life * world.window_ticks)).astype(np.int64)
+        world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
+
+
+def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
+    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode."""
+    population = world.population
+    population.status[owner] = _STATUS[kind]
+    who = np.array([owner])
+    world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
+    in_flight = world.flights.owner == owner
+    if in_flight.any():
+        # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid.
+        world.tally.left_midway += int(in_flight.sum())
+        spent = float(world.flights.spent[in_flight].sum())
+        world.tally.lost += spent
+        population.utility_total[owner] -= spent
+        population.stay_utility[owner] -= spent
+        forget_flights(world, in_flight)
+    for center in world.centers:
+        center.cancel(owner)
+    world.graph.leave(owner)
+    write_episode(world, owner, kind, tick)
+    world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
+    world.on_leave(owner)
+    totals = world.totals
+    totals.exits += 1
+    totals.expulsions += kind is ExitKind.EXPELLED
+    totals.bankruptcies += kind is ExitKind.BANKRUPT
+    if kind is ExitKind.VOLUNTARY:
+        schedule_return(world, who, tick)
+    elif kind is ExitKind.EXPELLED:
+        _maybe_whitewash(world, owner, tick)
+
+
+def forget_flights(world: World, rows: BoolColumn) -> None:
+    """Drop flights, and the model versions that were kept for them."""
+    if world.federation is not None:
+        for version in world.flights.base_version[rows].tolist():
+            world.federation.release(version)
+    world.flights.keep(~rows)
+
+
+def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
+    """Owners outside think again after a while, if the rule says that they do."""
+    delay = world.participation.return_delay
+    if delay <= 0 or len(owners) == 0:
+        return
+    counter = world.rounds_closed * 4096 + world.population.stay[owners]
+    ticks = tick + np.maximum(1, np.rint(world.exponential("return", owners, counter) * to_ticks(delay)))
+    world.clock.schedule(Kind.ARRIVE, ticks.astype(np.int64), owners, world.population.stay[owners])
+
+
+def _maybe_whitewash(world: World, owner: int, tick: int) -> None:
+    """An expelled person may come back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
+    rule, who = world.participation, np.array([owner])
+    if world.uniform("whitewash", who, owner)[0] < rule.whitewash:
+        delay = max(1, round(float(world.exponential("whitewash delay", who, owner)[0]) * to_ticks(rule.return_delay)))
+        world.clock.at(Kind.ARRIVE, tick + delay, ref=-owner - 1)
+
+
+def write_episode(world: World, owner: int, kind: ExitKind, tick: int) -> None:
+    """One row per stay."""
+    population, names = world.population, world.strategy_names
+    world.write(
+        "episodes",
+        {
+            "owner": owner,
+            "person": int(population.person[owner]),
+            "stay": int(population.stay[owner]),
+            "strategy_joined": names[population.strategy_joined[owner]],
+            "strategy_left": names[population.strategy[owner]],
+            "joined_tick": int(population.joined_tick[owner]),
+            "joined_round": int(population.joined_round[owner]),
+            "left_tick": tick,
+            "left_round": world.rounds_closed,
+            "exit_kind": kind.name.lower(),
+            "rounds_taken": int(population.stay_rounds[owner]),
+            "utility": float(population.stay_utility[owner]),
+        },
+    )
+
+
+def top_up_deposit(world: World, owners: IntColumn, tick: int) -> IntColumn:
+    """Owners restore their slashed deposits; returns those that cannot (they are bankrupt)."""
+    missing = world.deposit_micro - world.ledger.deposit[owners]
+    able = world.ledger.wallet[owners] >= missing
+    paying = owners[able & (missing > 0)]
+    world.post(tick, "deposit", paying, paying, missing[able & (missing > 0)], payee_book=DEPOSIT)
+    return owners[~able]

@@ -1,0 +1,93 @@
+"""One set of colours for all pictures, on a light background and safe for colour-blind readers.
+
+The base is Okabe and Ito, "Color Universal Design" (2008). A strategy's hue says its family, the shade which one it
+is; the colour of a name never depends on which others are present.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+
+INK, MUTED, FAINT, PAPER = "#1F2933", "#616E7C", "#D9DEE4", "#FFFFFF"
+"""Text, secondary text, grid lines, background."""
+
+HONEST, MISREPORTER, FREE_RIDER, OTHER = "honest", "misreporter", "free_rider", "other"
+_FAMILY_HUES = {HONEST: BLUE, MISREPORTER: ORANGE, FREE_RIDER: PURPLE, OTHER: GREEN}
+
+_STRATEGIES = {
+    "honest": BLUE,
+    "misreport_size": ORANGE,
+    "misreport_quality": "#FFD27A",
+    "misreport_cost": "#6B4700",
+    "free_rider_global": VERMILION,
+    "free_rider_replay": "#7A1F2B",
+    "free_rider_noise": PURPLE,
+    "free_rider_copy": "#4B1D6B",
+}
+
+STATES = {
+    "outside": "#F2F4F7",
+    "active": SKY,
+    "probation": YELLOW,
+    "expelled": BLACK,
+    "left": "#8A949E",
+    "bankrupt": VERMILION,
+}
+"""Colours of an identity's state."""
+
+PARTIES = {"owners": BLUE, "model owner": GREEN, "regulator": PURPLE, "all": INK}
+"""Colours of who gains."""
+
+_FLOWS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#7A5C00", INK, "#8A949E", "#004C3F")
+"""Colours of money flows, in order of their size in a picture: kinds of transfer are an open list."""
+
+
+def family_of(strategy: str) -> str:
+    """Family by name, for strategies whose class is not at hand: the prefix says it."""
+    for prefix, family in (("honest", HONEST), ("misreport", MISREPORTER), ("free_rid", FREE_RIDER)):
+        if strategy.startswith(prefix):
+            return family
+    return OTHER
+
+
+def strategy_colour(strategy: str, family: str | None = None) -> str:
+    """Colour (#RRGGBB) of a strategy; an unknown name gets a shade of its family's hue that only its name decides."""
+    if strategy in _STRATEGIES:
+        return _STRATEGIES[strategy]
+    hue = _FAMILY_HUES.get(family or family_of(strategy), GREEN)
+    share = int.from_bytes(hashlib.blake2b(strategy.encode(), digest_size=2).digest(), "big") / 65535
+    # From 45 % towards black to 45 % towards white.
+    return mix(hue, BLACK, 0.45 - 0.9 * share) if share < 0.5 else mix(hue, PAPER, 0.9 * share - 0.45)
+
+
+def strategy_colours(strategies: Iterable[str], families: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Colours by name, in the order in which pictures list strategies: by family, honest first, then by name."""
+    families = families or {}
+    order = list(_FAMILY_HUES)
+
+    def rank(name: str) -> tuple[int, int, str]:
+        family = families.get(name, family_of(name))
+        known = list(_STRATEGIES).index(name) if name in _STRATEGIES else len(_STRATEGIES)
+        return (order.index(family) if family in order else len(order), known, name)
+
+    return {name: strategy_colour(name, families.get(name)) for name in sorted(set(strategies), key=rank)}
+
+
+def flow_colours(kinds: Iterable[str]) -> dict[str, str]:
+    """Colours of kinds of transfer, by their position; beyond ten they repeat."""
+    return {kind: _FLOWS[index % len(_FLOWS)] for index, kind in enumerate(kinds)}
+
+
+def mix(colour: str, other: str, share: float) -> str:
+    """``colour`` with a share (0 to 1) of ``other`` in it, both #RRGGBB."""
+    pairs = zip(rgb(colour), rgb(other), strict=True)
+    return "#" + "".join(f"{round(255 * ((1 - share) * a + share * b)):02X}" for a, b in pairs)
+
+
+def rgb(colour: str) -> tuple[float, float, float]:
+    """Red, green and blue in [0, 1] of #RRGGBB."""
+    return int(colour[1:3], 16) / 255, int(colour[3:5], 16) / 255, int(colour[5:7], 16) / 255

@@ -1,0 +1,119 @@
+"""One run from the command line: from the words typed to the folder, with news on the way."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from scenarios import console
+from scenarios.console import Moment
+from scenarios.errors import BadInput
+from scenarios.loading import find_scenario, load_scenario
+
+if TYPE_CHECKING:
+    from scenarios.recorder import Recorder
+    from scenarios.schema import Scenario
+    from scenarios.simulation import Simulation
+
+Voice = Literal["quiet", "normal", "verbose"]
+
+
+def play(
+    source: str,
+    *,
+    changes: Sequence[str] = (),
+    seed: int | None = None,
+    out: Path | None = None,
+    device: str = "auto",
+    force: bool = False,
+    voice: Voice = "normal",
+) -> Path | None:
+    """Play a scenario into a folder (default ``runs/<scenario>-seed<seed>``) and return it.
+
+    Returns None when interrupted. Nothing is left behind then, nor after an error. Raises ``BadInput`` for anything
+    wrong with what was asked, ``OSError`` where the folder cannot be written.
+    """
+    scenario = load_scenario(source, overrides=changes, seed=seed)
+
+    from scenarios.recorder import Recorder  # after the scenario: a mistake in it is told before the slow imports
+    from scenarios.summary import strategy_summary
+
+    folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
+    with _interruptible():
+        try:
+            recorder = Recorder(folder, force=force)
+        except FileExistsError as problem:
+            raise BadInput("--out", "", None, problem=str(problem)) from None
+        try:
+            given_by_option = any(change.startswith("data.dataset=") for change in changes)
+            blamed = "--set" if given_by_option else str(find_scenario(source))
+            simulation = _simulation(scenario, blamed, device, recorder)
+            if voice != "quiet":
+                threads = scenario.learning.threads
+                print(
+                    f"playing {scenario.name}, seed {scenario.seed}, {scenario.horizon} windows, "
+                    f"on {simulation.device} with {threads} thread{'s' * (threads > 1)}",
+                    file=sys.stderr,
+                )
+            accuracy = float("nan")
+            for moment in _told(voice)(simulation.play(), scenario.horizon):
+                accuracy = moment.accuracy
+            simulation.finish()
+        except KeyboardInterrupt:
+            recorder.abort()
+            print("interrupted, nothing was kept", file=sys.stderr)
+            return None
+        except BaseException:
+            recorder.abort()
+            raise
+    if voice != "quiet":
+        console.print_summary(
+            f"{scenario.title or scenario.name}: accuracy {console.percent(accuracy)}", strategy_summary(folder)
+        )
+    print(folder)
+    return folder
+
+
+def _simulation(scenario: Scenario, file: str, device: str, recorder: Recorder) -> Simulation:
+    """The simulation, built; what it finds wrong is said about the scenario or the option that caused it."""
+    from learning.data import BadData
+    from learning.device import resolve_device
+    from scenarios.simulation import Simulation
+
+    try:
+        resolve_device(device)
+    except ValueError as problem:
+        raise BadInput("--device", "", device, problem=str(problem)) from None
+    try:
+        return Simulation(scenario=scenario, device=device, recorder=recorder)
+    except BadData as problem:
+        raise BadInput(file, "data.dataset", scenario.data.dataset, problem=problem.problem) from None
+    except ValueError as problem:
+        raise BadInput(file, "", None, problem=str(problem)) from None
+
+
+def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
+    """How the moments are told on their way through."""
+    if voice == "verbose":
+        return console.with_lines
+    if voice == "normal" and sys.stderr.isatty():
+        return console.with_bar
+    return lambda moments, windows: iter(moments)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """A request to terminate ends a run as Ctrl-C does: nothing half written stays."""
+    try:
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    except ValueError:  # not in the main thread: whoever started it there looks after signals
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

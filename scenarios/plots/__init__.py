@@ -1,0 +1,24 @@
+"""Pictures of a run: one function each, a table (or two) of the run in, matplotlib axes out.
+
+Every function draws on the axes given, or on a new figure of its own (``axes.figure``), and changes no global
+setting. Strategies have the same colour everywhere.
+"""
+
+from scenarios.plots.course import accuracy, audit_confusion, free_rider_share, welfare_split
+from scenarios.plots.money import money_flows
+from scenarios.plots.network import network_snapshot
+from scenarios.plots.people import population_by_strategy, reputation, utility_by_strategy
+from scenarios.plots.raster import event_raster
+
+__all__ = [
+    "accuracy",
+    "audit_confusion",
+    "event_raster",
+    "free_rider_share",
+    "money_flows",
+    "network_snapshot",
+    "population_by_strategy",
+    "reputation",
+    "utility_by_strategy",
+    "welfare_split",
+]

@@ -1,0 +1,219 @@
+"""Where the tables of a run go: a folder of Parquet files, or memory.
+
+A run folder appears complete or not at all: everything is written into a hidden folder beside it, which takes the
+final name when the run is closed. The same rows give the same bytes, however they were dealt over ``write`` calls.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import shutil
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from scenarios.buffers import ROW_GROUP, Codes, TableBuffer
+from scenarios.tables import TABLES
+
+__all__ = ["INFO_FILE", "OWN_FILES", "ROW_GROUP", "SCENARIO_FILE", "Codes", "MemoryRecorder", "Recorder", "TableSink"]
+
+SCENARIO_FILE, INFO_FILE = "scenario.yaml", "run.json"
+OWN_FILES = frozenset({SCENARIO_FILE, INFO_FILE, "report.html", "plots", *(t.file_name for t in TABLES.values())})
+"""What belongs to a run in its folder; anything else there is the user's and survives a forced new run."""
+
+
+class TableSink(ABC):
+    """What the simulation writes to."""
+
+    def __init__(self) -> None:
+        self._buffers = {name: TableBuffer(table) for name, table in TABLES.items()}
+        self._seconds = 0.0
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall-clock seconds spent in this recorder so far."""
+        return self._seconds
+
+    def write(self, table: str, columns: Mapping[str, object]) -> None:
+        """Append rows to a table. Every declared column must be given: one value for all rows, or one per row.
+
+        Labels may come as strings, as ``Codes`` or as an Arrow dictionary array. Arrays are copied. KeyError for an
+        unknown table and for missing or unknown columns, ValueError for columns of different length, TypeError for
+        values of the wrong type.
+        """
+        start = time.perf_counter()
+        try:
+            buffer = self._buffers[table]
+        except KeyError:
+            raise KeyError(f"unknown table '{table}', known: {', '.join(self._buffers)}") from None
+        for rows in buffer.append(columns):
+            self._keep(table, rows)
+        self._seconds += time.perf_counter() - start
+
+    @abstractmethod
+    def close(self, resolved_scenario: str, info: Mapping[str, Any]) -> Path | None:
+        """End the run; the folder that holds it, if there is one."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Give the run up and leave nothing behind. Does nothing after ``close``."""
+
+    @abstractmethod
+    def _keep(self, table: str, rows: Any) -> None: ...
+
+
+class MemoryRecorder(TableSink):
+    """Keeps the tables in memory, for interactive use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._rows: dict[str, list[Any]] = {name: [] for name in TABLES}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """All rows written to a table so far."""
+        self._keep(name, self._buffers[name].take())
+        frame: pd.DataFrame = pa.concat_tables(self._rows[name]).unify_dictionaries().to_pandas()
+        return frame
+
+    def close(self, resolved_scenario: str = "", info: Mapping[str, Any] | None = None) -> None:
+        """Nothing to do: the tables stay readable."""
+
+    def abort(self) -> None:
+        """Nothing to do: the tables stay readable."""
+
+    def _keep(self, table: str, rows: Any) -> None:
+        self._rows[table].append(rows)
+
+
+class Recorder(TableSink):
+    """Streams the tables of a run into ``folder``.
+
+    FileExistsError if the folder holds anything, unless ``force``: then an older run there is replaced when the new
+    one closes (files that are not part of a run stay). OSError if the place cannot be written.
+    """
+
+    def __init__(self, folder: Path, *, force: bool = False) -> None:
+        super().__init__()
+        self._folder = Path(os.path.abspath(folder))
+        self._force = force
+        self._check_place()
+        self._made = _make_parents(self._folder.parent)
+        self._partial = _make_partial(self._folder)
+        self._writers: dict[str, Any] = {}
+        self._open = True
+
+    def write(self, table: str, columns: Mapping[str, object]) -> None:
+        """Append rows, see ``TableSink.write``; RuntimeError after ``close`` or ``abort``."""
+        if not self._open:
+            raise RuntimeError(f"the run in {self._folder} is closed already")
+        super().write(table, columns)
+
+    def close(self, resolved_scenario: str, info: Mapping[str, Any]) -> Path:
+        """Finish the files, write ``scenario.yaml`` and ``run.json``, and give the folder its name.
+
+        ``resolved_scenario`` is YAML; ``info`` (versions, seed, command, ...) must be JSON data.
+        """
+        start = time.perf_counter()
+        for name, buffer in self._buffers.items():
+            if buffer.rows:
+                self._keep(name, buffer.take())
+            self._writer(name).close()
+        self._writers.clear()
+        (self._partial / SCENARIO_FILE).write_text(resolved_scenario, encoding="utf-8")
+        (self._partial / INFO_FILE).write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        self._take_name()
+        self._open = False
+        self._seconds += time.perf_counter() - start
+        return self._folder
+
+    def abort(self) -> None:
+        """Remove everything written so far, and the parent folders made for it. Does nothing after ``close``."""
+        if not self._open:
+            return
+        self._open = False
+        for writer in self._writers.values():
+            writer.close()
+        shutil.rmtree(self._partial, ignore_errors=True)
+        for parent in reversed(self._made):
+            try:
+                parent.rmdir()
+            except OSError:
+                return  # somebody else uses it by now
+
+    def _check_place(self) -> None:
+        folder = self._folder
+        if folder.exists() and not folder.is_dir():
+            raise FileExistsError(f"{folder} is a file, expected a folder")
+        if folder.is_mount() or folder in (Path.cwd(), *Path.cwd().parents):
+            raise FileExistsError(f"{folder} cannot be replaced as a whole, give a new folder inside it")
+        if self._force or not folder.exists():
+            return
+        if holds_run(folder):
+            raise FileExistsError(f"{folder} already holds a run, use --force to replace it")
+        if any(folder.iterdir()):
+            raise FileExistsError(f"{folder} is not empty, give a new folder or use --force")
+
+    def _writer(self, name: str) -> Any:
+        if name not in self._writers:
+            table = TABLES[name]
+            self._writers[name] = pq.ParquetWriter(
+                self._partial / table.file_name,
+                table.schema,
+                compression="zstd",
+                compression_level=1,
+                version="2.6",
+                use_dictionary=[column.name for column in table.columns if column.kind != "float"],
+            )
+        return self._writers[name]
+
+    def _keep(self, table: str, rows: Any) -> None:
+        self._writer(table).write_table(rows, row_group_size=ROW_GROUP)
+
+    def _take_name(self) -> None:
+        self._check_place()  # somebody may have come first
+        if not self._folder.exists():
+            os.rename(self._partial, self._folder)
+            return
+        older = self._partial.with_name(f"{self._partial.name}.older")
+        os.rename(self._folder, older)
+        try:
+            os.rename(self._partial, self._folder)
+        except OSError:
+            os.rename(older, self._folder)
+            raise
+        for entry in older.iterdir():
+            if entry.name not in OWN_FILES:
+                os.rename(entry, self._folder / entry.name)
+        shutil.rmtree(older)
+
+
+def holds_run(folder: Path) -> bool:
+    """Whether the folder holds a run, finished or half removed."""
+    return any((folder / name).exists() for name in ("runs.parquet", INFO_FILE))
+
+
+def _make_parents(parent: Path) -> list[Path]:
+    """Create the folder and those above it; returns the ones that are new, outermost first."""
+    new = [place for place in (parent, *parent.parents) if not place.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
+    return new[::-1]
+
+
+def _make_partial(folder: Path) -> Path:
+    """A fresh hidden folder beside the final one, on the same file system so that it can be renamed."""
+    for attempt in itertools.count():
+        partial = folder.with_name(f".{folder.name}.partial-{os.getpid()}" + (f"-{attempt}" if attempt else ""))
+        try:
+            partial.mkdir()
+        except FileExistsError:
+            continue  # left by a killed run whose process had the same id
+        return partial
+    raise AssertionError("unreachable")

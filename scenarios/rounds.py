@@ -1,0 +1,284 @@
+"""A round, from the announcement to the reaction, in event order.
+
+=========  =======================================================================================
+moment     what happens
+=========  =======================================================================================
+OPEN       announce the terms; every invited owner decides and its report leaves after its own delay
+REPORT     a report reaches the model owner
+PLAN       the mechanism turns the reports that are in into an allocation; training begins
+START      a computing center has a free slot for an owner
+TRAINED    a computing center is done with an owner's training
+UPDATE     an update reaches the model owner (asynchronous rounds aggregate as soon as enough are in)
+CLOSE      train, evaluate, settle, enforce, react (``scenarios.settlement``)
+=========  =======================================================================================
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+
+import numpy as np
+
+from agents.population import Status
+from learning.uploads import Upload
+from market.columns import BoolColumn, IntColumn
+from market.mechanism import Allocation, Reports
+from market.money import from_micro, to_micro
+from market.parties import MODEL_OWNER, WORLD
+from scenarios.clock import NOBODY, TICKS_PER_SECOND, Happening, Kind, to_ticks
+from scenarios.decisions import Decisions, decide
+from scenarios.event_log import Event
+from scenarios.membership import ExitKind, leave
+from scenarios.settlement import aggregate_buffer, close_round
+from scenarios.world import Round, World
+
+
+def open_round(world: World, happening: Happening) -> None:
+    """OPEN: publish the board and the terms, ask the invited owners, send their reports on the way."""
+    tick = int(happening.ticks[0])
+    world.clock.at(Kind.OPEN, tick + world.window_ticks)
+    if world.round is not None:
+        return  # the last round still waits for its stragglers
+    number = world.rounds_closed
+    _end_probation(world, number)
+    budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
+    world.board = dataclasses.replace(world.board, round=number, budget=budget)
+    terms = world.mechanism.announce(world.board)
+    invited = _invite(world, number)
+    decisions = decide(
+        world.population, world.strategies, world.mechanism, world.policy, world.streams, world.board, terms, invited
+    )
+    decisions = decisions.take(_solvent(world, decisions, tick))
+    invited = decisions.owner
+    window = tick // world.window_ticks
+    world.round = Round(
+        number, tick, window, world.board, terms, invited, decisions, np.zeros(len(invited), dtype=np.bool_)
+    )
+    world.log.add(Event.OPEN, tick, number, NOBODY, budget)
+    for claim, column in decisions.claims.items():
+        getattr(world.population, f"reported_{claim}")[invited] = column
+    _send_reports(world, world.round, tick)
+
+
+def _end_probation(world: World, number: int) -> None:
+    population = world.population
+    over = np.flatnonzero(population.restricted & (population.probation_until <= number))
+    population.restricted[over] = False
+    for owner in over[population.status[over] == Status.ACTIVE].tolist():
+        world.graph.restore(owner)
+
+
+def _invite(world: World, number: int) -> IntColumn:
+    """All owners without an update on its way, or a random sample of them."""
+    active = world.population.active()
+    free = np.setdiff1d(active, world.flights.owner, assume_unique=True) if len(world.flights) else active
+    most = world.scenario.round.invited
+    if most is None or len(free) <= most:
+        return free
+    order = np.argsort(world.uniform("invitation", free, number), kind="stable")
+    return np.sort(free[order[:most]])
+
+
+def _solvent(world: World, decisions: Decisions, tick: int) -> BoolColumn:
+    """Owners that mean to train but cannot pay for it are bankrupt and leave."""
+    population, owners = world.population, decisions.owner
+    cost = to_micro(population.cost[owners] * population.data_size[owners] * decisions.work_share)
+    broke = decisions.takes_part & (world.ledger.wallet[owners] < cost)
+    for owner in owners[broke].tolist():
+        leave(world, owner, ExitKind.BANKRUPT, tick)
+    return np.asarray(~broke)
+
+
+def _send_reports(world: World, opened: Round, tick: int) -> None:
+    """Reports leave after each owner's thinking time; one that would miss the deadline is never sent."""
+    answering = opened.decisions.takes_part
+    owners = opened.invited[answering]
+    delay = world.population.think_time[owners] * world.exponential("thinking", owners, opened.number)
+    ticks = tick + np.rint(delay * TICKS_PER_SECOND).astype(np.int64)
+    deadline = tick + to_ticks(world.scenario.round.report_deadline)
+    in_time = ticks <= deadline
+    rows = np.flatnonzero(answering)[in_time]
+    world.clock.schedule(Kind.REPORT, ticks[in_time], owners[in_time], world.population.stay[owners[in_time]], rows)
+    world.clock.at(Kind.PLAN, deadline)
+
+
+def receive_reports(world: World, happening: Happening) -> None:
+    """REPORT: note who has answered."""
+    assert world.round is not None
+    world.round.reported[happening.refs] = True
+    sizes = world.round.decisions.claims["data_size"][happening.refs]
+    world.log.add(Event.REPORT, happening.ticks, world.round.number, happening.owners, sizes)
+
+
+def plan_round(world: World, happening: Happening) -> None:
+    """PLAN: allocate, pay for training, put the updates on their way."""
+    current, population, tick = world.round, world.population, int(happening.ticks[0])
+    assert current is not None
+    present = current.reported & (population.status[current.invited] == Status.ACTIVE)
+    chosen = current.decisions.take(present)
+    current.planned, current.reported = True, present
+    reports = Reports(chosen.owner, chosen.claims, chosen.offered_share, population.reputation[chosen.owner])
+    allocation = world.mechanism.plan(current.terms, reports)
+    selected = np.flatnonzero(allocation.selected)
+    current.selected = len(selected)
+    world.log.add(Event.PLAN, tick, current.number, NOBODY, len(selected))
+    serials = _start(world, chosen.take(selected), allocation, selected, tick)
+    owners, stays = chosen.owner[selected], population.stay[chosen.owner[selected]]
+    if world.centers:
+        _queue_at_centers(world, serials, owners, tick)
+    else:
+        rows = world.flights.find(serials)
+        due = tick + world.flights.compute_ticks[rows] + world.flights.link_ticks[rows]
+        world.clock.schedule(Kind.UPDATE, due, owners, stays, serials)
+    if world.scenario.round.late == "wait":
+        close_when_complete(world, tick)
+    else:
+        world.clock.at(Kind.CLOSE, tick + to_ticks(world.scenario.round.train_deadline))
+
+
+def _start(world: World, chosen: Decisions, allocation: Allocation, selected: IntColumn, tick: int) -> IntColumn:
+    """Book the true costs and open a flight per selected owner."""
+    population, owners = world.population, chosen.owner
+    current = world.round
+    assert current is not None
+    share = np.where(chosen.upload == Upload.TRAINED, chosen.work_share, 0.0)
+    samples = np.rint(share * population.data_size[owners]).astype(np.int64)
+    spent = to_micro(population.cost[owners] * samples)
+    world.post(tick, "training cost", owners, WORLD, spent)
+    peer = np.full(len(owners), -1, dtype=np.int64)
+    copying = chosen.upload == Upload.PEER_COPY
+    peer[copying] = world.graph.open_neighbour(owners[copying], world.uniform("peer", owners[copying], current.number))
+    version = 0
+    if world.federation is not None:
+        version = world.federation.version
+        for _ in range(len(owners)):
+            world.federation.hold(version)
+    speed = population.compute_rate[owners] if not world.centers else world.scenario.centers.rate
+    compute = samples * world.scenario.learning.epochs / speed
+    link = population.link_time[owners] * world.exponential("link", owners, current.number)
+    return world.flights.add(
+        {
+            "owner": owners,
+            "round": np.full(len(owners), current.number),
+            "samples": samples,
+            "base_version": np.full(len(owners), version),
+            "upload": chosen.upload,
+            "scale": chosen.scale,
+            "peer": peer,
+            "violation": chosen.violation,
+            "lie": chosen.lie,
+            "data_share": allocation.data_share[selected],
+            "promised": allocation.promised[selected],
+            "spent": from_micro(spent),
+            "compute_ticks": np.rint(compute * TICKS_PER_SECOND).astype(np.int64),
+            "link_ticks": np.rint(link * TICKS_PER_SECOND).astype(np.int64),
+        },
+        {name: column[selected] for name, column in allocation.claims.items()},
+    )
+
+
+def _queue_at_centers(world: World, serials: IntColumn, owners: IntColumn, tick: int) -> None:
+    """Each owner lines up at its center; forged uploads need none and only travel."""
+    flights, population = world.flights, world.population
+    rows = flights.find(serials)
+    idle = flights.compute_ticks[rows] == 0
+    due = tick + flights.link_ticks[rows[idle]]
+    world.clock.schedule(Kind.UPDATE, due, owners[idle], population.stay[owners[idle]], serials[idle])
+    for serial, owner in zip(serials[~idle].tolist(), owners[~idle].tolist(), strict=True):
+        center = world.centers[int(population.person[owner]) % len(world.centers)]
+        center.request(owner).callbacks.append(_slot_granted(world, owner, serial))
+
+
+def _slot_granted(world: World, owner: int, serial: int):  # type: ignore[no-untyped-def]
+    def callback(_event: object) -> None:
+        world.clock.at(Kind.START, world.clock.now, owner, int(world.population.stay[owner]), serial)
+
+    return callback
+
+
+def start_at_center(world: World, happening: Happening) -> None:
+    """START: training begins at a center; it ends after the service time."""
+    for tick, owner, serial in _entries(happening):
+        row = int(world.flights.find(np.array([serial]))[0])
+        center = int(world.population.person[owner]) % len(world.centers)
+        if row < 0:
+            continue  # the round went on without it
+        world.log.add(Event.START, tick, int(world.flights.round[row]), owner, center)
+        due = tick + int(world.flights.compute_ticks[row])
+        world.clock.at(Kind.TRAINED, due, owner, int(world.population.stay[owner]), serial)
+
+
+def finish_at_center(world: World, happening: Happening) -> None:
+    """TRAINED: the slot is free again and the update travels."""
+    for tick, owner, serial in _entries(happening):
+        row = int(world.flights.find(np.array([serial]))[0])
+        if row < 0:
+            continue  # dropped at the deadline, and its slot given back then
+        world.centers[int(world.population.person[owner]) % len(world.centers)].cancel(owner)
+        due = tick + int(world.flights.link_ticks[row])
+        world.clock.at(Kind.UPDATE, due, owner, int(world.population.stay[owner]), serial)
+
+
+def _entries(happening: Happening) -> list[tuple[int, int, int]]:
+    return list(zip(happening.ticks.tolist(), happening.owners.tolist(), happening.refs.tolist(), strict=True))
+
+
+def receive_updates(world: World, happening: Happening) -> None:
+    """UPDATE: note arrivals; asynchronous rounds aggregate whenever the buffer is full."""
+    rows = world.flights.find(happening.refs)
+    rows, ticks = rows[rows >= 0], happening.ticks[rows >= 0]
+    if len(rows) == 0:
+        return
+    if world.scenario.round.late == "buffer":
+        size = world.scenario.round.buffer_size
+        room = size - len(_waiting(world))
+        for first, last in itertools.pairwise([0, *range(room, len(rows), size), len(rows)]):
+            _note_arrivals(world, rows[first:last], ticks[first:last])
+            if len(_waiting(world)) == size:
+                aggregate_buffer(world, _waiting(world), int(ticks[last - 1]))
+    else:
+        _note_arrivals(world, rows, ticks)
+        if world.scenario.round.late == "wait":
+            close_when_complete(world, int(ticks[-1]))
+
+
+def _note_arrivals(world: World, rows: IntColumn, ticks: IntColumn) -> None:
+    flights = world.flights
+    flights.arrived[rows] = True
+    world.log.add(Event.UPDATE, ticks, world.rounds_closed, flights.owner[rows], flights.upload[rows])
+
+
+def _waiting(world: World) -> IntColumn:
+    """Updates in the buffer: arrived and not aggregated yet."""
+    return np.flatnonzero(world.flights.arrived & ~world.flights.used)
+
+
+def close_when_complete(world: World, tick: int) -> None:
+    """A waiting round closes as soon as nobody's update is outstanding."""
+    if world.round is not None and world.round.planned and world.flights.arrived.all():
+        world.clock.at(Kind.CLOSE, tick)
+
+
+def leave_now(world: World, happening: Happening) -> None:
+    """LEAVE: owners that decided to go, or whose time has come."""
+    for tick, owner, _ in _entries(happening):
+        leave(world, owner, ExitKind.VOLUNTARY, tick)
+        if world.scenario.round.late == "wait":
+            close_when_complete(world, tick)
+
+
+def finish_round(world: World, happening: Happening) -> None:
+    """CLOSE: settle what is due."""
+    if world.round is None:
+        return
+    tick = int(happening.ticks[0])
+    if world.scenario.round.late == "drop":
+        late = ~world.flights.arrived
+        gone = world.flights.owner[late]
+        world.log.add(Event.LATE, tick, world.round.number, gone, world.flights.upload[late])
+        world.tally.late = int(late.sum())
+        for center in world.centers:
+            for owner in gone.tolist():
+                center.cancel(owner)
+    close_round(world, tick)

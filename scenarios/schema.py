@@ -1,0 +1,396 @@
+"""The scenario: every parameter of a run, with its meaning, unit, bounds and default.
+
+A scenario file is this schema written in YAML. Names (strategies, mechanisms, data sets, ...) come from the
+registries; whatever else stands beside a name is a parameter of that thing and is checked against its signature.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    create_model,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from learning.registry import Registry, UnknownName
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+
+
+class Spec(BaseModel):
+    """Base of every part: unknown keys and wrong types are refused, infinities and NaN too."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class Named(BaseModel):
+    """A name from a registry, and the parameters of what it names."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
+
+    name: str
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters given beside the name."""
+        return dict(self.model_extra or {})
+
+
+class StrategyShare(Named):
+    """A strategy, its parameters and its share of those who arrive."""
+
+    share: Positive = 1.0
+
+
+def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
+    """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
+    hints = typing.get_type_hints(entry.__init__ if inspect.isclass(entry) else entry)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(entry).parameters.values():
+        if parameter.name not in skip and parameter.kind is not parameter.VAR_KEYWORD:
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+    return create_model("Parameters", __config__=config, **fields)
+
+
+def _problem(field: str, value: Any, expected: str) -> PydanticCustomError:
+    """An error below the place where it is raised: ``field`` is appended to the path by the loader."""
+    return PydanticCustomError("named", "{expected}", {"field": field, "value": value, "expected": expected})
+
+
+def check_parameters(entry: Callable[..., Any], params: Mapping[str, Any], skip: frozenset[str]) -> None:
+    """Raise one readable error unless ``params`` fit the signature of ``entry``."""
+    model = _signature_model(entry, skip)
+    try:
+        model.model_validate(dict(params))
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            known = list(model.model_fields)
+            expected = str(UnknownName("parameter", field, known)) if known else "no parameter here"
+            raise _problem(field, first["input"], expected) from None
+        raise _problem(field, first["input"], first["msg"]) from None
+
+
+def _named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: Named) -> Named:
+    """Check a ``Named`` against its registry; classes are built once, so that they can refuse a value themselves."""
+    try:
+        entry = kind()[value.name]
+    except UnknownName as unknown:
+        raise _problem("name", value.name, str(unknown)) from None
+    check_parameters(entry, value.params, skip)
+    if inspect.isclass(entry):
+        try:
+            entry(**value.params)
+        except ValueError as problem:
+            message = str(problem)
+            field = next((name for name in value.params if name in message), "")
+            raise _problem(field, value.params.get(field, value.params), message) from None
+    return value
+
+
+def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
+    try:
+        kind()[value]
+    except UnknownName as unknown:
+        raise _problem("", value, str(unknown)) from None
+    return value
+
+
+def _from_name(value: Any) -> Any:
+    """A bare name is short for ``{name: ...}``."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _from_number(value: Any) -> Any:
+    """A bare number is short for a constant; ``kind`` reads better than ``name`` for a distribution."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return {"name": "constant", "value": float(value)}
+    if isinstance(value, dict) and "kind" in value:
+        return {"name": value["kind"], **{key: item for key, item in value.items() if key != "kind"}}
+    return value
+
+
+def strategies() -> Registry[Any]:
+    """The strategy registry, filled."""
+    import agents.strategies
+    from agents.strategies.base import STRATEGIES
+
+    del agents
+    return STRATEGIES
+
+
+def mechanisms() -> Registry[Any]:
+    """The mechanism registry, filled."""
+    import market.baselines
+    from market.mechanism import MECHANISMS
+
+    del market
+    return MECHANISMS
+
+
+def participation_rules() -> Registry[Any]:
+    """The registry of join, stay and exit rules."""
+    from agents.participation import PARTICIPATION
+
+    return PARTICIPATION
+
+
+def adaptation_rules() -> Registry[Any]:
+    """The registry of adaptation rules."""
+    from agents.adaptation import ADAPTATION
+
+    return ADAPTATION
+
+
+def distributions() -> Registry[Any]:
+    """The registry of distributions."""
+    from agents.private_types import DISTRIBUTIONS
+
+    return DISTRIBUTIONS
+
+
+def partitions() -> Registry[Any]:
+    """The registry of partition methods."""
+    from learning.partition import PARTITIONS
+
+    return PARTITIONS
+
+
+def datasets() -> Registry[Any]:
+    """The registry of data sets."""
+    from learning.data import DATASETS
+
+    return DATASETS
+
+
+def models() -> Registry[Any]:
+    """The registry of models (imports torch)."""
+    from learning.models import MODELS
+
+    return MODELS
+
+
+def _dataset(value: str) -> str:
+    return value if value.endswith(".npz") else _registered(datasets, value)
+
+
+_NO_SKIP: frozenset[str] = frozenset()
+Strategy = Annotated[StrategyShare, BeforeValidator(_from_name), AfterValidator(partial(_named, strategies, _NO_SKIP))]
+MechanismChoice = Annotated[Named, BeforeValidator(_from_name), AfterValidator(partial(_named, mechanisms, _NO_SKIP))]
+Participation = Annotated[
+    Named, BeforeValidator(_from_name), AfterValidator(partial(_named, participation_rules, _NO_SKIP))
+]
+Adaptation = Annotated[Named, BeforeValidator(_from_name), AfterValidator(partial(_named, adaptation_rules, _NO_SKIP))]
+Distribution = Annotated[Named, BeforeValidator(_from_number), AfterValidator(partial(_named, distributions, _NO_SKIP))]
+Partition = Annotated[
+    Named,
+    BeforeValidator(_from_name),
+    AfterValidator(partial(_named, partitions, frozenset({"labels", "shards", "streams"}))),
+]
+
+
+class PrivateTypes(Spec):
+    """The private type of a data owner, drawn once per person."""
+
+    cost: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "lognormal", "median": 0.01, "sigma": 0.3}),
+        description="money per trained sample",
+    )
+    compute_rate: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "lognormal", "median": 20.0, "sigma": 0.5}),
+        description="samples trained per second",
+    )
+    link_time: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "lognormal", "median": 2.0, "sigma": 0.5}),
+        description="mean seconds to upload one model",
+    )
+    think_time: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "lognormal", "median": 1.0, "sigma": 0.5}),
+        description="mean seconds before an answer leaves the owner",
+    )
+    model_value: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.5}),
+        description="money per round that a perfect model is worth to the owner (chance level: 0)",
+    )
+    outside_option: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.1}),
+        description="money per round earned when not taking part",
+    )
+    wealth: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 20.0}),
+        description="money brought along on first arrival",
+    )
+
+
+class PopulationSpec(Spec):
+    """Who is there, who comes, and how they decide."""
+
+    initial: Annotated[int, Field(ge=1)] = Field(40, description="persons that arrive when the run starts")
+    arrival_rate: NotNegative = Field(0.0, description="further persons per window (Poisson)")
+    arrival_times: tuple[NotNegative, ...] = Field((), description="further arrivals at these seconds (a trace)")
+    departure_rate: NotNegative = Field(0.0, description="chance departures per owner and window, whatever they earn")
+    strategies: tuple[Strategy, ...] = Field(
+        (StrategyShare(name="honest"),), min_length=1, description="strategies with their shares of those who arrive"
+    )
+    types: PrivateTypes = Field(default_factory=PrivateTypes, description="distributions of the private type")
+    participation: Participation = Field(
+        default_factory=lambda: Named(name="strict"), description="rule to join, stay, exit and return"
+    )
+    adaptation: Adaptation = Field(
+        default_factory=lambda: Named(name="none"), description="rule to change strategy over time"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, data: Any) -> Any:
+        return _tuples(data, "strategies", "arrival_times")
+
+
+def _tuples(data: Any, *names: str) -> Any:
+    """YAML knows lists only; the schema is frozen and keeps tuples."""
+    if isinstance(data, dict):
+        return {key: tuple(item) if key in names and isinstance(item, list) else item for key, item in data.items()}
+    return data
+
+
+class DataSpec(Spec):
+    """The data, how it is spread over the owners, and how good it truly is."""
+
+    dataset: Annotated[str, AfterValidator(_dataset)] = Field("digits", description="registered name or path to .npz")
+    partition: Partition = Field(
+        default_factory=lambda: Named.model_validate({"name": "dirichlet", "alpha": 0.5}),
+        description="how samples are dealt to shards",
+    )
+    shards: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="shards dealt; person k holds shard k modulo this (default: one per initial person)"
+    )
+    quality: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "uniform", "low": 0.6, "high": 1.0}),
+        description="true quality of a shard, 0 to 1",
+    )
+    max_label_noise: Probability = Field(0.3, description="share of wrong labels at quality 0")
+    max_feature_noise: NotNegative = Field(1.0, description="feature noise at quality 0, in standard deviations")
+    train_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="use only the first training samples")
+    test_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="use only the first test samples")
+
+
+class LearningSpec(Spec):
+    """The federated training that really runs."""
+
+    enabled: bool = Field(True, description="false plays the market without training: no accuracy, no uploads")
+    model: str = Field("softmax", description="registered model")
+    epochs: Annotated[int, Field(ge=1)] = Field(1, description="local epochs per round")
+    batch_size: Annotated[int, Field(ge=1)] = Field(10, description="samples per local step")
+    learning_rate: Positive = Field(0.1, description="local SGD step size")
+    proximal: NotNegative = Field(0.0, description="FedProx penalty on the distance to the global model")
+    backend: Literal["auto", "loop", "linear", "vmap"] = Field("auto", description="how a cohort is trained")
+    threads: Annotated[int, Field(ge=1)] = Field(1, description="torch threads")
+
+
+class RoundSpec(Spec):
+    """Deadlines and the treatment of late updates."""
+
+    report_deadline: Positive = Field(10.0, description="seconds from opening until reports are due")
+    train_deadline: Positive = Field(40.0, description="seconds from the plan until updates are due")
+    late: Literal["drop", "wait", "buffer"] = Field(
+        "drop", description="late updates: dropped, waited for, or aggregated whenever enough have come (asynchronous)"
+    )
+    buffer_size: Annotated[int, Field(ge=1)] = Field(10, description="updates per aggregation when late is buffer")
+    staleness_exponent: NotNegative = Field(0.5, description="weight of an update that is s versions old: (1+s)^-this")
+    invited: Annotated[int, Field(ge=1)] | None = Field(None, description="owners invited per round (default: all)")
+
+
+class MarketSpec(Spec):
+    """The mechanism and the model owner's purse."""
+
+    mechanism: MechanismChoice = Field(
+        default_factory=lambda: Named(name="proportional"), description="how owners are selected and paid"
+    )
+    budget: NotNegative = Field(20.0, description="money the model owner offers per round, while its purse lasts")
+    treasury: NotNegative = Field(1000.0, description="money the model owner starts with")
+    revenue: NotNegative = Field(30.0, description="money per round that a perfect model earns the model owner")
+    neighbours: Annotated[int, Field(ge=0)] = Field(4, description="owners that a newcomer shares models with")
+
+
+class EnforcementSpec(Spec):
+    """Deposits, audits, sanctions and standing."""
+
+    deposit: NotNegative = Field(0.0, description="money locked per owner while it is in the market")
+    admission_fee: NotNegative = Field(0.0, description="money paid to the regulator at each join")
+    audit_rate: Probability = Field(0.0, description="chance that an owner's round is audited")
+    detection_rate: Probability = Field(1.0, description="chance that an audit finds a violation")
+    false_alarm_rate: Probability = Field(0.0, description="chance that an audit blames an honest round")
+    tolerance: NotNegative = Field(0.05, description="relative deviation of a claim that is not yet a lie")
+    slash_share: Probability = Field(1.0, description="share of the deposit taken from who is found guilty")
+    audit_cost: NotNegative = Field(0.0, description="money that one audit costs the regulator")
+    initial_reputation: Probability = Field(0.5, description="standing of a new identity")
+    reputation_gain: Probability = Field(0.05, description="share of the way to 1 gained in a clean round")
+    reputation_loss: Probability = Field(0.5, description="share of the standing lost when found guilty")
+    reputation_decay: Probability = Field(0.0, description="share of the way back to the initial standing per round")
+    probation_rounds: Annotated[int, Field(ge=0)] = Field(0, description="rounds without sharing after a guilty audit")
+    expel_after: Annotated[int, Field(ge=0)] = Field(0, description="guilty audits that end in expulsion (0: never)")
+    expel_below: Probability = Field(0.0, description="standing below which an owner is expelled")
+
+
+class CentersSpec(Spec):
+    """Computing centers that train for the owners; without any, owners train on their own devices."""
+
+    count: Annotated[int, Field(ge=0)] = Field(0, description="computing centers")
+    slots: Annotated[int, Field(ge=1)] = Field(4, description="trainings that one center runs at once")
+    rate: Positive = Field(200.0, description="samples per second of one slot")
+
+
+class RecordingSpec(Spec):
+    """What is written beside the events."""
+
+    owners_every: Annotated[int, Field(ge=1)] = Field(1, description="rounds between rows of the owners table")
+    owners_sample: Annotated[int, Field(ge=1)] | None = Field(None, description="owners recorded (default: all)")
+    edges_every: Annotated[int, Field(ge=1)] = Field(1, description="rounds between records of the graph")
+
+
+class Scenario(Spec):
+    """One experiment."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$", max_length=80)] = Field(
+        "scenario", description="short name: lower-case letters, digits, - and _"
+    )
+    title: str = Field("", description="one line")
+    description: str = Field("", description="what the scenario shows")
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="root of every random number")
+    horizon: Annotated[int, Field(ge=1)] = Field(60, description="windows to play; a round opens with each window")
+    window: Positive = Field(60.0, description="simulated seconds per window")
+    population: PopulationSpec = Field(default_factory=PopulationSpec)
+    data: DataSpec = Field(default_factory=DataSpec)
+    learning: LearningSpec = Field(default_factory=LearningSpec)
+    round: RoundSpec = Field(default_factory=RoundSpec)
+    market: MarketSpec = Field(default_factory=MarketSpec)
+    enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
+    centers: CentersSpec = Field(default_factory=CentersSpec)
+    recording: RecordingSpec = Field(default_factory=RecordingSpec)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scenario:
+        if self.round.late != "wait" and self.round.report_deadline + self.round.train_deadline > self.window:
+            raise _problem(
+                "round.train_deadline",
+                self.round.train_deadline,
+                f"report_deadline + train_deadline at most the window of {self.window} s",
+            )
+        return self

@@ -1,0 +1,307 @@
+"""The simulation: a Mesa model whose clock is SimPy.
+
+This is the adapter to Mesa: a ``Simulation`` wraps a ``World`` (state in columns), wires event kinds to the phases of a
+round, and advances one reporting window ``[k, k + 1)`` per ``step()``. Who is in the market is a Mesa agent; the agents
+are views of population rows and hold no state.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import mesa
+import numpy as np
+
+from agents.adaptation import make_adaptation
+from agents.computing_center import ComputingCenter
+from agents.data_owner import DataOwner
+from agents.model_owner import ModelOwner
+from agents.participation import make_participation
+from agents.population import Population, Status
+from agents.private_types import make_distribution
+from agents.regulator import Regulator
+from agents.strategies import make_strategy
+from learning.streams import Streams
+from market.columns import BoolColumn, IntColumn
+from market.enforcement import EnforcementPolicy
+from market.graph import CollaborationGraph
+from market.ledger import Ledger
+from market.money import to_micro
+from market.parties import MODEL_OWNER, WORLD
+from scenarios import rounds
+from scenarios.bookkeeping import write_events, write_owners, write_run, write_transfers
+from scenarios.clock import NOBODY, Clock, Happening, Kind
+from scenarios.event_log import EventLog
+from scenarios.flights import Flights
+from scenarios.loading import load_scenario, resolved_yaml
+from scenarios.membership import ExitKind, arrive, schedule_arrivals, write_episode
+from scenarios.schema import Scenario, mechanisms
+from scenarios.training import build_learning
+from scenarios.versions import versions
+from scenarios.world import World
+
+HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
+    Kind.ARRIVE: arrive,
+    Kind.OPEN: rounds.open_round,
+    Kind.REPORT: rounds.receive_reports,
+    Kind.PLAN: rounds.plan_round,
+    Kind.START: rounds.start_at_center,
+    Kind.TRAINED: rounds.finish_at_center,
+    Kind.UPDATE: rounds.receive_updates,
+    Kind.CLOSE: rounds.finish_round,
+    Kind.LEAVE: rounds.leave_now,
+}
+"""What happens at each kind of event; the phases of a round are written down in ``scenarios.rounds``."""
+
+TOGETHER = frozenset({Kind.REPORT, Kind.UPDATE})
+"""Kinds whose entries are handled as columns, up to the next event of another kind."""
+
+
+class Sink(Protocol):
+    """Where the tables go: ``scenarios.recorder.Recorder`` or ``MemoryRecorder``."""
+
+    def write(self, table: str, columns: Mapping[str, object]) -> None: ...
+
+    def close(self, resolved_scenario: str, info: Mapping[str, Any]) -> Path | None: ...
+
+    def abort(self) -> None: ...
+
+
+Probe = Callable[["Simulation", Happening], None]
+"""Called after every batch of handled events; may look at everything and must change nothing."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands after a window; ``seconds`` is the wall-clock time so far."""
+
+    window: int
+    windows: int
+    round: int
+    accuracy: float
+    active: int
+    seconds: float
+
+
+class Simulation(mesa.Model):
+    """One run of a scenario; an ordinary Mesa model as well.
+
+    ``scenario``: a ``Scenario``, the name of a ready-made one or a path; ``seed`` replaces the scenario's (text is
+    read as a number, as a dashboard sends it); ``overrides`` are ``key=value`` texts; ``device`` is auto, cpu or cuda;
+    ``recorder`` receives the tables; ``probes`` look on. Raises ``BadInput`` for a bad scenario and ``BadData`` for
+    bad data.
+    """
+
+    def __init__(
+        self,
+        *,
+        scenario: Scenario | str | Path = "quickstart",
+        seed: int | str | None = None,
+        overrides: Sequence[str] = (),
+        device: str = "auto",
+        recorder: Sink | None = None,
+        probes: Sequence[Probe] = (),
+    ) -> None:
+        if not isinstance(scenario, Scenario):
+            scenario = load_scenario(scenario, overrides=overrides)
+        if seed is not None:
+            scenario = scenario.model_copy(update={"seed": int(seed)})
+        super().__init__(seed=scenario.seed)
+        self.running: bool = True
+        self.scenario = scenario
+        self.recorder = recorder
+        self.probes = tuple(probes)
+        self._started = time.perf_counter()
+        self.owners: dict[int, DataOwner] = {}
+        self.world = self._build_world(device)
+        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, TOGETHER, self._still_valid)
+        self.centers = self._build_centers()
+        self.world.centers = self.centers
+        treasury = to_micro(scenario.market.treasury)
+        self.world.post(0, "treasury", WORLD, MODEL_OWNER, treasury)
+        schedule_arrivals(self.world)
+        self.world.clock.at(Kind.OPEN, 0)
+        self.datacollector = mesa.DataCollector(
+            model_reporters={
+                "accuracy": lambda model: model.world.accuracy,
+                "active": lambda model: len(model.owners),
+                "free_rider_share": "free_rider_share",
+                "welfare": lambda model: model.world.last_row.get("welfare", float("nan")),
+                "paid": lambda model: model.world.last_row.get("paid", float("nan")),
+            }
+        )
+        self._finished = False
+
+    # -- what Mesa and its tools read ------------------------------------------------------------------------------
+
+    @property
+    def population(self) -> Population:
+        """The population table."""
+        return self.world.population
+
+    @property
+    def strategies(self) -> list[Any]:
+        """The run's strategies, in the order of the population's ``strategy`` column."""
+        return self.world.strategies
+
+    @property
+    def graph(self) -> CollaborationGraph:
+        """The collaboration graph."""
+        return self.world.graph
+
+    @property
+    def free_rider_share(self) -> float:
+        """Share of the owners in the market whose strategy forges its uploads; NaN when nobody is there."""
+        active = self.population.active()
+        if len(active) == 0:
+            return float("nan")
+        forging = np.array([not strategy.trains for strategy in self.world.strategies])
+        return float(forging[self.population.strategy[active]].mean())
+
+    @property
+    def now(self) -> int:
+        """Current tick."""
+        return self.world.clock.now
+
+    # -- playing ---------------------------------------------------------------------------------------------------
+
+    def step(self) -> None:
+        """Play one window. Does nothing once the horizon is reached."""
+        if not self.running:
+            return
+        self.world.clock.run_until(self.steps * self.world.window_ticks)
+        if self.steps >= self.scenario.horizon:
+            self.running = False
+        self.datacollector.collect(self)
+
+    def play(self) -> Iterator[Progress]:
+        """Play to the horizon, a ``Progress`` after each window."""
+        while self.running:
+            self.step()
+            yield Progress(
+                window=self.steps,
+                windows=self.scenario.horizon,
+                round=self.world.rounds_closed,
+                accuracy=self.world.accuracy,
+                active=len(self.owners),
+                seconds=time.perf_counter() - self._started,
+            )
+
+    def run(self) -> Path | None:
+        """Play to the horizon and finish; the run folder, if the recorder has one."""
+        for _ in self.play():
+            pass
+        return self.finish()
+
+    def finish(self) -> Path | None:
+        """Write the last state (censored episodes, final owners, the run) and close the recorder. Only once."""
+        if self._finished:
+            return None
+        self._finished = True
+        world, ticks = self.world, self.now
+        for owner in world.population.active().tolist():
+            write_episode(world, owner, ExitKind.CENSORED, ticks)
+        world.round = None
+        write_owners(world, "final", np.arange(len(world.population)))
+        write_transfers(world)
+        write_events(world)
+        write_run(world, self.device, ticks, min(self.steps, self.scenario.horizon))
+        mesa.Agent._ids.pop(self, None)  # Mesa keeps every model that ever made an agent in a class-level dict
+        if self.recorder is None:
+            return None
+        info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}
+        return self.recorder.close(resolved_yaml(self.scenario), info)
+
+    # -- building --------------------------------------------------------------------------------------------------
+
+    def _build_world(self, device: str) -> World:
+        scenario = self.scenario
+        streams = Streams(scenario.seed)
+        learning = build_learning(scenario, streams, device)
+        self.device = learning.device
+        policy = EnforcementPolicy(**scenario.enforcement.model_dump())
+        shares = scenario.population.strategies
+        names = [share.name for share in shares]
+        kinds = type(scenario.population.types).model_fields
+        distributions = {name: getattr(scenario.population.types, name) for name in kinds}
+        rule = scenario.population.participation
+        change = scenario.population.adaptation
+        mechanism = scenario.market.mechanism
+        self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
+        self.regulator = Regulator(self, policy)
+        board = dataclasses.replace(
+            self.regulator.announcement(),
+            budget=self.model_owner.announce_budget(int(to_micro(scenario.market.treasury))),
+            chance=learning.chance,
+        )
+        return World(
+            scenario=scenario,
+            streams=streams,
+            population=Population(scenario.population.initial),
+            ledger=Ledger(0, scenario.centers.count),
+            graph=CollaborationGraph(),
+            log=EventLog(),
+            flights=Flights(),
+            mechanism=mechanisms()[mechanism.name](**mechanism.params),
+            strategies=[make_strategy(share.name, share.params) for share in shares],
+            strategy_names=names,
+            participation=make_participation(rule.name, rule.params),
+            adaptation=make_adaptation(change.name, change.params),
+            policy=policy,
+            deposit_micro=int(to_micro(policy.deposit)),
+            fee_micro=int(to_micro(policy.admission_fee)),
+            model_owner=self.model_owner,
+            centers=[],
+            federation=learning.federation,
+            board=board,
+            types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
+            shard_sizes=learning.shard_sizes,
+            shard_quality=learning.shard_quality,
+            write=self._write,
+            on_join=self._on_join,
+            on_leave=self._on_leave,
+        )
+
+    def _build_centers(self) -> list[ComputingCenter]:
+        spec = self.scenario.centers
+        return [ComputingCenter(self, k, self.world.clock.env, spec.slots, spec.rate) for k in range(spec.count)]
+
+    # -- wiring ----------------------------------------------------------------------------------------------------
+
+    def _handler(self, kind: Kind) -> Callable[[Happening], None]:
+        handle = HANDLERS[kind]
+
+        def handler(happening: Happening) -> None:
+            handle(self.world, happening)
+            for probe in self.probes:
+                probe(self, happening)
+
+        return handler
+
+    def _still_valid(self, kind: Kind, owners: IntColumn, stays: IntColumn) -> BoolColumn:
+        """Entries of the market itself always count; an owner's only while that stay lasts (or, to come, has ended)."""
+        if len(owners) == 1 and owners[0] == NOBODY:
+            return np.ones(1, dtype=np.bool_)
+        rows = np.maximum(owners, 0)
+        status = self.population.status
+        if len(status) == 0:
+            return np.asarray(owners == NOBODY)
+        now = status[rows]
+        fits = (now == Status.OUTSIDE) | (now == Status.LEFT) if kind is Kind.ARRIVE else now == Status.ACTIVE
+        return np.asarray((owners == NOBODY) | (fits & (self.population.stay[rows] == stays)))
+
+    def _write(self, table: str, columns: Mapping[str, object]) -> None:
+        if self.recorder is not None:
+            self.recorder.write(table, columns)
+
+    def _on_join(self, owners: IntColumn) -> None:
+        for owner in owners.tolist():
+            self.owners[owner] = DataOwner(self, owner)
+
+    def _on_leave(self, owner: int) -> None:
+        self.owners.pop(owner).remove()

@@ -1,0 +1,260 @@
+"""The result tables of a run, declared once: names, types and meanings (units included).
+
+A run folder holds one Parquet file per table. The recorder writes by these declarations, the readers check against
+them and the documentation is generated from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pyarrow as pa
+
+Kind = Literal["int", "float", "bool", "text", "label"]
+"""``text`` is any string, ``label`` one of few strings (dictionary encoded). A missing float is NaN."""
+
+_ARROW: dict[Kind, Any] = {
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "bool": pa.bool_(),
+    "text": pa.string(),
+    "label": pa.dictionary(pa.int32(), pa.string()),
+}
+# Strings are kept as codes into a vocabulary while they wait to be written.
+_NUMPY: dict[Kind, np.dtype[Any]] = {
+    "int": np.dtype(np.int64),
+    "float": np.dtype(np.float64),
+    "bool": np.dtype(np.bool_),
+    "text": np.dtype(np.int32),
+    "label": np.dtype(np.int32),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its name, what it holds, and its meaning with the unit."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+    @property
+    def arrow(self) -> Any:
+        """The Arrow type in the file."""
+        return _ARROW[self.kind]
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The NumPy type in memory (codes for strings)."""
+        return _NUMPY[self.kind]
+
+    @property
+    def is_string(self) -> bool:
+        """Whether values are strings."""
+        return self.kind in ("text", "label")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: what one row is, and its columns in file order."""
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Column names in file order."""
+        return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def schema(self) -> Any:
+        """The Arrow schema; every field carries its meaning as metadata."""
+        return pa.schema([pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in self.columns])
+
+    @property
+    def file_name(self) -> str:
+        """Name of the table's file in a run folder."""
+        return f"{self.name}.parquet"
+
+    def markdown(self) -> str:
+        """The table's page section: one line per column."""
+        lines = [f"### `{self.file_name}`", "", f"One row per {self.row}.", "", "| column | type | meaning |"]
+        lines += ["| --- | --- | --- |", *(f"| `{c.name}` | {c.kind} | {c.meaning} |" for c in self.columns)]
+        return "\n".join(lines) + "\n"
+
+
+def _table(name: str, row: str, *columns: tuple[str, Kind, str]) -> Table:
+    return Table(name, row, tuple(Column(*column) for column in columns))
+
+
+RUNS = _table(
+    "runs",
+    "run",
+    ("run_id", "text", "name of the run, from scenario, seed and content"),
+    ("scenario", "text", "short name of the scenario"),
+    ("title", "text", "title of the scenario"),
+    ("seed", "int", "root of every random number"),
+    ("device", "text", "kind of device that trained: cpu or cuda"),
+    ("mechanism", "text", "name of the mechanism"),
+    ("windows", "int", "reporting windows played"),
+    ("rounds", "int", "rounds closed"),
+    ("ticks", "int", "simulated time played, in ticks"),
+    ("owners", "int", "identities that ever appeared"),
+    ("joins", "int", "stays begun"),
+    ("exits", "int", "stays ended before the end of the run, of all kinds"),
+    ("expulsions", "int", "stays ended by the regulator"),
+    ("bankruptcies", "int", "stays ended for want of money"),
+    ("final_accuracy", "float", "test accuracy of the last global model, 0 to 1"),
+    ("best_accuracy", "float", "best test accuracy of any round, 0 to 1"),
+    ("mean_participants", "float", "mean over rounds of the owners whose report came in time"),
+    ("owner_utility", "float", "sum of the owners' realised utility, from true types, in money"),
+    ("model_owner_utility", "float", "sum of the model owner's utility, in money"),
+    ("welfare", "float", "sum of the welfare of all rounds, in money"),
+    ("paid", "float", "paid by the mechanism to owners in all, in money"),
+    ("slashed", "float", "taken from deposits in all, in money"),
+    ("events", "int", "events handled"),
+)
+
+ROUNDS = _table(
+    "rounds",
+    "closed round",
+    ("round", "int", "number of the round, from 0"),
+    ("opened_tick", "int", "tick at which the round opened"),
+    ("closed_tick", "int", "tick at which the round was settled"),
+    ("window", "int", "reporting window in which the round opened"),
+    ("active", "int", "owners in the market when the round closed"),
+    ("participants", "int", "owners whose report came in time"),
+    ("selected", "int", "owners that the mechanism selected"),
+    ("arrived", "int", "uploads that came in time"),
+    ("late", "int", "uploads that came too late"),
+    ("left_midway", "int", "selected owners that left before their upload came"),
+    ("trained", "int", "uploads that were really trained (truth)"),
+    ("free_riding", "int", "uploads that were forged (truth)"),
+    ("lying", "int", "reports with a claim further from the truth than the tolerance (truth)"),
+    ("accuracy", "float", "test accuracy of the global model after the round, 0 to 1"),
+    ("loss", "float", "test cross-entropy of the global model after the round, in nats"),
+    ("owner_accuracy_mean", "float", "mean over active owners of the accuracy on their own class mix, 0 to 1"),
+    ("owner_accuracy_min", "float", "lowest of these accuracies, 0 to 1"),
+    ("owner_accuracy_std", "float", "standard deviation of these accuracies"),
+    ("model_version", "int", "version of the global model after the round"),
+    ("staleness_mean", "float", "mean number of versions by which the aggregated uploads were old"),
+    ("budget", "float", "offered by the model owner for the round, in money"),
+    ("paid", "float", "paid by the mechanism to owners, in money"),
+    ("claimed", "float", "claim units that shared the reward, as the mechanism weighs them"),
+    ("revenue", "float", "earned by the model owner from the model, in money"),
+    ("owner_utility", "float", "sum of the owners' realised utility, from true types, in money"),
+    ("model_owner_utility", "float", "the model owner's utility, in money"),
+    ("regulator_income", "float", "fees and slashed deposits less audit costs, in money"),
+    ("audit_cost", "float", "spent on audits, in money"),
+    ("welfare", "float", "owners' utility + model owner's utility + regulator's income, in money"),
+    ("audited", "int", "owners audited"),
+    ("flagged", "int", "audited owners found guilty"),
+    ("true_positives", "int", "audited violators found guilty"),
+    ("false_positives", "int", "audited owners found guilty without a violation"),
+    ("false_negatives", "int", "audited violators not found guilty"),
+    ("expelled", "int", "owners expelled"),
+    ("reputation_mean", "float", "mean public standing of the active owners, 0 to 1"),
+    ("deposits", "float", "held as deposits after the round, in money"),
+    ("update_norm", "float", "median L2 norm of the uploads (upload less its base model)"),
+    ("graph_edges", "int", "owner-to-owner edges of the collaboration graph"),
+    ("graph_density", "float", "share of the possible owner-to-owner edges that exist, 0 to 1"),
+    ("graph_reciprocity", "float", "share of the owner-to-owner edges that go both ways, 0 to 1"),
+)
+
+OWNERS = _table(
+    "owners",
+    "recorded owner and round, and per recorded owner at the end",
+    ("round", "int", "number of the round, from 0"),
+    ("moment", "label", "round (after a settlement) or final (state at the end of the run)"),
+    ("owner", "int", "identity"),
+    ("person", "int", "person behind the identity (truth)"),
+    ("status", "label", "outside, active, left, expelled or bankrupt"),
+    ("stay", "int", "number of the current or last stay, counted from 1"),
+    ("strategy", "label", "strategy followed in the round"),
+    ("data_size", "float", "samples held (truth)"),
+    ("reported_data_size", "float", "samples claimed"),
+    ("quality", "float", "data quality, 0 to 1 (truth)"),
+    ("reported_quality", "float", "quality claimed"),
+    ("cost", "float", "money per trained sample (truth)"),
+    ("reported_cost", "float", "money per trained sample claimed"),
+    ("took_part", "bool", "its report came in time"),
+    ("arrived", "bool", "its upload came in time"),
+    ("trained", "bool", "its upload was really trained (truth)"),
+    ("upload", "label", "kind of upload: none, trained, global_copy, replay, noise or peer_copy (truth)"),
+    ("weight", "float", "share of its upload in the aggregate, 0 to 1"),
+    ("payment", "float", "received from the mechanism, net, in money"),
+    ("training_cost", "float", "spent on training, in money"),
+    ("model_benefit", "float", "worth of the model held, in money"),
+    ("penalty", "float", "slashed or charged, in money"),
+    ("utility", "float", "realised utility of the round, from true types, in money"),
+    ("believed_utility", "float", "smoothed utility per round that the owner believes in, in money"),
+    ("accuracy", "float", "accuracy of the model it holds on its own class mix, 0 to 1"),
+    ("reputation", "float", "public standing, 0 to 1"),
+    ("strikes", "int", "audits that found it guilty so far"),
+    ("on_probation", "bool", "excluded from sharing after a guilty audit"),
+    ("audited", "bool", "audited in the round"),
+    ("flagged", "bool", "found guilty in the round"),
+    ("violation", "bool", "lied beyond the tolerance or forged its upload in the round (truth)"),
+    ("wallet", "float", "money at hand"),
+    ("deposit", "float", "money locked as deposit"),
+)
+
+TRANSFERS = _table(
+    "transfers",
+    "posting of the ledger",
+    ("tick", "int", "tick of the posting"),
+    ("round", "int", "number of the round, from 0"),
+    ("kind", "label", "why the money moved"),
+    ("payer", "int", "party that paid: an owner, or a negative number (-1 world, -2 model owner, -3 regulator)"),
+    ("payer_book", "label", "account of the payer: wallet or deposit"),
+    ("payee", "int", "party that was paid"),
+    ("payee_book", "label", "account of the payee: wallet or deposit"),
+    ("amount_micro", "int", "amount in millionths of money"),
+)
+
+EPISODES = _table(
+    "episodes",
+    "stay of an owner",
+    ("owner", "int", "identity"),
+    ("person", "int", "person behind the identity (truth)"),
+    ("stay", "int", "number of the stay, counted from 1"),
+    ("strategy_joined", "label", "strategy when it joined"),
+    ("strategy_left", "label", "strategy when the stay ended"),
+    ("joined_tick", "int", "tick of the join"),
+    ("joined_round", "int", "rounds closed before the join"),
+    ("left_tick", "int", "tick at which the stay ended"),
+    ("left_round", "int", "rounds closed before the stay ended"),
+    ("exit_kind", "label", "voluntary, expelled, bankrupt, or censored (still there at the end of the run)"),
+    ("rounds_taken", "int", "rounds of the stay in which an upload arrived"),
+    ("utility", "float", "sum of the realised utility of the stay, in money"),
+)
+
+EDGES = _table(
+    "edges",
+    "use of a model in a round",
+    ("round", "int", "number of the round, from 0"),
+    ("user", "int", "party that used the model (-2: model owner)"),
+    ("source", "int", "party whose model was used (-2: the global model)"),
+    ("weight", "float", "weight of the source's model in what the user made of it, 0 to 1"),
+    ("payment", "float", "paid by the user to the source, in money"),
+)
+
+EVENTS = _table(
+    "events",
+    "event handled",
+    ("seq", "int", "number of the event"),
+    ("tick", "int", "tick at which it happened"),
+    ("round", "int", "number of the round, from 0"),
+    ("kind", "label", "what happened"),
+    ("owner", "int", "owner concerned, or a negative party number"),
+    ("value", "float", "a number that belongs to the kind of event, or NaN"),
+)
+
+TABLES: Mapping[str, Table] = {
+    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, EVENTS)
+}

@@ -1,0 +1,154 @@
+"""The state of one run, in one place: columns, ledger, graph, training, clock. Phases are functions of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agents.adaptation import Adaptation
+from agents.participation import Participation
+from agents.population import Population
+from agents.private_types import Distribution
+from agents.strategies.base import Strategy
+from learning.streams import Streams
+from market.columns import BoolColumn, FloatColumn, IntColumn
+from market.enforcement import EnforcementPolicy
+from market.graph import CollaborationGraph
+from market.ledger import WALLET, Book, Entries, Ledger
+from market.mechanism import Board, Mechanism, Terms
+from scenarios.clock import Clock, to_ticks
+from scenarios.decisions import Decisions
+from scenarios.event_log import EventLog
+from scenarios.flights import Flights
+from scenarios.schema import Scenario
+
+if TYPE_CHECKING:
+    from agents.computing_center import ComputingCenter
+    from agents.model_owner import ModelOwner
+    from learning.evaluation import Evaluation
+    from learning.federation import Federation
+
+
+@dataclass
+class Round:
+    """The round in progress. ``invited`` and ``decisions`` are aligned; ``reported`` too."""
+
+    number: int
+    opened_tick: int
+    window: int
+    board: Board
+    terms: Terms
+    invited: IntColumn
+    decisions: Decisions
+    reported: BoolColumn
+    planned: bool = False
+    selected: int = 0
+
+
+@dataclass
+class Tally:
+    """What has happened since the last settlement, for the next row of the rounds table."""
+
+    left_midway: int = 0
+    lost: float = 0.0  # training paid by owners that left before the settlement, money
+    fees: float = 0.0  # admission fees, money
+    staleness: list[FloatColumn] = field(default_factory=list)
+    late: int = 0
+
+
+@dataclass
+class Totals:
+    """Sums over the run, for the runs table and the live view."""
+
+    joins: int = 0
+    exits: int = 0
+    expulsions: int = 0
+    bankruptcies: int = 0
+    participants: int = 0
+    owner_utility: float = 0.0
+    model_owner_utility: float = 0.0
+    welfare: float = 0.0
+    paid: float = 0.0
+    slashed: float = 0.0
+    best_accuracy: float = float("nan")
+
+
+Write = Callable[[str, Mapping[str, object]], None]
+
+
+@dataclass
+class World:
+    """Everything a phase reads and writes. ``rounds_closed`` counts settled rounds and numbers the next one."""
+
+    scenario: Scenario
+    streams: Streams
+    population: Population
+    ledger: Ledger
+    graph: CollaborationGraph
+    log: EventLog
+    flights: Flights
+    mechanism: Mechanism
+    strategies: list[Strategy]
+    strategy_names: list[str]
+    participation: Participation
+    adaptation: Adaptation
+    policy: EnforcementPolicy
+    model_owner: ModelOwner
+    centers: list[ComputingCenter]
+    federation: Federation | None
+    board: Board
+    types: dict[str, Distribution]
+    shard_sizes: IntColumn
+    shard_quality: FloatColumn
+    write: Write
+    on_join: Callable[[IntColumn], None]
+    on_leave: Callable[[int], None]
+    deposit_micro: int
+    fee_micro: int
+    clock: Clock = field(init=False)
+    private_types: dict[str, FloatColumn] = field(default_factory=dict)
+    round: Round | None = None
+    rounds_closed: int = 0
+    persons: int = 0
+    tally: Tally = field(default_factory=Tally)
+    totals: Totals = field(default_factory=Totals)
+    evaluation: Evaluation | None = None
+    uploads_norm: float = float("nan")
+    last_row: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the current global model, NaN when nothing is trained."""
+        return self.evaluation.accuracy if self.evaluation is not None else float("nan")
+
+    @property
+    def window_ticks(self) -> int:
+        """Length of a reporting window in ticks."""
+        return to_ticks(self.scenario.window)
+
+    def post(
+        self,
+        tick: int,
+        kind: str,
+        payer: ArrayLike,
+        payee: ArrayLike,
+        amount: ArrayLike,
+        *,
+        payer_book: Book = WALLET,
+        payee_book: Book = WALLET,
+    ) -> None:
+        """Book a batch of transfers of one kind; amounts in micro-units, single numbers stand for equal entries."""
+        entries = Entries.of(kind, payer, payee, amount, payer_book=payer_book, payee_book=payee_book)
+        self.ledger.post(tick, self.rounds_closed, entries)
+
+    def uniform(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+        """One uniform number per owner, keyed by the person behind the identity."""
+        return self.streams.uniform(purpose, self.population.person[owners], counter)
+
+    def exponential(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+        """One exponential number of mean 1 per owner, keyed by the person."""
+        return np.asarray(-np.log(self.uniform(purpose, owners, counter)))

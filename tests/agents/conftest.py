@@ -1,0 +1,56 @@
+"""A small population and what some of its owners observe in one round."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from agents.population import Population, Status
+from agents.strategies.base import Observation, OwnRows
+from learning.streams import Streams
+from market.columns import IntColumn
+from market.mechanism import Advice, Board, Terms
+
+Observe = Callable[..., Observation]
+
+
+def people(count: int = 12) -> Population:
+    """Owners of many sizes, qualities and costs; none of perfect quality."""
+    population = Population()
+    ids = population.grow(count)
+    draw = np.random.default_rng(7)
+    population.person[:] = ids
+    population.status[:] = Status.ACTIVE
+    population.data_size[:] = draw.integers(10, 200, count)
+    population.quality[:] = draw.uniform(0.2, 0.9, count)
+    population.cost[:] = draw.uniform(0.001, 0.05, count)
+    population.rounds_taken[:] = draw.integers(0, 5, count)
+    population.believed_utility[:] = draw.normal(size=count)
+    return population
+
+
+def advice_for(ids: IntColumn) -> Advice:
+    """Every third owner is told to stay away; the others train on shares between a half and one."""
+    participate = ids % 3 != 2
+    return Advice(participate, np.where(participate, 0.5 + 0.5 / (1.0 + ids), 0.0), 0.1 * (ids + 1.0))
+
+
+@pytest.fixture
+def population() -> Population:
+    return people()
+
+
+@pytest.fixture
+def observe(population: Population) -> Observe:
+    """``observe(ids, seed=1, round=4)``: what these owners see."""
+
+    def seen(
+        ids: IntColumn | None = None, seed: int = 1, round: int = 4, population: Population = population
+    ) -> Observation:
+        ids = np.arange(len(population)) if ids is None else np.asarray(ids)
+        board = Board(round=round, budget=20.0, participants=10, claimed=900.0, paid=20.0, accuracy=0.7, chance=0.1)
+        return Observation(board, Terms(round, 20.0), advice_for(ids), OwnRows(population, ids), Streams(seed))
+
+    return seen

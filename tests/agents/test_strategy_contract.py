@@ -1,0 +1,182 @@
+"""What every registered strategy must keep: its metadata is tested, not trusted.
+
+A new strategy needs a line in CASES; without one, ``test_every_strategy_has_a_case`` fails.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import agents.strategies as families
+from agents.population import COLUMNS, Population
+from agents.strategies import make_strategy
+from agents.strategies.base import STRATEGIES, Observation, Strategy
+from learning.uploads import Upload
+from market.mechanism import CLAIMS, COST, DATA_SIZE, QUALITY
+
+Observe = Callable[..., Observation]
+
+FACTORS: list[dict[str, Any]] = [{}, {"factor": 0.5}, {"factor": 1.0}, {"factor": 1.5, "spread": 0.4}]
+RIDERS: list[dict[str, Any]] = [{}, {"claim_factor": 3.0}]
+CASES: dict[str, list[dict[str, Any]]] = {
+    "honest": [{}],
+    "misreport_size": FACTORS,
+    "misreport_quality": FACTORS,
+    "misreport_cost": FACTORS,
+    "free_rider_global": RIDERS,
+    "free_rider_replay": RIDERS,
+    "free_rider_noise": [*RIDERS, {"scale": 0.3}],
+    "free_rider_copy": RIDERS,
+}
+FAMILIES = {"honest", "misreporter", "free_rider"}
+
+every_strategy = pytest.mark.parametrize(
+    "strategy",
+    [
+        pytest.param(make_strategy(name, params), id=f"{name}-{params}")
+        for name, cases in CASES.items()
+        if name in STRATEGIES
+        for params in cases
+    ],
+)
+
+
+def decisions(strategy: Strategy, seen: Observation) -> dict[str, np.ndarray]:
+    """Everything that the strategy decides, by name, one column each."""
+    work = strategy.train(seen)
+    columns = {f"claim {name}": claim for name, claim in strategy.report(seen).items()}
+    columns |= {"takes part": strategy.takes_part(seen), "offer": strategy.offer(seen), "leaves": strategy.react(seen)}
+    columns |= {"data share": work.data_share, "upload": work.upload, "scale": work.scale}
+    return columns
+
+
+def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
+    return left.keys() == right.keys() and all(np.array_equal(left[name], right[name]) for name in left)
+
+
+def truth(seen: Observation) -> dict[str, np.ndarray]:
+    return {DATA_SIZE: seen.own.data_size, QUALITY: seen.own.quality, COST: seen.own.cost}
+
+
+def test_every_strategy_has_a_case() -> None:
+    assert set(CASES) == set(STRATEGIES)
+
+
+@every_strategy
+def test_tells_its_name_family_and_source(strategy: Strategy) -> None:
+    assert STRATEGIES[strategy.name] is type(strategy)
+    assert strategy.family in FAMILIES
+    assert strategy.reference
+    assert STRATEGIES.description(strategy.name)
+
+
+@every_strategy
+def test_claims_differ_from_the_truth_exactly_where_declared(strategy: Strategy, observe: Observe) -> None:
+    seen = observe()
+    claims = strategy.report(seen)
+    assert set(claims) == set(CLAIMS)
+    lies = {name for name, true in truth(seen).items() if not np.array_equal(claims[name], true)}
+    assert lies == strategy.lies_about
+
+
+@every_strategy
+def test_claims_are_possible_values(strategy: Strategy, observe: Observe) -> None:
+    claims = strategy.report(observe())
+    assert all(np.isfinite(claim).all() and (claim >= 0).all() for claim in claims.values())
+    assert (claims[QUALITY] <= 1).all()
+
+
+@every_strategy
+def test_trains_if_and_only_if_declared(strategy: Strategy, observe: Observe) -> None:
+    seen = observe()
+    advised = seen.advice.data_share > 0
+    work = strategy.train(seen)
+    trained = (work.upload == Upload.TRAINED) & (work.data_share > 0)
+    assert trained[advised].all() == strategy.trains
+    assert strategy.trains or (not trained.any() and (work.data_share == 0).all())
+
+
+@every_strategy
+def test_offers_data_whenever_it_takes_part(strategy: Strategy, observe: Observe) -> None:
+    seen = observe()
+    offered = strategy.offer(seen)[strategy.takes_part(seen)]
+    assert ((offered > 0) & (offered <= 1)).all()
+
+
+@every_strategy
+def test_same_seed_and_round_give_the_same_decisions(strategy: Strategy, observe: Observe) -> None:
+    assert same(decisions(strategy, observe()), decisions(strategy, observe()))
+
+
+@every_strategy
+def test_chance_enters_if_and_only_if_declared(strategy: Strategy, observe: Observe) -> None:
+    here = decisions(strategy, observe(seed=1, round=4))
+    other_seed, other_round = (decisions(strategy, observe(seed=2, round=4)), decisions(strategy, observe(round=5)))
+    assert same(here, other_seed) != strategy.stochastic
+    assert same(here, other_round) != strategy.stochastic
+
+
+@every_strategy
+def test_one_owner_decides_as_it_does_within_a_column(strategy: Strategy, observe: Observe) -> None:
+    together = decisions(strategy, observe())
+    for owner in (0, 5, 11):
+        alone = decisions(strategy, observe(np.array([owner])))
+        assert same(alone, {name: column[[owner]] for name, column in together.items()})
+
+
+@every_strategy
+def test_nobody_decides_nothing(strategy: Strategy, observe: Observe) -> None:
+    assert all(column.shape == (0,) for column in decisions(strategy, observe(np.array([], dtype=np.int64))).values())
+
+
+@every_strategy
+def test_does_not_look_at_others(strategy: Strategy, population: Population, observe: Observe) -> None:
+    me = np.array([3])
+    before = decisions(strategy, observe(me))
+    others = np.arange(len(population)) != 3
+    for name in COLUMNS:
+        column = getattr(population, name)
+        column[others] = ~column[others] if column.dtype == bool else column[others] + 1
+    population.grow(5)
+    assert same(before, decisions(strategy, observe(me)))
+
+
+@every_strategy
+def test_leaves_the_population_as_it_is(strategy: Strategy, population: Population, observe: Observe) -> None:
+    before = {name: getattr(population, name).copy() for name in COLUMNS}
+    decided = decisions(strategy, observe())
+    for name, column in before.items():
+        np.testing.assert_array_equal(getattr(population, name), column, err_msg=name)
+    stored = [getattr(population, name) for name in COLUMNS]
+    assert not any(np.shares_memory(mine, theirs) for mine in decided.values() for theirs in stored)
+
+
+@every_strategy
+def test_is_a_value(strategy: Strategy) -> None:
+    namespace = {name: thing for module in FAMILY_MODULES for name, thing in vars(module).items()}
+    for twin in (pickle.loads(pickle.dumps(strategy)), eval(repr(strategy), namespace), dataclasses.replace(strategy)):
+        assert twin == strategy
+        assert hash(twin) == hash(strategy)
+        assert (twin.lies_about, twin.stochastic) == (strategy.lies_about, strategy.stochastic)
+
+
+FAMILY_MODULES = [families.honest, families.misreport, families.free_riding]
+
+
+@every_strategy
+def test_is_frozen(strategy: Strategy) -> None:
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        strategy.anything = 1  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", list(CASES))
+def test_the_class_declares_what_its_defaults_do(name: str) -> None:
+    by_default = STRATEGIES[name]()
+    assert by_default.lies_about == STRATEGIES[name].lies_about
+    assert by_default.stochastic == STRATEGIES[name].stochastic

@@ -1,0 +1,246 @@
+import numpy as np
+import pytest
+import torch
+from learning_samples import CPU, blobs, clean_shards
+
+from learning.federation import CohortWork, Federation
+from learning.models import FlatModel
+from learning.streams import Streams
+from learning.training import LocalTraining, train_cohort
+from learning.uploads import Upload
+
+STREAMS = Streams(4)
+DATASET = blobs()
+SHARDS = clean_shards(DATASET, 6, STREAMS)
+PLAN = LocalTraining(batch_size=8)
+NO_NORM = float("nan")
+
+
+def federation(model="mlp") -> Federation:
+    flat = FlatModel(model, DATASET.shape, DATASET.classes)
+    return Federation(model=flat, dataset=DATASET, shards=SHARDS, plan=PLAN, streams=STREAMS, device=CPU)
+
+
+def work(kinds, version=0, peers=None, scale=1.0) -> CohortWork:
+    """Owners 10, 11, ... with shards 0, 1, ... and all their samples."""
+    count = len(kinds)
+    return CohortWork(
+        owner=np.arange(10, 10 + count),
+        shard=np.arange(count),
+        samples=SHARDS.sizes[:count],
+        base_version=np.broadcast_to(np.asarray(version), (count,)).astype(np.int64),
+        upload=np.array(kinds, dtype=np.int8),
+        scale=np.full(count, scale),
+        peer=np.full(count, -1) if peers is None else np.asarray(peers),
+    )
+
+
+def play(running: Federation, rounds: int, kinds=(Upload.TRAINED,) * 6) -> None:
+    for _ in range(rounds):
+        cohort = work(kinds, running.version, peers=[12] * len(kinds))
+        sent = running.uploads(cohort, running.version, reference_norm=0.5)
+        running.aggregate(sent, cohort, cohort.samples.astype(float))
+
+
+def test_rounds_of_training_make_the_model_better():
+    running = federation()
+    before = running.evaluate()
+    play(running, 8)
+    after = running.evaluate()
+    assert running.version == 8
+    assert after.accuracy > before.accuracy + 0.2
+    assert after.loss < before.loss
+
+
+def test_a_cohort_is_trained_and_forged_in_one_call():
+    running = federation()
+    play(running, 2)
+    previous, current = running._versions[1], running.weights
+    cohort = work(
+        [Upload.GLOBAL_COPY, Upload.TRAINED, Upload.REPLAY, Upload.NOISE, Upload.PEER_COPY, Upload.TRAINED],
+        version=2,
+        peers=[-1, -1, -1, -1, 11, -1],
+        scale=3.0,
+    )
+    last_of_11 = running._memory.recall(np.array([11]))[0][0].clone()
+    sent = running.uploads(cohort, 2, reference_norm=0.5)
+    assert torch.equal(sent[0], current)
+    alone = train_cohort(
+        running.model, current, SHARDS, np.array([5]), SHARDS.sizes[[5]], np.array([15]), 2, PLAN, STREAMS
+    )
+    assert torch.allclose(sent[5], alone[0], atol=1e-5)
+    assert torch.equal(sent[2], current + (current - previous))
+    assert torch.equal(sent[4], last_of_11)
+    norms = running.norms(sent, cohort)
+    assert norms[0] == 0.0
+    assert norms[3] == pytest.approx(1.5, rel=1e-4)
+    assert norms[1] == pytest.approx((sent[1] - current).norm().item(), rel=1e-5)
+
+
+def test_in_the_first_round_nothing_can_be_forged_but_the_base():
+    running = federation()
+    forgeries = [Upload.GLOBAL_COPY, Upload.REPLAY, Upload.NOISE, Upload.PEER_COPY]
+    sent = running.uploads(work(forgeries, peers=[11] * 4), 0, NO_NORM)
+    assert torch.equal(sent, running.weights.expand(4, -1))
+
+
+def test_aggregation_is_the_mean_weighted_as_told():
+    running = federation()
+    cohort = work([Upload.TRAINED] * 3)
+    sent = running.uploads(cohort, 0, NO_NORM)
+    running.aggregate(sent, cohort, np.array([1.0, 0.0, 3.0]))
+    assert torch.allclose(running.weights, 0.25 * sent[0] + 0.75 * sent[2], atol=1e-6)
+
+
+def test_owners_start_from_the_version_they_received():
+    running = federation()
+    running.hold(0)
+    initial = running.weights.clone()
+    play(running, 3)
+    cohort = work([Upload.GLOBAL_COPY, Upload.GLOBAL_COPY], version=[0, 3])
+    sent = running.uploads(cohort, 3, NO_NORM)
+    assert torch.equal(sent[0], initial)
+    assert torch.equal(sent[1], running.weights)
+    assert running.norms(sent, cohort).tolist() == [0.0, 0.0]
+
+
+def test_buffered_aggregation_discounts_stale_updates():
+    running = federation()
+    running.hold(0)
+    initial = running.weights.clone()
+    play(running, 3)
+    current = running.weights.clone()
+    cohort = work([Upload.TRAINED, Upload.TRAINED], version=[0, 3])
+    sent = running.uploads(cohort, 3, NO_NORM)
+    running.aggregate_buffered(sent, cohort, np.array([1.0, 1.0]), exponent=0.5)
+    expected = current + 0.5 * (0.5 * (sent[0] - initial) + (sent[1] - current))
+    assert torch.allclose(running.weights, expected, atol=1e-6)
+    assert running.version == 4
+
+
+def test_versions_live_while_held_and_the_last_two_always():
+    running = federation()
+    running.hold(0)
+    running.hold(0)
+    play(running, 3)
+    assert sorted(running._versions) == [0, 2, 3]
+    running.release(0)
+    assert sorted(running._versions) == [0, 2, 3]
+    running.release(0)
+    assert sorted(running._versions) == [2, 3]
+    with pytest.raises(ValueError, match="version 0 is not kept"):
+        running.hold(0)
+    with pytest.raises(ValueError, match="version 0 is not kept"):
+        running.uploads(work([Upload.TRAINED], version=0), 3, NO_NORM)
+    with pytest.raises(ValueError, match="released but was not held"):
+        running.release(2)
+
+
+@pytest.mark.parametrize("poison", [float("nan"), float("inf")])
+@pytest.mark.parametrize("mode", ["aggregate", "aggregate_buffered"])
+def test_a_poisoned_upload_shows_and_is_refused_without_a_trace(poison, mode):
+    running = federation()
+    cohort = work([Upload.TRAINED] * 3)
+    sent = running.uploads(cohort, 0, NO_NORM)
+    sent[1, 4] = poison
+    assert running.finite(sent).tolist() == [True, False, True]
+    assert not np.isfinite(running.norms(sent, cohort)[1])
+    before = running.weights.clone()
+    extra = {} if mode == "aggregate" else {"exponent": 0.5}
+    with pytest.raises(ValueError, match=r"NaN or infinite weights, of owners \[11\]"):
+        getattr(running, mode)(sent, cohort, np.ones(3), **extra)
+    assert running.version == 0
+    assert torch.equal(running.weights, before)
+    assert not running._memory.recall(np.array([10]))[1].any()
+
+
+def test_a_mean_that_overflows_is_refused():
+    running = federation()
+    cohort = work([Upload.TRAINED] * 2)
+    sent = torch.full((2, running.model.size), 3e38)
+    running.aggregate(sent, cohort, np.ones(2))
+    with pytest.raises(ValueError, match="overflows"):
+        running.aggregate_buffered(sent, work([Upload.TRAINED] * 2, version=0), np.ones(2), exponent=0.0)
+
+
+@pytest.mark.parametrize("mode", ["aggregate", "aggregate_buffered"])
+def test_a_round_in_which_nothing_counts_leaves_the_model_as_it_is(mode):
+    running = federation()
+    before = running.weights.clone()
+    extra = {} if mode == "aggregate" else {"exponent": 0.5}
+    nobody = work([])
+    sent = running.uploads(nobody, 0, NO_NORM)
+    assert running.norms(sent, nobody).shape == (0,)
+    getattr(running, mode)(sent, nobody, np.empty(0), **extra)
+    weightless = work([Upload.TRAINED] * 2, version=1)
+    getattr(running, mode)(running.uploads(weightless, 1, NO_NORM), weightless, np.zeros(2), **extra)
+    assert running.version == 2
+    assert torch.equal(running.weights, before)
+
+
+def test_an_owner_expects_the_accuracy_of_its_own_mix_of_classes():
+    running = federation()
+    class_accuracy = np.array([0.1, 0.5, 0.9])
+    found = running.owner_accuracy(class_accuracy, np.array([4, 1]))
+    for shard, accuracy in zip((4, 1), found, strict=True):
+        rows = SHARDS.y[int(SHARDS.offsets[shard]) : int(SHARDS.offsets[shard + 1])].numpy()
+        assert accuracy == pytest.approx(class_accuracy[rows].mean())
+
+
+def test_contributions_sum_to_the_gain_of_the_round():
+    running = federation()
+    cohort = work([Upload.TRAINED] * 3 + [Upload.GLOBAL_COPY])
+    weights = cohort.samples.astype(float)
+    sent = running.uploads(cohort, 0, NO_NORM)
+    found = running.contribution(sent, weights, permutations=10, tolerance=0.0, counter=0)
+    before = running.evaluate().accuracy
+    running.aggregate(sent, cohort, weights)
+    assert found.values.sum() == pytest.approx(running.evaluate().accuracy - before, abs=1e-9)
+    few = running.contribution(sent, weights, permutations=10, tolerance=0.0, counter=0, samples=30)
+    assert few.values.tolist() != found.values.tolist()
+
+
+def test_two_trainings_of_the_same_seed_agree_in_every_bit():
+    first, second = federation(), federation()
+    kinds = [Upload.TRAINED, Upload.NOISE, Upload.PEER_COPY, Upload.TRAINED, Upload.REPLAY, Upload.TRAINED]
+    for running in (first, second):
+        play(running, 5, kinds)
+    assert torch.equal(first.weights, second.weights)
+
+
+def test_a_resumed_training_goes_on_in_the_same_bits(tmp_path):
+    kinds = [Upload.TRAINED, Upload.NOISE, Upload.PEER_COPY, Upload.TRAINED, Upload.REPLAY, Upload.TRAINED]
+    straight = federation()
+    straight.hold(0)
+    play(straight, 3, kinds)
+    torch.save(straight.state(), tmp_path / "state.pt")
+    play(straight, 3, kinds)
+    resumed = federation()
+    resumed.load_state(torch.load(tmp_path / "state.pt"))
+    assert resumed.version == 3
+    play(resumed, 3, kinds)
+    ours, theirs = resumed.state(), straight.state()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    resumed.release(0)
+    with pytest.raises(ValueError, match="not held"):
+        resumed.release(0)
+
+
+def test_a_state_does_not_change_with_the_training_that_goes_on():
+    running = federation()
+    play(running, 1)
+    state = running.state()
+    copies = {name: part.clone() for name, part in state.items()}
+    play(running, 2)
+    assert all(torch.equal(state[name], copies[name]) for name in state)
+
+
+def test_the_state_of_another_model_is_refused():
+    with pytest.raises(ValueError, match="the state has 18 weights"):
+        federation("mlp").load_state(federation("softmax").state())
+
+
+def test_columns_of_different_length_are_refused():
+    with pytest.raises(ValueError, match="differ in length"):
+        CohortWork(*(np.zeros(2, dtype=np.int64) for _ in range(6)), peer=np.zeros(3, dtype=np.int64))

@@ -1,0 +1,190 @@
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from learning_samples import blobs, clean_shards
+
+from learning.backends import BACKENDS
+from learning.models import FlatModel
+from learning.registry import UnknownName
+from learning.streams import Streams
+from learning.training import LocalTraining, choose_backend, chunk_size, train_cohort
+
+STREAMS = Streams(7)
+IMAGES = {"softmax": (1, 8, 8), "mlp": (1, 8, 8), "cnn": (1, 8, 8)}
+DATASET = blobs(shape=(1, 8, 8), train=240)
+SHARDS = clean_shards(DATASET, 8, STREAMS)
+MODELS = {name: FlatModel(name, shape, 3) for name, shape in IMAGES.items()}
+
+
+def start(name, count=None, dtype=torch.float64):
+    """The initial model, or one of its own for each of ``count`` owners."""
+    model = MODELS[name]
+    if count is None:
+        return model.initial(STREAMS).to(dtype)
+    return torch.stack([model.initial(Streams(seed)) for seed in range(count)]).to(dtype)
+
+
+def train(name, base, rows, samples, owners=None, counter=1, backend="auto", **plan):
+    rows = np.asarray(rows, dtype=np.int64)
+    owners = 100 + rows if owners is None else np.asarray(owners, dtype=np.int64)
+    samples = np.asarray(samples, dtype=np.int64)
+    plan = LocalTraining(**{"batch_size": 7, **plan})
+    return train_cohort(MODELS[name], base, SHARDS, rows, samples, owners, counter, plan, STREAMS, backend)
+
+
+BATCHED = [("softmax", "linear"), ("mlp", "linear"), ("softmax", "vmap"), ("mlp", "vmap"), ("cnn", "vmap")]
+
+
+@pytest.mark.parametrize(("name", "backend"), BATCHED)
+@pytest.mark.parametrize("proximal", [0.0, 0.5])
+@pytest.mark.parametrize("bases", [None, 8])
+def test_batched_back_ends_equal_the_loop(name, backend, proximal, bases):
+    everyone = np.arange(8)
+    plan = {"epochs": 2, "learning_rate": 0.2, "proximal": proximal}
+    expected, got = (
+        train(name, start(name, bases), everyone, SHARDS.sizes, backend=which, **plan) for which in ("loop", backend)
+    )
+    assert torch.allclose(got, expected, atol=1e-10, rtol=0)
+    assert (expected - start(name, bases)).abs().amax(dim=1).min() > 1e-3
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    name=st.sampled_from(["softmax", "mlp"]),
+    cohort=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 40)), max_size=6),
+    batch=st.integers(1, 12),
+    epochs=st.integers(1, 3),
+)
+def test_any_ragged_cohort_trains_as_in_the_loop(name, cohort, batch, epochs):
+    rows = np.array([row for row, _ in cohort], dtype=np.int64)
+    samples = np.minimum([wanted for _, wanted in cohort], SHARDS.sizes[rows]) if cohort else []
+    expected, got = (
+        train(name, start(name), rows, samples, np.arange(len(rows)), backend=which, batch_size=batch, epochs=epochs)
+        for which in ("loop", "auto")
+    )
+    assert got.shape == (len(rows), MODELS[name].size)
+    assert torch.allclose(got, expected, atol=1e-10, rtol=0)
+
+
+def test_one_step_of_softmax_regression_is_the_formula():
+    """W - rate * mean (p - onehot) x^T, by NumPy on the whole shard as one batch."""
+    size = int(SHARDS.sizes[2])
+    base = start("softmax")
+    got = train("softmax", base, [2], [size], batch_size=size, learning_rate=0.3)[0].numpy()
+    rows = slice(int(SHARDS.offsets[2]), int(SHARDS.offsets[3]))
+    x, y = SHARDS.x[rows].double().numpy().reshape(size, 64), SHARDS.y[rows].numpy()
+    weight, bias = base[:192].numpy().reshape(3, 64), base[192:].numpy()
+    scores = np.exp(x @ weight.T + bias)
+    error = (scores / scores.sum(axis=1, keepdims=True) - np.eye(3)[y]) / size
+    expected = np.concatenate([(weight - 0.3 * error.T @ x).ravel(), bias - 0.3 * error.sum(axis=0)])
+    assert np.allclose(got, expected, atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize(("name", "backend", "tolerance"), [(*pair, 1e-10) for pair in BATCHED] + [("cnn", "loop", 0)])
+def test_an_owner_trains_the_same_whoever_else_does_and_in_any_order(name, backend, tolerance):
+    rows, samples = np.arange(8), SHARDS.sizes
+    together = train(name, start(name), rows, samples, backend=backend)
+    shuffled = np.array([3, 0, 7, 5, 1, 2, 6, 4])
+    mixed = train(name, start(name), shuffled, samples[shuffled], backend=backend)
+    assert torch.allclose(mixed, together[shuffled], atol=tolerance, rtol=0)
+    alone = train(name, start(name), [5], samples[[5]], backend=backend)
+    assert torch.allclose(alone[0], together[5], atol=tolerance, rtol=0)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_same_call_gives_the_same_bits(name):
+    once, again = (train(name, start(name, dtype=torch.float32), np.arange(8), SHARDS.sizes) for _ in range(2))
+    assert once.dtype == torch.float32
+    assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize(("name", "backend"), [*BATCHED, ("cnn", "loop")])
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_base_is_neither_changed_nor_aliased(name, backend, count):
+    for base in (start(name), start(name, count) if count else start(name).expand(0, -1)):
+        before = base.clone()
+        trained = train(name, base, np.arange(count), SHARDS.sizes[:count], backend=backend)
+        assert trained.shape == (count, MODELS[name].size)
+        assert torch.equal(base, before)
+        trained.fill_(-1.0)
+        assert torch.equal(base, before)
+
+
+@pytest.mark.parametrize(("name", "backend"), [*BATCHED, ("cnn", "loop")])
+def test_without_samples_an_owner_returns_its_base(name, backend):
+    base = start(name, 3)
+    trained = train(name, base, [0, 1, 2], [0, 5, 0], backend=backend)
+    assert torch.equal(trained[[0, 2]], base[[0, 2]])
+    assert not torch.equal(trained[1], base[1])
+
+
+def test_only_the_first_samples_of_a_shard_are_used():
+    short = train("softmax", start("softmax"), [0], [6])
+    kept = SHARDS.x.clone()
+    try:
+        SHARDS.x[int(SHARDS.offsets[0]) + 6 : int(SHARDS.offsets[1])] = float("nan")
+        assert torch.equal(train("softmax", start("softmax"), [0], [6]), short)
+    finally:
+        SHARDS.x.copy_(kept)
+
+
+def test_the_counter_changes_the_batches():
+    first, second = (train("mlp", start("mlp"), [0], SHARDS.sizes[:1], counter=counter) for counter in (1, 2))
+    assert not torch.allclose(first, second, atol=1e-6)
+
+
+def test_a_strong_proximal_term_holds_owners_near_their_base():
+    base = start("mlp")
+    free, held = (
+        (train("mlp", base, np.arange(8), SHARDS.sizes, proximal=mu, epochs=3) - base).norm(dim=1) for mu in (0.0, 5.0)
+    )
+    assert (held < 0.7 * free).all()
+
+
+def test_a_cohort_larger_than_a_chunk_trains_like_a_smaller_one():
+    size = chunk_size(MODELS["mlp"], torch.device("cpu"))
+    owners = np.arange(size + 5)
+    rows = owners % 8
+    samples = SHARDS.sizes[rows]
+    whole = train("mlp", start("mlp"), rows, samples, owners)
+    tail = train("mlp", start("mlp"), rows[-5:], samples[-5:], owners[-5:])
+    assert torch.allclose(whole[-5:], tail, atol=1e-10, rtol=0)
+
+
+def test_training_learns(digits):
+    model = FlatModel("mlp", digits.shape, digits.classes)
+    shards = clean_shards(digits, 1, STREAMS, "iid")
+    rows = np.zeros(1, dtype=np.int64)
+    base = model.initial(STREAMS)
+    trained = train_cohort(model, base, shards, rows, shards.sizes, rows, 0, LocalTraining(epochs=5), STREAMS)
+    x, y = torch.from_numpy(digits.x_test), torch.from_numpy(digits.y_test)
+    accuracy = (model.logits(trained, x)[0].argmax(dim=1) == y).double().mean().item()
+    assert accuracy > 0.93
+
+
+def test_the_automatic_choice_depends_on_model_and_device_only():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert choose_backend(MODELS["mlp"], cpu) == choose_backend(MODELS["softmax"], gpu) == "linear"
+    assert choose_backend(MODELS["cnn"], cpu) == choose_backend(MODELS["cnn"], gpu) == "vmap"
+    wide = FlatModel("cnn", (1, 64, 64), 10)
+    assert choose_backend(wide, cpu) == "loop"
+    assert choose_backend(wide, gpu) == "vmap"
+
+
+def test_bad_columns_are_refused():
+    base = start("softmax")
+    with pytest.raises(ValueError, match="columns differ in length"):
+        train("softmax", base, [0, 1], [1])
+    with pytest.raises(ValueError, match="0 up to all samples"):
+        train("softmax", base, [0], [SHARDS.sizes[0] + 1])
+    with pytest.raises(ValueError, match="0 up to all samples"):
+        train("softmax", base, [0], [-1])
+    with pytest.raises(ValueError, match="base must be"):
+        train("softmax", base[:-1], [0], [1])
+    with pytest.raises(ValueError, match="'linear' cannot train the model 'cnn'"):
+        train("cnn", start("cnn"), [0], [1], backend="linear")
+    with pytest.raises(UnknownName, match="did you mean 'loop'"):
+        train("softmax", base, [0], [1], backend="lop")
+    assert list(BACKENDS) == ["loop", "linear", "vmap"]

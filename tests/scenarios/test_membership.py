@@ -1,0 +1,128 @@
+"""Arriving, joining, leaving and coming back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from market_runs import play, small
+
+
+def test_nobody_joins_a_market_that_pays_less_than_staying_outside() -> None:
+    run = play(small(population={"participation": "strict", "types": {"outside_option": 1000.0}}))
+    assert len(run.table("episodes")) == 0
+    assert (run.table("rounds")["active"] == 0).all()
+    assert set(run.table("events")["kind"]) >= {"arrive", "decline"}
+
+
+def test_who_cannot_pay_the_deposit_stays_outside() -> None:
+    run = play(small(population={"types": {"wealth": 1.0}}, enforcement={"deposit": 5.0}))
+    assert len(run.table("episodes")) == 0
+
+
+def test_an_owner_that_runs_out_of_money_is_bankrupt() -> None:
+    poor = small(
+        population={"strategies": ["honest"], "types": {"wealth": 2.25, "cost": 0.05}, "participation": "strict"},
+        market={"mechanism": "proportional", "budget": 0.5},
+    )
+    episodes = play(poor).table("episodes")
+    assert "bankrupt" in set(episodes["exit_kind"])
+
+
+def test_disappointed_owners_leave_and_come_back_later() -> None:
+    run = play(
+        small(
+            horizon=20,
+            population={
+                "strategies": ["honest"],
+                "types": {"outside_option": {"kind": "uniform", "low": 0.0, "high": 1.5}},
+                "participation": {"name": "strict", "patience": 1, "return_delay": 60.0},
+            },
+        )
+    )
+    episodes = run.table("episodes")
+    assert (episodes["exit_kind"] == "voluntary").any()
+    returned = episodes[episodes["stay"] > 1]
+    assert len(returned) > 0
+    assert (returned["owner"] == returned["person"]).all(), "the same identity"
+
+
+def test_expelled_persons_come_back_under_a_new_identity_with_a_fresh_reputation() -> None:
+    run = play(
+        small(
+            horizon=15,
+            population={
+                "strategies": ["free_rider_global"],
+                "adaptation": "none",
+                "participation": {"name": "strict", "whitewash": 1.0, "return_delay": 30.0},
+            },
+            enforcement={"audit_rate": 1.0, "expel_after": 1, "deposit": 0.5, "slash_share": 0.2},
+        )
+    )
+    owners = run.table("owners").query("moment == 'round'")
+    renamed = owners[owners["owner"] != owners["person"]]
+    assert len(renamed) > 0
+    population = run.simulation.population
+    persons = population.person
+    again = np.flatnonzero(persons != np.arange(len(persons)))
+    for identity in again[:5]:
+        first = np.flatnonzero(persons == persons[identity])[0]
+        assert population.cost[identity] == population.cost[first], "the same private type"
+        assert population.shard[identity] == population.shard[first], "the same data"
+    moved = run.table("transfers").query("kind == 'new identity'")
+    assert set(moved["payee"]) <= set(again.tolist())
+
+
+def test_expulsion_cuts_the_edges_and_probation_closes_them() -> None:
+    strict = {
+        "audit_rate": 1.0,
+        "detection_rate": 1.0,
+        "false_alarm_rate": 0.0,
+        "probation_rounds": 50,
+        "expel_after": 0,
+        "deposit": 0.0,
+    }
+    run = play(small(population={"participation": "strict", "adaptation": "none"}, enforcement=strict))
+    population, graph = run.simulation.population, run.simulation.graph.to_networkx()
+    active = set(population.active().tolist())
+    assert set(graph.nodes) - {-2} == active
+    restricted = {owner for owner in active if population.restricted[owner]}
+    assert restricted
+    for user, source, edge in graph.edges(data=True):
+        if -2 not in (user, source):
+            assert edge["open"] == (user not in restricted and source not in restricted)
+    assert all(graph.nodes[owner]["standing"] < 0.5 for owner in restricted), "neighbours see its standing"
+
+
+def test_owners_on_probation_get_no_model() -> None:
+    strict = {"audit_rate": 1.0, "false_alarm_rate": 0.0, "probation_rounds": 100, "expel_after": 0}
+    run = play(small(population={"strategies": ["free_rider_global"], "adaptation": "none"}, enforcement=strict))
+    owners = run.table("owners").query("moment == 'round' and stay > 0")
+    users = run.table("edges").query("source == -2")
+    restricted = owners[owners["on_probation"]].groupby("owner")["round"].min()
+    for owner, since in restricted.items():
+        assert users[(users["user"] == owner) & (users["round"] > since)].empty
+
+
+def test_arrivals_follow_their_rate_and_their_trace() -> None:
+    quiet = {"initial": 1, "departure_rate": 0.0}
+    poisson = play(small(horizon=60, population={**quiet, "arrival_rate": 3.0}, learning={"enabled": False}))
+    persons = poisson.simulation.world.persons - 1
+    assert persons == pytest.approx(180, abs=45)
+    trace = play(small(population={**quiet, "arrival_rate": 0.0, "arrival_times": [61.0, 125.5, 9999.0]}))
+    events = trace.table("events").query("kind == 'arrive'").drop_duplicates("owner")
+    assert events["tick"].tolist()[1:3] == [61_000_000, 125_500_000]
+
+
+def test_the_same_person_has_the_same_luck_under_another_policy() -> None:
+    """Common random numbers: types, first strategies and data do not depend on the rules of the market."""
+    rules = ({"audit_rate": 0.0}, {"audit_rate": 1.0, "expel_after": 1})
+    runs = [play(small(enforcement=rule, population={"adaptation": "none"})).simulation for rule in rules]
+    kept = ("cost", "compute_rate", "shard", "quality", "strategy")
+    seen = []
+    for simulation in runs:
+        population = simulation.population
+        first = {int(person): row for row, person in reversed(list(enumerate(population.person)))}
+        seen.append({person: [getattr(population, name)[row] for name in kept] for person, row in first.items()})
+    shared = set(seen[0]) & set(seen[1])
+    assert len(shared) > 15
+    assert all(seen[0][person] == seen[1][person] for person in shared)

@@ -1,0 +1,347 @@
+"""Pictures: what they draw is what the tables say."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import combinations, pairwise
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from synthetic_run import STRATEGIES, write_run
+
+from market.parties import MODEL_OWNER
+from scenarios import palette, plots
+from scenarios.plots.canvas import spread
+from scenarios.plots.raster import MOST_OWNERS
+from scenarios.recorder import MemoryRecorder
+from scenarios.tables import TABLES
+
+Tables = dict[str, pd.DataFrame]
+
+DRAW: dict[str, Callable[..., Axes]] = {
+    "accuracy": lambda t, ax=None: plots.accuracy(t["rounds"], ax),
+    "audit_confusion": lambda t, ax=None: plots.audit_confusion(t["rounds"], ax),
+    "event_raster": lambda t, ax=None: plots.event_raster(t["owners"], t["episodes"], ax),
+    "free_rider_share": lambda t, ax=None: plots.free_rider_share(t["rounds"], ax),
+    "money_flows": lambda t, ax=None: plots.money_flows(t["transfers"], ax),
+    "network_snapshot": lambda t, ax=None: plots.network_snapshot(t["edges"], t["owners"], ax),
+    "population_by_strategy": lambda t, ax=None: plots.population_by_strategy(t["owners"], ax),
+    "reputation": lambda t, ax=None: plots.reputation(t["owners"], ax),
+    "utility_by_strategy": lambda t, ax=None: plots.utility_by_strategy(t["owners"], ax),
+    "welfare_split": lambda t, ax=None: plots.welfare_split(t["rounds"], ax),
+}
+every_plot = pytest.mark.parametrize("name", sorted(DRAW))
+
+
+def tables(**options: int) -> Tables:
+    sink = MemoryRecorder()
+    write_run(sink, **options)
+    return {name: sink.table(name) for name in TABLES}
+
+
+@pytest.fixture(scope="module")
+def run() -> Tables:
+    return tables()
+
+
+def png(ax: Axes) -> bytes:
+    assert isinstance(ax.figure, Figure)
+    stream = io.BytesIO()
+    ax.figure.savefig(stream, format="png", dpi=50)
+    return stream.getvalue()
+
+
+def line(ax: Axes, label: str) -> np.ndarray:
+    (found,) = [line for line in ax.lines if line.get_label() == label]
+    return np.asarray(found.get_ydata(), dtype=float)
+
+
+def texts(ax: Axes) -> str:
+    return " ".join(text.get_text() for text in ax.texts)
+
+
+def test_every_public_plot_is_tested_here() -> None:
+    assert sorted(DRAW) == sorted(plots.__all__)
+
+
+@every_plot
+def test_a_plot_is_the_same_picture_every_time_and_changes_no_global_setting(name: str, run: Tables) -> None:
+    before = dict(matplotlib.rcParams)
+    frozen = {key: frame.copy() for key, frame in run.items()}
+    assert png(DRAW[name](run)) == png(DRAW[name](run))
+    assert dict(matplotlib.rcParams) == before
+    for key, frame in run.items():
+        pd.testing.assert_frame_equal(frame, frozen[key])
+
+
+@every_plot
+def test_a_plot_draws_on_the_axes_it_is_given(name: str, run: Tables) -> None:
+    left, right = Figure(figsize=(12, 5)).subplots(1, 2)
+    assert DRAW[name](run, right) is right
+    assert right.get_title(loc="left")
+    assert not left.has_data()
+
+
+@every_plot
+def test_an_empty_table_gives_a_picture_that_says_so(name: str) -> None:
+    sink = MemoryRecorder()
+    ax = DRAW[name]({key: sink.table(key) for key in TABLES})
+    assert texts(ax).startswith("no")
+    assert png(ax)
+
+
+@every_plot
+def test_one_round_of_one_owner_can_be_drawn(name: str) -> None:
+    assert png(DRAW[name](tables(owners=1, rounds=1, seed=3)))
+
+
+def test_plots_need_neither_pyplot_nor_torch_nor_mesa() -> None:
+    code = (
+        "import sys, scenarios.plots;"
+        "print([name for name in ('matplotlib.pyplot', 'torch', 'mesa') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_stack_of_strategies_adds_up_to_the_active_owners(run: Tables) -> None:
+    ax = plots.population_by_strategy(run["owners"])
+    tops = np.max([area.get_paths()[0].get_extents().y1 for area in ax.collections])
+    assert tops == run["rounds"]["active"].max()
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend == list(STRATEGIES)[::-1]
+
+
+def test_owners_that_left_are_not_counted_as_population() -> None:
+    owners = tables(rounds=3)["owners"]
+    gone = owners.assign(status="left")
+    assert "no active owners" in texts(plots.population_by_strategy(gone))
+
+
+def test_accuracy_shows_the_rounds_table_and_prints_the_last_value(run: Tables) -> None:
+    ax = plots.accuracy(run["rounds"])
+    assert line(ax, "global model, test set").tolist() == run["rounds"]["accuracy"].tolist()
+    assert line(ax, "worst owner").tolist() == run["rounds"]["owner_accuracy_min"].tolist()
+    assert f"{run['rounds']['accuracy'].iloc[-1]:.3f}" in texts(ax)
+
+
+def test_a_market_without_training_says_that_nothing_was_trained(run: Tables) -> None:
+    assert "nothing was trained" in texts(plots.accuracy(run["rounds"].assign(accuracy=np.nan)))
+
+
+def test_cumulative_gains_of_the_parties_add_up_to_welfare(run: Tables) -> None:
+    ax = plots.welfare_split(run["rounds"])
+    parts = sum(line(ax, party) for party in ("owners", "model owner", "regulator"))
+    np.testing.assert_allclose(line(ax, "all"), parts)
+    assert line(ax, "all")[-1] == pytest.approx(run["runs"]["welfare"].iloc[0])
+
+
+def test_free_rider_share_is_forged_over_all_uploads(run: Tables) -> None:
+    ax = plots.free_rider_share(run["rounds"])
+    arrived = run["owners"][run["owners"]["arrived"]]
+    expected = 1 - arrived.groupby("round")["trained"].mean()
+    np.testing.assert_allclose(line(ax, "forged uploads"), expected.to_numpy())
+
+
+def test_the_audits_line_is_the_share_found_guilty_in_the_rounds_around(run: Tables) -> None:
+    ax = plots.free_rider_share(run["rounds"])
+    dashed = [one for one in ax.lines if str(one.get_label()).startswith("_")]
+    shown = np.asarray(dashed[-1].get_ydata(), dtype=float)
+    for middle in (0, 20, 39):
+        around = run["rounds"].iloc[max(0, middle - 3) : middle + 4]
+        assert shown[middle] == pytest.approx(around["flagged"].sum() / around["audited"].sum())
+
+
+def test_rounds_without_audits_or_uploads_leave_gaps(run: Tables) -> None:
+    quiet = run["rounds"].assign(audited=0, flagged=0, trained=0, free_riding=0)
+    ax = plots.free_rider_share(quiet)
+    assert np.isnan(line(ax, "forged uploads")).all()
+    assert "found guilty" not in texts(ax)
+
+
+def test_confusion_counts_every_audit_once(run: Tables) -> None:
+    audited = run["owners"][run["owners"]["audited"]]
+    counts = audited.groupby(["violation", "flagged"]).size()
+    printed = texts(plots.audit_confusion(run["rounds"]))
+    for count in counts:
+        assert f"{count:,}" in printed.split()
+    assert f"missed, {counts[True, False] / counts[True].sum():.0%}" in printed
+
+
+def test_money_flows_name_every_kind_with_its_total(run: Tables) -> None:
+    ax = plots.money_flows(run["transfers"])
+    totals = run["transfers"].groupby("kind", observed=True)["amount_micro"].sum() / 1e6
+    assert {text.get_text() for text in ax.texts} == {f"{kind} {total:,.0f}" for kind, total in totals.items()}
+    assert ax.get_yscale() == "log"
+
+
+def test_a_steady_payment_is_a_flat_line_and_opening_money_is_not_smeared_over_rounds(run: Tables) -> None:
+    ax = plots.money_flows(run["transfers"])
+    np.testing.assert_allclose(line(ax, "payment"), 20.0, rtol=1e-6)
+    assert np.isnan(line(ax, "treasury")).all()
+
+
+def test_reputation_is_the_mean_of_the_active_owners(run: Tables) -> None:
+    ax = plots.reputation(run["owners"])
+    rows = run["owners"].query("moment == 'round' and status == 'active' and strategy == 'honest'")
+    np.testing.assert_allclose(line(ax, "honest"), rows.groupby("round")["reputation"].mean())
+
+
+def test_utility_prints_the_mean_over_owners_of_their_mean_per_round(run: Tables) -> None:
+    printed = texts(plots.utility_by_strategy(run["owners"])).split()
+    rows = run["owners"].query("moment == 'round'")
+    rows = rows[(rows["status"] == "active") | rows["took_part"]]
+    for name in STRATEGIES:
+        mine = rows[rows["strategy"] == name]
+        assert f"{np.mean([part['utility'].mean() for _, part in mine.groupby('owner')]):.3g}" in printed
+
+
+def raster_rows(ax: Axes) -> np.ndarray:
+    return np.asarray(ax.images[0].get_array())
+
+
+def one_owner(**changes: object) -> pd.DataFrame:
+    """An honest owner that trains in rounds 0 to 3, but for the changes."""
+    sink = MemoryRecorder()
+    empty = {"int": 0, "float": 0.0, "bool": False, "text": "", "label": ""}
+    row: dict[str, object] = {column.name: empty[column.kind] for column in TABLES["owners"].columns}
+    row |= {"moment": "round", "status": "active", "strategy": "honest", "upload": "trained", "stay": 1}
+    row |= {"took_part": True, "arrived": True, "trained": True, "round": np.arange(4)}
+    sink.write("owners", row | changes)
+    return sink.table("owners")
+
+
+def no_episodes() -> pd.DataFrame:
+    return MemoryRecorder().table("episodes")
+
+
+@pytest.mark.parametrize(
+    ("changes", "middle", "foot"),
+    [
+        ({}, palette.BLUE, palette.BLUE),
+        ({"trained": False}, palette.PAPER, palette.BLUE),
+        ({"arrived": False, "trained": False}, palette.mix(palette.BLUE, palette.PAPER, 0.6), None),
+        (
+            {"took_part": False, "arrived": False, "trained": False},
+            palette.mix(palette.BLUE, palette.PAPER, 0.86),
+            None,
+        ),
+        ({"on_probation": True}, palette.BLUE, palette.INK),
+        ({"strategy": "free_rider_noise", "trained": False}, palette.PAPER, palette.PURPLE),
+    ],
+)
+def test_a_raster_cell_shows_what_the_owner_did(changes: dict[str, object], middle: str, foot: str | None) -> None:
+    cells = raster_rows(plots.event_raster(one_owner(**changes), no_episodes()))
+    height = len(cells)
+    assert to_hex(cells[height // 2, 0]).upper() == middle
+    assert to_hex(cells[-1, 0]).upper() == (foot or middle)
+    assert to_hex(cells[0, 0]).upper() == palette.PAPER
+
+
+def marks(ax: Axes, marker: str) -> list[tuple[float, float]]:
+    found = [mark for mark in ax.lines if mark.get_marker() == marker]
+    return [point for mark in found for point in zip(mark.get_xdata(), mark.get_ydata(), strict=True)]  # type: ignore[arg-type]
+
+
+def test_the_raster_marks_an_expulsion_after_the_last_round_played(run: Tables) -> None:
+    ax = plots.event_raster(run["owners"], run["episodes"])
+    expelled = run["episodes"].query("exit_kind == 'expelled'")
+    assert len(marks(ax, "X")) == len(expelled) > 0
+    assert sorted(x for x, _ in marks(ax, "X")) == sorted(expelled["left_round"] - 0.5)
+    episode = pd.DataFrame([{"owner": 0, "person": 0, "stay": 1, "strategy_joined": "honest", "strategy_left": "honest",
+                             "joined_tick": 0, "joined_round": 0, "left_tick": 9, "left_round": 3,
+                             "exit_kind": "expelled", "rounds_taken": 4, "utility": 0.0}])  # fmt: skip
+    within = plots.event_raster(one_owner(), episode)
+    assert marks(within, "X") == [(3.5, 0)]
+
+
+def test_the_raster_groups_owners_by_the_strategy_they_came_with(run: Tables) -> None:
+    ax = plots.event_raster(run["owners"], run["episodes"])
+    came = run["episodes"].drop_duplicates("owner")["strategy_joined"].value_counts()
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == [f"{name}  ({came[name]})" for name in STRATEGIES]
+
+
+def test_a_raster_of_very_many_owners_shows_an_even_part_of_them() -> None:
+    many = pd.concat([one_owner(owner=owner).iloc[:1] for owner in range(MOST_OWNERS + 300)])
+    ax = plots.event_raster(many, no_episodes())
+    assert ax.get_title(loc="right") == f"{MOST_OWNERS} of {MOST_OWNERS + 300} owners"
+
+
+def test_rounds_between_recorded_ones_are_filled() -> None:
+    rows = one_owner()
+    every_fifth = rows.assign(round=rows["round"] * 5)
+    assert np.allclose(raster_rows(plots.event_raster(every_fifth, no_episodes()))[-1], palette.rgb(palette.BLUE))
+
+
+def test_the_network_has_a_spoke_per_upload_used_and_an_arrow_per_copied_model(run: Tables) -> None:
+    ax = plots.network_snapshot(run["edges"], run["owners"])
+    last = run["edges"][run["edges"]["round"] == run["edges"]["round"].max()]
+    spokes = ax.collections[0].get_segments()  # type: ignore[attr-defined]
+    assert len(spokes) == (last["user"] == MODEL_OWNER).sum()
+    assert len(ax.patches) == ((last["user"] >= 0) & (last["source"] >= 0)).sum() > 0
+    people = np.asarray(ax.collections[1].get_offsets())
+    apart = np.linalg.norm(people[:, None] - people[None], axis=2) + 9 * np.eye(len(people))
+    assert apart.min() > 0.05
+
+
+def test_a_strategy_keeps_its_colour_whoever_else_is_there() -> None:
+    alone = palette.strategy_colours(["my_own"], {"my_own": "free_rider"})
+    crowd = palette.strategy_colours(["honest", "my_own", "misreport_size"], {"my_own": "free_rider"})
+    assert alone["my_own"] == crowd["my_own"]
+    assert alone["my_own"] != palette.strategy_colours(["my_own"], {"my_own": "honest"})["my_own"]
+    assert list(crowd) == ["honest", "misreport_size", "my_own"]
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1.0, on linear RGB.
+VISION = {
+    "usual": np.eye(3),
+    "protan": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+    ),
+    "deutan": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.01182, 0.04294, 0.968881]]
+    ),
+    "tritan": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]]
+    ),
+}
+
+
+def lab(colour: str, vision: np.ndarray) -> np.ndarray:
+    """CIE L*a*b* of a colour as somebody sees it."""
+    srgb = np.array(palette.rgb(colour))
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = to_xyz @ np.clip(vision @ linear, 0, 1) / np.array([0.95047, 1.0, 1.08883])
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_colour_blind_readers_tell_the_strategies_apart(vision: str) -> None:
+    names = ["honest", "misreport_size", "misreport_quality", "misreport_cost", "free_rider_global"]
+    names += ["free_rider_replay", "free_rider_noise", "free_rider_copy"]
+    seen = {name: lab(colour, VISION[vision]) for name, colour in palette.strategy_colours(names).items()}
+    assert len(seen) == 8
+    for one, two in combinations(names, 2):
+        assert np.linalg.norm(seen[one] - seen[two]) > 15, (one, two)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12).map(sorted))
+def test_labels_are_moved_apart_in_order_and_stay_below_the_top(wanted: list[float]) -> None:
+    got = spread(wanted, 0.07, 1.0)
+    assert max(got) <= 1.0
+    assert all(second - first >= 0.07 - 1e-9 for first, second in pairwise(got))
+    free = all(second - first >= 0.07 for first, second in pairwise(wanted))
+    assert not free or got == wanted
