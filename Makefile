@@ -23,7 +23,7 @@ endif
 # One thread each: the tests run in $(WORKERS) processes, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
-.PHONY: help demo setup test test-all lint format clean
+.PHONY: help demo setup test test-all lint format golden clean
 .DELETE_ON_ERROR:
 
 help: ## show this list
@@ -50,6 +50,9 @@ lint: $(VENV)/installed-dev ## check style, types and the import contract
 format: $(VENV)/installed-dev ## mend what can be mended by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+golden: $(VENV)/installed-dev ## write the golden runs anew, after a change of behaviour on purpose
+	PYTHONPATH=tests/scenarios $(BIN)/python tests/scenarios/test_golden.py
 
 clean: ## remove the environment, the caches and the demo's output
 	rm -rf $(VENV) out build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

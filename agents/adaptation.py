@@ -10,8 +10,8 @@ import numpy as np
 from scipy.special import expit
 
 from agents.parameters import NOT_NEGATIVE, PROBABILITY, check_number, make
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
-from market.columns import BoolColumn, FloatColumn, IntColumn
 
 
 class Adaptation:

@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 from scipy.special import expit
 
 from agents.parameters import NOT_NEGATIVE, POSITIVE, PROBABILITY, Bounds, check_number, check_whole, make
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
-from market.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import Advice, Board
 
 PRIOR_SKILL = 0.5

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
 from agents.parameters import ANY, NOT_NEGATIVE, POSITIVE, Bounds, check_number, make
+from learning.columns import FloatColumn, IntColumn
 from learning.registry import Registry, UnknownName
 from learning.streams import Streams
-from market.columns import FloatColumn, IntColumn
 
 _UNIFORM_ENDS = np.array([2.0**-53, 1.0 - 2.0**-53])
 """Smallest and largest number that a stream can give."""

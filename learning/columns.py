@@ -1,4 +1,4 @@
-"""Short names for the NumPy columns of the learning floor: one entry per shard, upload or owner."""
+"""Short names for the array types that cross the floors. A column has one entry per owner (or shard, or upload)."""
 
 from __future__ import annotations
 

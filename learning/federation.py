@@ -18,7 +18,7 @@ from learning.evaluation import Evaluation, evaluate
 from learning.models import FlatModel
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import LocalTraining, train_cohort
+from learning.training import LocalTraining, choose_backend, train_cohort
 from learning.upload_memory import UploadMemory
 from learning.uploads import Upload
 
@@ -65,7 +65,9 @@ class Federation:
         plan: LocalTraining,
         streams: Streams,
         device: torch.device,
+        backend: str = "auto",
     ) -> None:
+        self.backend = choose_backend(model, device) if backend == "auto" else backend
         self.model = model
         self.shards = shards
         self.plan = plan
@@ -123,7 +125,9 @@ class Federation:
         match kind:
             case Upload.TRAINED:
                 data = work.shard[rows], work.samples[rows]
-                return train_cohort(self.model, base, self.shards, *data, owners, counter, self.plan, self._streams)
+                return train_cohort(
+                    self.model, base, self.shards, *data, owners, counter, self.plan, self._streams, self.backend
+                )
             case Upload.GLOBAL_COPY:
                 return base
             case Upload.REPLAY:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from market.columns import FloatColumn
+from learning.columns import FloatColumn
 from market.mechanism import (
     AMPLE_BUDGET,
     COST,

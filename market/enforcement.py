@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.money import floor_micro
 
 _PROBABILITIES = frozenset(

@@ -15,7 +15,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from market.columns import FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 from market.hub import Direction, HubUsage
 from market.mechanism import Edges
 from market.parties import MODEL_OWNER

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.columns import FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 
 
 class Direction(IntEnum):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from market.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, IntColumn
 from market.parties import MODEL_OWNER, REGULATOR, WORLD, center_party, party_name
 
 

@@ -16,8 +16,8 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
-from market.columns import BoolColumn, FloatColumn, IntColumn
 
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
 CLAIMS = (DATA_SIZE, QUALITY, COST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from market.columns import FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 
 MICRO = 1_000_000
 """Micro-units per unit of money."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from market.columns import BoolColumn, FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from market.mechanism import (
     COST,
     DATA_SIZE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from market.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import Advice, Allocation, Edges, Outcome, Settlement, Terms, Transfers, Types
 from market.parties import MODEL_OWNER
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.population import Status
+from learning.columns import IntColumn
 from learning.uploads import Upload
-from market.columns import IntColumn
 from market.ledger import Book
 from market.money import from_micro
 from scenarios.buffers import Codes

@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from market.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, IntColumn
 
 TICKS_PER_SECOND = 1_000_000
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from agents.population import Population
 from agents.strategies.base import Observation, OwnRows, Strategy
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from learning.uploads import Upload
-from market.columns import BoolColumn, FloatColumn, IntColumn
 from market.enforcement import EnforcementPolicy, violations
 from market.mechanism import CLAIMS, COST, DATA_SIZE, QUALITY, Board, Mechanism, Terms, Types
 

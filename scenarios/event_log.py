@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import ArrayLike
 
-from market.columns import FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 
 
 class Event(IntEnum):

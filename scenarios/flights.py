@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from market.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 
 _COLUMNS: dict[str, str] = {
     "serial": "i8",  # grows by one per flight, never reused: events refer to it

@@ -9,7 +9,7 @@ import numpy as np
 from agents.participation import expected_utility
 from agents.population import Status
 from agents.private_types import draw_types
-from market.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
 from market.mechanism import Types

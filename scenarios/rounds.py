@@ -21,8 +21,8 @@ import itertools
 import numpy as np
 
 from agents.population import Status
+from learning.columns import BoolColumn, IntColumn
 from learning.uploads import Upload
-from market.columns import BoolColumn, IntColumn
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD

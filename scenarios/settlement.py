@@ -10,7 +10,7 @@ import numpy as np
 from agents.participation import skill
 from agents.population import Status
 from agents.strategies.base import Observation, OwnRows
-from market.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.enforcement import audit, drift, sanction
 from market.ledger import DEPOSIT
 from market.mechanism import DATA_SIZE, Allocation, Edges, Outcome, Settlement

@@ -26,8 +26,8 @@ from agents.population import Population, Status
 from agents.private_types import make_distribution
 from agents.regulator import Regulator
 from agents.strategies import make_strategy
+from learning.columns import BoolColumn, IntColumn
 from learning.streams import Streams
-from market.columns import BoolColumn, IntColumn
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import Ledger

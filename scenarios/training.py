@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.private_types import make_distribution
+from learning.columns import FloatColumn, IntColumn
 from learning.data import Dataset, load_dataset
 from learning.partition import PARTITIONS
 from learning.streams import Streams
-from market.columns import FloatColumn, IntColumn
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
@@ -64,7 +64,15 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         epochs=spec.epochs, batch_size=spec.batch_size, learning_rate=spec.learning_rate, proximal=spec.proximal
     )
     model = FlatModel(spec.model, dataset.shape, dataset.classes)
-    federation = Federation(model=model, dataset=dataset, shards=shards, plan=plan, streams=streams, device=place)
+    federation = Federation(
+        model=model,
+        dataset=dataset,
+        shards=shards,
+        plan=plan,
+        streams=streams,
+        device=place,
+        backend=spec.backend,
+    )
     return Learning(federation, sizes, quality, chance, place.type)
 
 

@@ -14,8 +14,8 @@ from agents.participation import Participation
 from agents.population import Population
 from agents.private_types import Distribution
 from agents.strategies.base import Strategy
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
-from market.columns import BoolColumn, FloatColumn, IntColumn
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import WALLET, Book, Entries, Ledger

@@ -21,10 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.population import Population
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
 from learning.streams import Streams
 from learning.uploads import Upload
-from market.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import COST, DATA_SIZE, QUALITY, Advice, Board, Terms
 
 

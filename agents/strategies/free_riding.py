@@ -14,8 +14,8 @@ import numpy as np
 
 from agents.parameters import POSITIVE, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
+from learning.columns import BoolColumn, FloatColumn
 from learning.uploads import Upload
-from market.columns import BoolColumn, FloatColumn
 from market.mechanism import DATA_SIZE
 
 _FRABONI = "Fraboni, Vidal, Lorenzi 2021, Free-rider attacks on model aggregation, AISTATS, arXiv:2006.11901"

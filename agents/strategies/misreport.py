@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.parameters import POSITIVE, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
-from market.columns import FloatColumn
+from learning.columns import FloatColumn
 from market.mechanism import COST, DATA_SIZE, QUALITY
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from agents.population import Population, Status
 from agents.strategies.base import Observation, OwnRows
+from learning.columns import IntColumn
 from learning.streams import Streams
-from market.columns import IntColumn
 from market.mechanism import Advice, Board, Terms
 
 Observe = Callable[..., Observation]

@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from learning.columns import BoolColumn, FloatColumn
 from market.baselines import FixedPrice, Free, Proportional, Shapley
-from market.columns import BoolColumn, FloatColumn
 from market.mechanism import (
     AMPLE_BUDGET,
     CLAIMS,

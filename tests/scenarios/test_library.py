@@ -6,6 +6,7 @@ import pytest
 import yaml
 from market_runs import Played, play
 
+from learning.data import data_folder
 from scenarios.loading import LIBRARY, library, load_scenario
 
 NAMES = sorted(library())
@@ -40,6 +41,14 @@ def test_the_quickstart_is_a_whole_market() -> None:
     assert (episodes["stay"] > 1).any(), "somebody comes back"
     assert (episodes["person"] != episodes["owner"]).any(), "somebody comes back under a new identity"
     assert rounds["accuracy"].iloc[-1] > 0.85
+
+
+@pytest.mark.skipif(not (data_folder() / "mnist.npz").exists(), reason="the MNIST data set is not on this machine")
+def test_the_mnist_market_trains_a_cnn_for_a_hundred_owners() -> None:
+    run = play(load_scenario("mnist_market", overrides=["horizon=2"]))
+    assert run.simulation.world.federation.model.name == "cnn"
+    assert run.table("rounds")["active"].iloc[0] >= 95
+    assert run.table("rounds")["trained"].min() > 15
 
 
 def test_the_free_rider_scenarios_differ_in_enforcement_only() -> None:
