@@ -71,6 +71,7 @@ COLUMNS: dict[str, Column] = {
     "rounds_taken": Column("i8", 0, "rounds in which an upload arrived"),
     "model_version": Column("i8", NEVER, "version of the global model held"),
     "held_accuracy": Column("f8", np.nan, "test accuracy of that model on the owner's own class mix"),
+    "held_loss": Column("f8", np.nan, "test cross-entropy of that model on the owner's own class mix, in nats"),
     "stay_utility": Column("f8", 0.0, "realised utility in the current or last stay"),
     "stay_rounds": Column("i8", 0, "uploads that arrived in the current or last stay"),
     "flagged": Column("?", False, "found guilty by the last audit"),

@@ -21,14 +21,15 @@ NUMBERS_AT_ONCE = 2**23
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """Accuracy in [0, 1], mean cross-entropy in nats, and the accuracy of each true class [C].
+    """Accuracy in [0, 1], mean cross-entropy in nats, and both for the samples of each true class [C].
 
-    A class without test samples has the overall accuracy, so that owners' accuracies stay defined.
+    A class without test samples has the overall values, so that those of owners stay defined.
     """
 
     accuracy: float
     loss: float
     class_accuracy: FloatColumn
+    class_loss: FloatColumn
 
 
 def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
@@ -39,17 +40,19 @@ def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
 def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: int) -> Evaluation:
     """Test one model, weights [P], on samples x [n, *shape] with labels y [n]."""
     right = np.zeros(classes, dtype=np.int64)
-    loss = 0.0
+    losses = np.zeros(classes)
     with torch.no_grad():
         for samples, labels in _blocks(x, y):
             logits = model.logits(weights.unsqueeze(0), samples.to(weights.dtype))[0]
-            loss += float(cross_entropy(logits.double(), labels, reduction="sum"))
+            each = cross_entropy(logits.double(), labels, reduction="none").cpu().numpy()
+            losses += np.bincount(labels.cpu().numpy(), weights=each, minlength=classes)
             hits = labels[logits.argmax(dim=1) == labels]
             right += torch.bincount(hits, minlength=classes).cpu().numpy()
     total = torch.bincount(y, minlength=classes).cpu().numpy()
-    accuracy = float(right.sum() / total.sum())
-    class_accuracy = np.where(total > 0, right / np.maximum(total, 1), accuracy)
-    return Evaluation(accuracy, loss / len(y), class_accuracy)
+    accuracy, loss = float(right.sum() / total.sum()), float(losses.sum() / total.sum())
+    present, counts = total > 0, np.maximum(total, 1)
+    by_class = np.where(present, right / counts, accuracy), np.where(present, losses / counts, loss)
+    return Evaluation(accuracy, loss, *by_class)
 
 
 def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:

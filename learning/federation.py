@@ -186,9 +186,9 @@ class Federation:
         """The current model on the test set."""
         return evaluate(self.model, self.weights, self._x_test, self._y_test, self._classes)
 
-    def owner_accuracy(self, class_accuracy: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
-        """Expected accuracy [K] on data with the true label mix of each shard."""
-        return np.asarray(self.shards.class_mix[shard_rows] @ class_accuracy)
+    def owner_mean(self, by_class: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
+        """What a figure per class [C] (accuracy, loss) comes to [K] on data with the true label mix of each shard."""
+        return np.asarray(self.shards.class_mix[shard_rows] @ by_class)
 
     def contribution(
         self,

@@ -38,7 +38,9 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     trained = settled.upload == Upload.TRAINED
     held = population.held_accuracy[active]
     held = held[~np.isnan(held)]
-    everyone = np.union1d(active, settled.owner)
+    there = population.status == Status.ACTIVE
+    there[settled.owner] = True
+    everyone = np.flatnonzero(there)
     owner_utility = float(population.utility[everyone].sum()) - world.tally.fees - world.tally.lost
     model_owner_utility = settled.revenue - settled.paid
     regulator_income = settled.slashed + world.tally.fees - settled.audit_cost
@@ -156,6 +158,7 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "upload": Codes(upload, _UPLOADS),
             "weight": of_round("weight", 0.0),
             "accuracy": population.held_accuracy[owners],
+            "loss": population.held_loss[owners],
             "on_probation": population.restricted[owners],
             "audited": of_round("audited", False),
             "flagged": of_round("flagged", False),

@@ -212,9 +212,9 @@ def _deliver(world: World, settled: Settled, result: Settlement) -> None:
     receivers = settled.owner[entitled]
     if world.federation is not None and world.evaluation is not None:
         population.model_version[receivers] = world.federation.version
-        population.held_accuracy[receivers] = world.federation.owner_accuracy(
-            world.evaluation.class_accuracy, population.shard[receivers]
-        )
+        test, shards = world.evaluation, population.shard[receivers]
+        population.held_accuracy[receivers] = world.federation.owner_mean(test.class_accuracy, shards)
+        population.held_loss[receivers] = world.federation.owner_mean(test.class_loss, shards)
     edges = result.edges
     kept = (edges.source != MODEL_OWNER) | np.isin(edges.user, receivers)
     copied = np.flatnonzero((flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
@@ -260,7 +260,9 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     world.post(tick, "slash", who, REGULATOR, sanctions.slashed_micro, payer_book=DEPOSIT)
     settled.penalty[took] = from_micro(sanctions.slashed_micro)
     settled.slashed = float(settled.penalty.sum())
-    idle = np.setdiff1d(population.active(), who, assume_unique=True)
+    active = population.status == Status.ACTIVE
+    active[who] = False
+    idle = np.flatnonzero(active)
     population.reputation[idle] = drift(policy, population.reputation[idle])
     population.reputation[who], population.strikes[who] = sanctions.reputation, sanctions.strikes
     population.probation_until[who] = sanctions.probation_until
@@ -319,8 +321,11 @@ def react(world: World, settled: Settled, tick: int) -> None:
     current, population, number = world.round, world.population, world.rounds_closed
     assert current is not None
     publish_board(world, settled)
-    concerned = np.union1d(np.setdiff1d(current.invited, world.flights.owner), settled.owner)
-    who = concerned[population.status[concerned] == Status.ACTIVE]
+    concerned = np.zeros(len(population), dtype=np.bool_)
+    concerned[current.invited] = True
+    concerned[world.flights.owner] = False
+    concerned[settled.owner] = True
+    who = np.flatnonzero(concerned & (population.status == Status.ACTIVE))
     if len(who) == 0:
         return
     rule, outside = world.participation, population.outside_option[who]

@@ -194,6 +194,7 @@ OWNERS = _table(
     ("utility", "float", "realised utility of the round, from true types, in money"),
     ("believed_utility", "float", "smoothed utility per round that the owner believes in, in money"),
     ("accuracy", "float", "accuracy of the model it holds on its own class mix, 0 to 1"),
+    ("loss", "float", "cross-entropy of that model on its own class mix, in nats"),
     ("reputation", "float", "public standing, 0 to 1"),
     ("strikes", "int", "audits that found it guilty so far"),
     ("on_probation", "bool", "excluded from sharing after a guilty audit"),

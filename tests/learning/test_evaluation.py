@@ -30,6 +30,8 @@ def test_accuracy_and_loss_equal_a_computation_by_hand(model):
     assert found.accuracy == right.mean()
     assert found.loss == pytest.approx(-np.log(chance[np.arange(len(y)), y]).mean(), rel=1e-12)
     assert np.allclose(found.class_accuracy, [right[y.numpy() == label].mean() for label in range(3)])
+    losses = -np.log(chance[np.arange(len(y)), y])
+    assert np.allclose(found.class_loss, [losses[y.numpy() == label].mean() for label in range(3)])
 
 
 def test_a_model_that_knows_nothing_has_the_loss_of_a_guess():
@@ -43,6 +45,7 @@ def test_a_class_without_test_samples_has_the_overall_accuracy():
     x, y = samples(100, classes=2)
     found = evaluate(MODEL, MODEL.initial(Streams(0)), x, y, 3)
     assert found.class_accuracy[2] == found.accuracy
+    assert found.class_loss[2] == found.loss
 
 
 @pytest.mark.parametrize("model", [MODEL, CNN], ids=["mlp", "cnn"])

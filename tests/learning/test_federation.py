@@ -181,7 +181,7 @@ def test_a_round_in_which_nothing_counts_leaves_the_model_as_it_is(mode):
 def test_an_owner_expects_the_accuracy_of_its_own_mix_of_classes():
     running = federation()
     class_accuracy = np.array([0.1, 0.5, 0.9])
-    found = running.owner_accuracy(class_accuracy, np.array([4, 1]))
+    found = running.owner_mean(class_accuracy, np.array([4, 1]))
     for shard, accuracy in zip((4, 1), found, strict=True):
         rows = SHARDS.y[int(SHARDS.offsets[shard]) : int(SHARDS.offsets[shard + 1])].numpy()
         assert accuracy == pytest.approx(class_accuracy[rows].mean())

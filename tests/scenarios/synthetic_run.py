@@ -207,7 +207,7 @@ class Synthetic:
             "deposit": 2.0, "believed_utility": self.believed[ids],
         }  # fmt: skip
         given |= dict.fromkeys(("took_part", "arrived", "trained", "audited", "flagged", "violation"), nothing)
-        money = ("payment", "training_cost", "model_benefit", "penalty", "utility", "weight", "accuracy")
+        money = ("payment", "training_cost", "model_benefit", "penalty", "utility", "weight", "accuracy", "loss")
         given |= dict.fromkeys(money, 0.0)
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
