@@ -50,7 +50,7 @@ COLUMNS: dict[str, Column] = {
     "quality": Column("f8", 1.0, "true data quality in [0, 1]"),
     "cost": Column("f8", 0.0, "money per sample trained on in a round"),
     "compute_rate": Column("f8", 1.0, "samples trained per second"),
-    "link_time": Column("f8", 0.0, "seconds to upload one model"),
+    "link_time": Column("f8", 0.0, "mean seconds to upload one model"),
     "think_time": Column("f8", 0.0, "mean seconds before an answer leaves the owner"),
     "model_value": Column("f8", 0.0, "money per round for a model of accuracy 1 (0 at chance level)"),
     "outside_option": Column("f8", 0.0, "money per round when not taking part"),
@@ -74,7 +74,7 @@ COLUMNS: dict[str, Column] = {
     "held_loss": Column("f8", np.nan, "test cross-entropy of that model on the owner's own class mix, in nats"),
     "stay_utility": Column("f8", 0.0, "realised utility in the current or last stay"),
     "stay_rounds": Column("i8", 0, "uploads that arrived in the current or last stay"),
-    "flagged": Column("?", False, "found guilty by the last audit"),
+    "flagged": Column("?", False, "found guilty in the last round taken part in"),
     # beliefs
     "believed_utility": Column("f8", 0.0, "smoothed utility per round, the owner's own belief"),
     "disappointed": Column("i8", 0, "consecutive rounds below the outside option"),

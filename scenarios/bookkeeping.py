@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _STATUS = [status.name.lower() for status in Status]
 _UPLOADS = ["none", *(kind.name.lower() for kind in Upload)]
 _EVENTS = [kind.name.lower() for kind in Event]
-_MOMENTS = ["round", "final"]
+_BOOKS = [book.name.lower() for book in Book]
 _AS_THEY_ARE = (
     *("data_size", "reported_data_size", "quality", "reported_quality", "cost", "reported_cost", "payment"),
     *("training_cost", "model_benefit", "penalty", "utility", "believed_utility", "reputation", "strikes"),
@@ -117,45 +117,38 @@ def _sample(world: World, owners: IntColumn) -> IntColumn:
     return np.sort(owners[order[:most]])
 
 
-def _spread(owners: IntColumn, where: IntColumn, values: NDArray[Any], default: Any) -> NDArray[Any]:
-    """Values of some owners as a column over ``owners`` (sorted), default elsewhere."""
-    column = np.full(len(owners), default, dtype=np.asarray(values).dtype)
-    if len(owners):
-        rows = np.minimum(np.searchsorted(owners, where), len(owners) - 1)
-        here = owners[rows] == where
-        column[rows[here]] = np.asarray(values)[here]
-    return column
-
-
 def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled | None = None) -> None:
     """One row per owner; what belongs to a round is left empty at other moments."""
     population = world.population
-    nobody = np.zeros(0, dtype=np.int64)
-    where = settled.owner if settled is not None else nobody
+    entry = np.full(len(population), -1)  # where the settlement has an owner; -1 finds what is put behind its end
+    took_part = np.zeros(len(population), dtype=np.bool_)
+    strategy = population.strategy
+    if settled is not None and world.round is not None:
+        entry[settled.owner] = np.arange(len(settled.owner))
+        took_part[world.round.invited[world.round.reported]] = True
+        strategy = settled.strategy
+    entry = entry[owners]
 
     def of_round(name: str, default: Any) -> NDArray[Any]:
-        values = getattr(settled, name) if settled is not None else np.zeros(0, dtype=type(default))
-        return _spread(owners, where, values, default)
+        values = [getattr(settled, name)] if settled is not None else []
+        return np.asarray(np.concatenate([*values, [default]])[entry])
 
-    played = settled.strategy if settled is not None else population.strategy.astype(np.int64)
-    arrived = of_round("arrived", False)
-    upload = _spread(owners, where, settled.upload + 1 if settled is not None else nobody, 0)
-    reported = world.round.invited[world.round.reported] if world.round is not None and settled is not None else nobody
+    arrived, upload = of_round("arrived", False), of_round("upload", -1)
     world.write(
         "owners",
         {
             "round": world.rounds_closed,
-            "moment": Codes(np.full(len(owners), _MOMENTS.index(moment)), _MOMENTS),
+            "moment": moment,
             "owner": owners,
             "person": population.person[owners],
-            "status": Codes(population.status[owners].astype(np.int64), _STATUS),
+            "status": Codes(population.status[owners], _STATUS),
             "stay": population.stay[owners],
-            "strategy": Codes(played[owners], world.strategy_names),
+            "strategy": Codes(strategy[owners], world.strategy_names),
             **{name: getattr(population, name)[owners] for name in _AS_THEY_ARE},
-            "took_part": np.isin(owners, reported),
+            "took_part": took_part[owners],
             "arrived": arrived,
-            "trained": arrived & (upload == Upload.TRAINED + 1),
-            "upload": Codes(upload, _UPLOADS),
+            "trained": arrived & (upload == Upload.TRAINED),
+            "upload": Codes(upload + 1, _UPLOADS),
             "weight": of_round("weight", 0.0),
             "accuracy": population.held_accuracy[owners],
             "loss": population.held_loss[owners],
@@ -171,21 +164,29 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
 
 def write_transfers(world: World) -> None:
     """What the ledger has booked since the last time."""
-    books = [book.name.lower() for book in Book]
-    for batch in world.ledger.drain():
-        world.write(
-            "transfers",
-            {
-                "tick": batch.tick,
-                "round": batch.round,
-                "kind": batch.kind,
-                "payer": batch.payer,
-                "payer_book": books[batch.payer_book],
-                "payee": batch.payee,
-                "payee_book": books[batch.payee_book],
-                "amount_micro": batch.amount,
-            },
-        )
+    batches = world.ledger.drain()
+    if not batches:
+        return
+    lengths = [len(batch.amount) for batch in batches]
+    kinds = list(dict.fromkeys(batch.kind for batch in batches))
+    number = {kind: code for code, kind in enumerate(kinds)}
+
+    def over_rows(values: list[int]) -> IntColumn:
+        return np.repeat(np.array(values, dtype=np.int64), lengths)
+
+    world.write(
+        "transfers",
+        {
+            "tick": over_rows([batch.tick for batch in batches]),
+            "round": over_rows([batch.round for batch in batches]),
+            "kind": Codes(over_rows([number[batch.kind] for batch in batches]), kinds),
+            "payer": np.concatenate([batch.payer for batch in batches]),
+            "payer_book": Codes(over_rows([batch.payer_book for batch in batches]), _BOOKS),
+            "payee": np.concatenate([batch.payee for batch in batches]),
+            "payee_book": Codes(over_rows([batch.payee_book for batch in batches]), _BOOKS),
+            "amount_micro": np.concatenate([batch.amount for batch in batches]),
+        },
+    )
 
 
 def write_events(world: World) -> None:

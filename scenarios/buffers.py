@@ -1,6 +1,7 @@
-"""Rows that wait to be written: one growing NumPy array per column, handed over as Arrow tables of fixed row count.
+"""Rows that wait to be written: one NumPy array per column, handed over as Arrow tables of fixed row count.
 
-Row counts are fixed so that the bytes of a file depend on the rows alone, not on how they were dealt over calls.
+Row counts are fixed, and the strings of a column are numbered in order of first appearance, so that the bytes of a
+file depend on the rows alone, not on how they were dealt over calls.
 """
 
 from __future__ import annotations
@@ -17,22 +18,22 @@ from numpy.typing import NDArray
 from scenarios.tables import Column, Kind, Table
 
 ROW_GROUP = 65_536
-_FIRST_CAPACITY = 256
+_FIRST_ROOM = 4096
 # Single values of these types need no conversion; most writes of single rows consist of them.
 _PLAIN: dict[Kind, frozenset[type]] = {
-    "int": frozenset({int}),
+    "int": frozenset({int, np.int64}),
     "float": frozenset({float, int, np.float64}),
-    "bool": frozenset({bool}),
-    "text": frozenset({str}),
-    "label": frozenset({str}),
+    "bool": frozenset({bool, np.bool_}),
+    "text": frozenset(),
+    "label": frozenset(),
 }
 
 
 @dataclass(frozen=True)
 class Codes:
-    """A string column given as integers: entry k is ``names[codes[k]]``. Cheap for whole columns."""
+    """Strings given as integers: entry k is ``names[codes[k]]``. Cheap for whole columns; a single code will do too."""
 
-    codes: NDArray[np.integer[Any]]
+    codes: NDArray[np.integer[Any]] | np.integer[Any]
     names: Sequence[str]
 
 
@@ -42,7 +43,6 @@ class _Vocabulary:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._code: dict[str, int] = {}
-        self._lookups: dict[tuple[str, ...], NDArray[np.int32]] = {}
 
     def code(self, name: str) -> int:
         code = self._code.get(name)
@@ -53,29 +53,104 @@ class _Vocabulary:
             self.names.append(str(name))
         return code
 
-    def encode(self, cells: Any) -> NDArray[np.int32]:
-        """Codes of one string (no axis) or of a column of them [n]."""
+    def encode(self, cells: Any) -> int | NDArray[np.int32]:
+        """The code of one string, or the codes of a column of them [n]."""
         if isinstance(cells, str):
-            return np.asarray(self.code(cells), dtype=np.int32)
+            return self.code(cells)
+        if isinstance(cells, Codes):
+            single = isinstance(cells.codes, np.integer)
+            return self._translate_one(cells) if single else self._translate(np.asarray(cells.codes), cells.names)
         if isinstance(cells, pa.DictionaryArray):
             if cells.null_count:
                 raise TypeError("expected text, got a null")
-            cells = Codes(cells.indices.to_numpy(zero_copy_only=False), cells.dictionary.to_pylist())
-        if isinstance(cells, Codes):
-            return self._translate(np.asarray(cells.codes), tuple(cells.names))
+            return self._translate(cells.indices.to_numpy(zero_copy_only=False), cells.dictionary.to_pylist())
         values = np.asarray(cells, dtype=object)
         return np.array([self.code(value) for value in values.flat], dtype=np.int32).reshape(values.shape)
 
-    def _translate(self, codes: NDArray[Any], names: tuple[str, ...]) -> NDArray[np.int32]:
-        if codes.size and not 0 <= int(codes.min()) <= int(codes.max()) < len(names):
-            raise ValueError(f"a code is not an index into the {len(names)} names given")
-        lookup = self._lookups.setdefault(names, np.full(len(names), -1, dtype=np.int32))
+    def forget(self, kept: int) -> None:
+        """Keep the first ``kept`` strings only."""
+        for name in self.names[kept:]:
+            del self._code[name]
+        del self.names[kept:]
+
+    def _translate_one(self, cells: Codes) -> int:
+        if not 0 <= cells.codes < len(cells.names):
+            raise ValueError(_no_index(cells.names))
+        return self.code(cells.names[int(cells.codes)])
+
+    def _translate(self, codes: NDArray[Any], names: Sequence[str]) -> NDArray[np.int32]:
+        if codes.dtype.kind not in "iu":
+            raise TypeError(f"expected whole numbers as codes, got {codes.dtype}")
+        # Read without its sign, a negative code is a huge one.
+        if codes.size and int(codes.view(f"u{codes.itemsize}").max()) >= len(names):
+            raise ValueError(_no_index(names))
+        lookup = np.array([self._code.get(name, -1) for name in names], dtype=np.int32)
         translated = lookup[codes]
         if translated.size and int(translated.min()) < 0:
             # Only names that occur enter the vocabulary, so that a file lists no value it does not hold.
-            for index in np.unique(codes[translated < 0]):
+            new, first = np.unique(codes[translated < 0], return_index=True)
+            for index in new[np.argsort(first)].tolist():
                 lookup[index] = self.code(names[index])
-        return np.asarray(lookup[codes], dtype=np.int32)
+            translated = lookup[codes]
+        return np.asarray(translated, dtype=np.int32)
+
+
+def _no_index(names: Sequence[str]) -> str:
+    return f"a code is not an index into the {len(names)} names given"
+
+
+class _Slot:
+    """The place of one column: what it accepts, and its waiting values [ROW_GROUP]."""
+
+    __slots__ = ("_seen", "_table", "column", "dtype", "name", "plain", "values", "vocabulary")
+
+    def __init__(self, table: Table, column: Column) -> None:
+        self._table = table.name
+        self.column = column
+        self.name = column.name
+        self.dtype = column.numpy
+        self.plain = _PLAIN[column.kind]
+        self.vocabulary = _Vocabulary() if column.is_string else None
+        self.values: NDArray[Any] = np.empty(0, dtype=self.dtype)
+        self._seen = 0
+
+    def checked(self, given: Any) -> Any:
+        """What goes into the store: one plain value for all rows, or an array [n]."""
+        try:
+            if self.vocabulary is not None:
+                values = self.vocabulary.encode(given)
+                if isinstance(values, int):
+                    return values
+            else:
+                values = np.asarray(given)
+                fits = values.dtype is self.dtype or not values.size
+                if not fits and not np.can_cast(values.dtype, self.dtype, "same_kind"):
+                    raise TypeError(f"expected {self.column.kind}, got {values.dtype}")
+            if values.ndim > 1:
+                raise ValueError(f"expected one value per row, got shape {values.shape}")
+        except (TypeError, ValueError) as problem:
+            raise type(problem)(f"table '{self._table}', column '{self.name}': {problem}") from None
+        return values if values.ndim else values[()]
+
+    def arrow(self, rows: int) -> Any:
+        """The first ``rows`` waiting values as an Arrow array, which looks at the same memory where it can."""
+        values = self.values[:rows]
+        if self.vocabulary is None:
+            return pa.array(values, type=self.column.arrow)
+        self._seen = self._strings(rows)
+        names = self.vocabulary.names[: self._seen]
+        if self.column.kind == "text":  # few rows; Arrow's own cast would import its whole compute module
+            return pa.array([names[code] for code in values], type=self.column.arrow)
+        return pa.DictionaryArray.from_arrays(pa.array(values), pa.array(names, type=pa.string()))
+
+    def forget_strings(self, rows: int) -> None:
+        """Drop the strings of a write that was refused, or that had no rows: none of the waiting rows has them."""
+        if self.vocabulary is not None:
+            self.vocabulary.forget(self._strings(rows))
+
+    def _strings(self, rows: int) -> int:
+        """How many strings of the vocabulary occur up to the last of the waiting rows."""
+        return max(self._seen, int(self.values[:rows].max()) + 1) if rows else self._seen
 
 
 class TableBuffer:
@@ -84,13 +159,9 @@ class TableBuffer:
     def __init__(self, table: Table) -> None:
         self.table = table
         self.rows = 0
-        self._capacity = _FIRST_CAPACITY
         self._names = frozenset(table.names)
-        self._vocabulary = {column.name: _Vocabulary() for column in table.columns if column.is_string}
-        self._store = self._allocate()
-
-    def _allocate(self) -> dict[str, NDArray[Any]]:
-        return {column.name: np.empty(self._capacity, dtype=column.numpy) for column in self.table.columns}
+        self._slots = tuple(_Slot(table, column) for column in table.columns)
+        self._room = 0
 
     def append(self, columns: Mapping[str, object]) -> Iterator[Any]:
         """Copy the rows in; yields an Arrow table whenever ``ROW_GROUP`` rows are complete (iterate to the end).
@@ -100,69 +171,76 @@ class TableBuffer:
         """
         if columns.keys() != self._names:
             raise KeyError(self._mismatch(set(columns)))
-        cells = {column.name: self._cells(column, columns[column.name]) for column in self.table.columns}
-        count = self._count(cells)
+        try:
+            cells = [
+                cell if type(cell := columns[slot.name]) in slot.plain else slot.checked(cell) for slot in self._slots
+            ]
+            lengths = {len(values) for values in cells if type(values) is np.ndarray}
+            if len(lengths) > 1:
+                raise ValueError(self._uneven(cells))
+        except (TypeError, ValueError):
+            self._forget_strings()
+            raise
+        if not lengths:
+            yield from self._put_row(cells)
+        elif 0 in lengths:
+            self._forget_strings()
+        else:
+            yield from self._put_columns(cells, lengths.pop())
+
+    def take(self) -> Any:
+        """All waiting rows as one Arrow table; the buffer is empty afterwards."""
+        arrays = [slot.arrow(self.rows) for slot in self._slots]
+        # Arrow looks at the memory without a copy, so the arrays go with it and new ones take their place.
+        self.rows = self._room = 0
+        return pa.Table.from_arrays(arrays, schema=self.table.schema)
+
+    def _put_row(self, cells: Sequence[Any]) -> Iterator[Any]:
+        row = self.rows
+        self._make_room(row + 1)
+        for slot, value in zip(self._slots, cells, strict=True):
+            slot.values[row] = value
+        self.rows = row + 1
+        if self.rows == ROW_GROUP:
+            yield self.take()
+
+    def _put_columns(self, cells: Sequence[Any], count: int) -> Iterator[Any]:
         done = 0
         while done < count:
             step = min(count - done, ROW_GROUP - self.rows)
             end = self.rows + step
-            self._reserve(end)
-            for name, values in cells.items():
-                column = isinstance(values, np.ndarray)
-                self._store[name][self.rows : end] = values[done : done + step] if column else values
+            self._make_room(end)
+            to, part = slice(self.rows, end), slice(done, done + step)
+            for slot, values in zip(self._slots, cells, strict=True):
+                whole = step == count or type(values) is not np.ndarray
+                slot.values[to] = values if whole else values[part]
             self.rows = end
             done += step
             if self.rows == ROW_GROUP:
                 yield self.take()
 
-    def take(self) -> Any:
-        """All waiting rows as one Arrow table; the buffer is empty afterwards."""
-        arrays = [self._arrow(column, self._store[column.name][: self.rows]) for column in self.table.columns]
-        # Arrow looks at the memory without a copy, so the arrays go with it and new ones take their place.
-        self._store = self._allocate()
-        self.rows = 0
-        return pa.Table.from_arrays(arrays, schema=self.table.schema)
-
-    def _arrow(self, column: Column, values: NDArray[Any]) -> Any:
-        if not column.is_string:
-            return pa.array(values, type=column.arrow)
-        names = self._vocabulary[column.name].names
-        if column.kind == "text":  # few rows; Arrow's own cast would import its whole compute module
-            return pa.array([names[code] for code in values], type=column.arrow)
-        return pa.DictionaryArray.from_arrays(pa.array(values), pa.array(names, type=pa.string()))
-
-    def _cells(self, column: Column, given: Any) -> Any:
-        """What goes into the store: one plain value for all rows, or an array [n]."""
-        if type(given) in _PLAIN[column.kind]:
-            return given if not column.is_string else self._vocabulary[column.name].code(given)
-        try:
-            if column.is_string:
-                values: NDArray[Any] = self._vocabulary[column.name].encode(given)
-            else:
-                values = np.asarray(given)
-                if values.size and not np.can_cast(values.dtype, column.numpy, "same_kind"):
-                    raise TypeError(f"expected {column.kind}, got {values.dtype}")
-            if values.ndim > 1:
-                raise ValueError(f"expected one value per row, got shape {values.shape}")
-        except (TypeError, ValueError) as problem:
-            raise type(problem)(f"table '{self.table.name}', column '{column.name}': {problem}") from None
-        return values if values.ndim else values[()]
-
-    def _count(self, cells: Mapping[str, Any]) -> int:
-        counts = {len(values) for values in cells.values() if isinstance(values, np.ndarray)} or {1}
-        if len(counts) > 1:
-            lengths = {name: len(values) for name, values in cells.items() if isinstance(values, np.ndarray)}
-            raise ValueError(f"table '{self.table.name}': columns differ in length: {lengths}")
-        return counts.pop()
-
-    def _reserve(self, rows: int) -> None:
-        if rows <= self._capacity:
+    def _make_room(self, rows: int) -> None:
+        """Have room for so many rows: little at first, then for a row group."""
+        if rows <= self._room:
             return
-        self._capacity = min(ROW_GROUP, max(rows, 2 * self._capacity))
-        bigger = self._allocate()
-        for name, values in bigger.items():
-            values[: self.rows] = self._store[name][: self.rows]
-        self._store = bigger
+        self._room = _FIRST_ROOM if rows <= _FIRST_ROOM else ROW_GROUP
+        # One block for all columns, which NumPy lets the system back with large pages where it can: fetching memory
+        # is most of what copying the rows in costs.
+        block, start = np.empty(self._room * sum(slot.dtype.itemsize for slot in self._slots), dtype=np.uint8), 0
+        for slot in self._slots:
+            end = start + self._room * slot.dtype.itemsize
+            values = block[start:end].view(slot.dtype)
+            values[: self.rows] = slot.values[: self.rows]
+            slot.values, start = values, end
+
+    def _forget_strings(self) -> None:
+        for slot in self._slots:
+            slot.forget_strings(self.rows)
+
+    def _uneven(self, cells: Sequence[Any]) -> str:
+        given = zip(self._slots, cells, strict=True)
+        lengths = {slot.name: len(values) for slot, values in given if type(values) is np.ndarray}
+        return f"table '{self.table.name}': columns differ in length: {lengths}"
 
     def _mismatch(self, given: set[str]) -> str:
         missing, extra = sorted(self._names - given), sorted(given - self._names)

@@ -29,6 +29,7 @@ _COLUMNS: dict[str, str] = {
     "arrived": "?",
     "used": "?",  # aggregated into a model version
     "weight": "f8",  # share in that aggregate
+    "shapley": "f8",  # measured contribution to it, if the mechanism asks
 }
 
 

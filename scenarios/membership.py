@@ -15,6 +15,7 @@ from market.ledger import DEPOSIT
 from market.mechanism import Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
+from scenarios.buffers import Codes
 from scenarios.clock import NOBODY, Happening, Kind, to_ticks
 from scenarios.decisions import decide
 from scenarios.event_log import Event
@@ -226,24 +227,24 @@ def _maybe_whitewash(world: World, owner: int, tick: int) -> None:
         world.clock.at(Kind.ARRIVE, tick + delay, ref=-owner - 1)
 
 
-def write_episode(world: World, owner: int, kind: ExitKind, tick: int) -> None:
-    """One row per stay."""
+def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: int) -> None:
+    """One row per stay that ends: of one owner, or of several at once."""
     population, names = world.population, world.strategy_names
     world.write(
         "episodes",
         {
             "owner": owner,
-            "person": int(population.person[owner]),
-            "stay": int(population.stay[owner]),
-            "strategy_joined": names[population.strategy_joined[owner]],
-            "strategy_left": names[population.strategy[owner]],
-            "joined_tick": int(population.joined_tick[owner]),
-            "joined_round": int(population.joined_round[owner]),
+            "person": population.person[owner],
+            "stay": population.stay[owner],
+            "strategy_joined": Codes(population.strategy_joined[owner], names),
+            "strategy_left": Codes(population.strategy[owner], names),
+            "joined_tick": population.joined_tick[owner],
+            "joined_round": population.joined_round[owner],
             "left_tick": tick,
             "left_round": world.rounds_closed,
             "exit_kind": kind.name.lower(),
-            "rounds_taken": int(population.stay_rounds[owner]),
-            "utility": float(population.stay_utility[owner]),
+            "rounds_taken": population.stay_rounds[owner],
+            "utility": population.stay_utility[owner],
         },
     )
 

@@ -92,8 +92,8 @@ def _simulation(scenario: Scenario, file: str, device: str, recorder: Recorder) 
         return Simulation(scenario=scenario, device=device, recorder=recorder)
     except BadData as problem:
         raise BadInput(file, "data.dataset", scenario.data.dataset, problem=problem.problem) from None
-    except ValueError as problem:
-        raise BadInput(file, "", None, problem=str(problem)) from None
+    except BadInput as problem:
+        raise BadInput(file, problem.field, problem.value, problem.expected, problem.problem) from None
 
 
 def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:

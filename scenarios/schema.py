@@ -387,10 +387,17 @@ class Scenario(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
-        if self.round.late != "wait" and self.round.report_deadline + self.round.train_deadline > self.window:
+        # At the very end of a window the next round opens, and the last one of the run would not be settled.
+        if self.round.late != "wait" and self.round.report_deadline + self.round.train_deadline >= self.window:
             raise _problem(
                 "round.train_deadline",
                 self.round.train_deadline,
-                f"report_deadline + train_deadline at most the window of {self.window} s",
+                f"report_deadline + train_deadline must be below the window of {self.window:g} s",
+            )
+        if not self.learning.enabled and mechanisms()[self.market.mechanism.name].measures:
+            raise _problem(
+                "market.mechanism.name",
+                self.market.mechanism.name,
+                "this mechanism measures contributions, so learning must be enabled",
             )
         return self

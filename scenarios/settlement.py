@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -22,6 +23,11 @@ from scenarios.decisions import true_types
 from scenarios.event_log import Event
 from scenarios.membership import ExitKind, forget_flights, leave, top_up_deposit
 from scenarios.world import World
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from learning.federation import CohortWork
 
 
 @dataclass
@@ -52,11 +58,12 @@ class Settled:
 def close_round(world: World, tick: int) -> None:
     """CLOSE: the four phases, in order; then the round is written and the next one can open."""
     rows = _due(world)
-    settled, measured = train_and_evaluate(world, rows, tick)
-    settle(world, rows, settled, measured, tick)
+    settled = train_and_evaluate(world, rows, tick)
+    settle(world, rows, settled, tick)
     enforce(world, settled, tick)
     react(world, settled, tick)
     forget_flights(world, _still_there(world, rows))
+    world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)
     write_round(world, settled, tick)
     world.rounds_closed += 1
     world.round = None
@@ -69,7 +76,7 @@ def _due(world: World) -> IntColumn:
     return np.arange(len(world.flights))
 
 
-def _work(world: World, rows: IntColumn):  # type: ignore[no-untyped-def]
+def _work(world: World, rows: IntColumn) -> CohortWork:
     from learning.federation import CohortWork
 
     flights, population = world.flights, world.population
@@ -107,6 +114,7 @@ def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
     flights.weight[rows[good]] = weights / max(float(weights.sum()), 1e-300)
     world.tally.staleness.append((world.federation.version - flights.base_version[rows]).astype(np.float64))
     world.uploads_norm = float(np.median(world.federation.norms(uploads, work)[good]))
+    _measure(world, rows[good], uploads[good], weights)
     exponent = world.scenario.round.staleness_exponent
     world.federation.aggregate_buffered(uploads[good], _work(world, rows[good]), weights, exponent)
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, world.federation.version)
@@ -119,11 +127,10 @@ def _quarantine(world: World, rows: IntColumn, finite: BoolColumn, tick: int) ->
     return finite
 
 
-def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> tuple[Settled, dict[str, FloatColumn]]:
+def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     """Train everybody whose update has arrived in one call, aggregate, test, and measure what the mechanism asked."""
     flights, federation = world.flights, world.federation
     arrived, previous = flights.arrived[rows].copy(), world.accuracy
-    measured = {name: np.zeros(len(rows)) for name in world.mechanism.measures}
     in_time = rows[arrived]
     if world.scenario.round.late == "buffer" and len(rows):
         # Each aggregate had weights of its own; together they are the round's.
@@ -140,15 +147,14 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> tuple[Settle
         if good.any() and weights.sum() > 0:
             flights.weight[in_time[good]] = weights / weights.sum()
             world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
-            if measured:
-                measured["shapley"][arrived] = _shapley(world, uploads[good], weights)
+            _measure(world, in_time[good], uploads[good], weights)
             federation.aggregate(uploads[good], _work(world, in_time[good]), weights)
             world.tally.staleness.append(np.zeros(len(weights)))
             world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
     if federation is not None:
         world.evaluation = federation.evaluate()
     none = np.zeros(len(rows))
-    settled = Settled(
+    return Settled(
         owner=flights.owner[rows].copy(),
         arrived=arrived,
         upload=flights.upload[rows].astype(np.int64),
@@ -163,22 +169,30 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> tuple[Settle
         penalty=none.copy(),
         strategy=world.population.strategy.astype(np.int64),
     )
-    return settled, measured
 
 
-def _shapley(world: World, uploads, weights: FloatColumn) -> FloatColumn:  # type: ignore[no-untyped-def]
-    assert world.federation is not None
-    contribution = world.federation.contribution(
-        uploads,
-        weights,
-        permutations=world.mechanism.permutations,  # type: ignore[attr-defined]
-        tolerance=world.mechanism.tolerance,  # type: ignore[attr-defined]
-        counter=world.rounds_closed,
-    )
-    return np.asarray(contribution.values)
+class _Shapley(Protocol):
+    """What a mechanism that measures ``shapley`` says about the effort to spend on it."""
+
+    permutations: int
+    tolerance: float
 
 
-def settle(world: World, rows: IntColumn, settled: Settled, measured: dict[str, FloatColumn], tick: int) -> Settlement:
+def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColumn) -> None:
+    """Measure what the mechanism asked for, and nothing else, before the uploads are merged."""
+    if "shapley" in world.mechanism.measures and world.federation is not None:
+        effort = cast(_Shapley, world.mechanism)
+        contribution = world.federation.contribution(
+            uploads,
+            weights,
+            permutations=effort.permutations,
+            tolerance=effort.tolerance,
+            counter=world.federation.version,
+        )
+        world.flights.shapley[rows] = contribution.values
+
+
+def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     """Turn uploads and measurements into transfers, edges and deliveries."""
     current, flights, population = world.round, world.flights, world.population
     assert current is not None
@@ -191,6 +205,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, measured: dict[str, 
         flights.promised[rows],
         {name: column[rows] for name, column in flights.claims.items()},
     )
+    measured = {name: np.where(settled.arrived, getattr(flights, name)[rows], 0.0) for name in world.mechanism.measures}
     outcome = Outcome(settled.arrived, settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)
     transfers = result.transfers
@@ -202,7 +217,6 @@ def settle(world: World, rows: IntColumn, settled: Settled, measured: dict[str, 
         np.add.at(net, party[party >= 0], sign * amount[party >= 0])
     settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
     _deliver(world, settled, result)
-    return result
 
 
 def _deliver(world: World, settled: Settled, result: Settlement) -> None:

@@ -95,7 +95,7 @@ def _table(name: str, row: str, *columns: tuple[str, Kind, str]) -> Table:
 RUNS = _table(
     "runs",
     "run",
-    ("run_id", "text", "name of the run, from scenario, seed and content"),
+    ("run_id", "text", "name of the run, from scenario and seed"),
     ("scenario", "text", "short name of the scenario"),
     ("title", "text", "title of the scenario"),
     ("seed", "int", "root of every random number"),
@@ -117,7 +117,7 @@ RUNS = _table(
     ("welfare", "float", "sum of the welfare of all rounds, in money"),
     ("paid", "float", "paid by the mechanism to owners in all, in money"),
     ("slashed", "float", "taken from deposits in all, in money"),
-    ("events", "int", "events handled"),
+    ("events", "int", "events logged"),
 )
 
 ROUNDS = _table(
@@ -247,7 +247,7 @@ EDGES = _table(
 
 EVENTS = _table(
     "events",
-    "event handled",
+    "logged event",
     ("seq", "int", "number of the event"),
     ("tick", "int", "tick at which it happened"),
     ("round", "int", "number of the round, from 0"),

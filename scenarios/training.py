@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from learning.columns import FloatColumn, IntColumn
 from learning.data import Dataset, load_dataset
 from learning.partition import PARTITIONS
 from learning.streams import Streams
+from scenarios.errors import BadInput
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
@@ -31,11 +34,15 @@ class Learning:
 
 
 def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learning:
-    """Load, deal and corrupt the data, and set up the model; without learning, only deal."""
+    """Load, deal and corrupt the data, and set up the model; without learning, only deal.
+
+    Raises ``BadData``, and ``BadInput`` that names the field but no source.
+    """
     spec, data = scenario.learning, scenario.data
     dataset = _first(load_dataset(data.dataset), data.train_limit, data.test_limit)
     count = data.shards or scenario.population.initial
-    indices = PARTITIONS[data.partition.name](dataset.y_train, count, streams, **data.partition.params)
+    with _blamed_on("data.shards", count):
+        indices = PARTITIONS[data.partition.name](dataset.y_train, count, streams, **data.partition.params)
     draws = streams.uniform("quality", np.arange(count))
     quality = np.clip(make_distribution(data.quality.name, data.quality.params).sample(draws), 0.0, 1.0)
     sizes = np.array([len(rows) for rows in indices], dtype=np.int64)
@@ -63,7 +70,10 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     plan = LocalTraining(
         epochs=spec.epochs, batch_size=spec.batch_size, learning_rate=spec.learning_rate, proximal=spec.proximal
     )
-    model = FlatModel(spec.model, dataset.shape, dataset.classes)
+    with _blamed_on("learning.model", spec.model):
+        model = FlatModel(spec.model, dataset.shape, dataset.classes)
+    if spec.backend == "linear" and model.linear_layers is None:
+        raise BadInput("", "learning.backend", spec.backend, problem="this model is not a stack of linear layers")
     federation = Federation(
         model=model,
         dataset=dataset,
@@ -74,6 +84,15 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         backend=spec.backend,
     )
     return Learning(federation, sizes, quality, chance, place.type)
+
+
+@contextmanager
+def _blamed_on(field: str, value: object) -> Iterator[None]:
+    """What goes wrong inside is a bad value of that field of the scenario."""
+    try:
+        yield
+    except ValueError as problem:
+        raise BadInput("", field, value, problem=str(problem)) from None
 
 
 def _first(dataset: Dataset, train: int | None, test: int | None) -> Dataset:

@@ -5,20 +5,16 @@ from __future__ import annotations
 import os
 import pty
 import re
-import shutil
 import signal
 import subprocess
 import sys
-from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from scenarios.cli import Kind, main
 from scenarios.results import open_run
-from scenarios.summary import strategy_summary
 
 COMMAND = Path(sys.executable).with_name("datagora")
 
@@ -163,7 +159,11 @@ wrong_scenarios = {
     "bad YAML": ("market: [", "line 1: not valid YAML"),
     "a key twice": ("seed: 1\nseed: 2", "line 2: the key 'seed' is given twice"),
     "no data file": ("data: {dataset: none.npz}", "data.dataset: none.npz: "),
-    "more shards than samples": ("data: {shards: 300, train_limit: 200}", ""),
+    "more shards than samples": ("data: {shards: 300, train_limit: 200}", "data.shards: 300: "),
+    "a back-end that cannot train the model": (
+        "learning: {model: cnn, backend: linear}",
+        "learning.backend: linear: this model is not a stack of linear layers",
+    ),
 }
 
 
@@ -248,48 +248,6 @@ def test_the_installed_command_refuses_in_the_same_way(place, text):
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
     assert done.stderr.startswith("wrong.yaml: ")
     assert sorted(path.name for path in place.iterdir()) == ["small.yaml", "wrong.yaml"]
-
-
-# ---- the summary --------------------------------------------------------------------------------------------------
-
-
-def test_the_summary_agrees_with_the_tables_row_by_row(played):
-    run = open_run(played)
-    strategy = {}
-    for stay in run.episodes.sort_values("stay").itertuples():
-        strategy[stay.owner] = stay.strategy_left
-    utility, paid, flagged, ends = Counter(), Counter(), Counter(), Counter()
-    for stay in run.episodes.itertuples():
-        utility[strategy[stay.owner]] += stay.utility
-        ends[strategy[stay.owner], stay.exit_kind] += 1
-    for row in run.owners[run.owners["moment"] == "round"].itertuples():
-        if row.owner in strategy:
-            paid[strategy[row.owner]] += row.payment
-            flagged[strategy[row.owner]] += row.flagged
-    table = strategy_summary(played)
-    assert set(table.index) == set(strategy.values())
-    assert flagged.total() > 0, "the scenario must put the column to the test"
-    for name, row in table.iterrows():
-        owners = sum(kind == name for kind in strategy.values())
-        assert row["owners"] == owners
-        assert row["utility"] == pytest.approx(utility[name] / owners)
-        assert row["paid"] == pytest.approx(paid[name], abs=1e-4)
-        assert row["flagged"] == flagged[name]
-        for column, kind in (("left", "voluntary"), ("expelled", "expelled"), ("still_there", "censored")):
-            assert row[column] == ends[name, kind]
-    assert list(table["utility"]) == sorted(table["utility"], reverse=True)
-
-
-def test_the_summary_counts_a_returned_owner_once(played, tmp_path):
-    copy = shutil.copytree(played, tmp_path / "copy")
-    episodes = open_run(played).episodes.copy()
-    again = episodes.iloc[[0]].assign(stay=2, utility=5.0)
-    pd.concat([episodes, again]).to_parquet(copy / "episodes.parquet", index=False)
-    before, after = strategy_summary(played), strategy_summary(copy)
-    name = episodes.iloc[0]["strategy_left"]
-    assert after.loc[name, "owners"] == before.loc[name, "owners"]
-    assert after.loc[name, "stays"] == before.loc[name, "stays"] + 1
-    assert after.loc[name, "utility"] == pytest.approx(before.loc[name, "utility"] + 5 / before.loc[name, "owners"])
 
 
 # ---- report, list, help -------------------------------------------------------------------------------------------
