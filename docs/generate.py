@@ -27,9 +27,10 @@ from pydantic.fields import FieldInfo
 from agents.population import COLUMNS
 from learning.registry import Registry
 from market.mechanism import Guarantee
-from scenarios import schema, settlement
-from scenarios.clock import Kind
-from scenarios.event_log import Event
+from scenarios import schema
+from scenarios.engine import closing
+from scenarios.engine.clock import Kind
+from scenarios.engine.event_log import Event
 from scenarios.loading import library
 from scenarios.schema import Named, Scenario, StrategyShare
 from scenarios.simulation import HANDLERS
@@ -234,9 +235,9 @@ def pending() -> str:
 
 def phases() -> str:
     """The phases of a settlement, read from the one function that calls them."""
-    body = ast.parse(inspect.getsource(settlement.close_round))
+    body = ast.parse(inspect.getsource(closing.close_round))
     names = [node.func.id for node in ast.walk(body) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    called = [getattr(settlement, name) for name in names if not name.startswith("_")]
+    called = [getattr(closing, name) for name in names if not name.startswith("_")]
     return table(["phase", "what happens"], [(code(phase.__name__), first_line(phase)) for phase in called])
 
 

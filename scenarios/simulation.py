@@ -33,17 +33,17 @@ from market.graph import CollaborationGraph
 from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios import rounds
-from scenarios.bookkeeping import write_events, write_owners, write_run, write_transfers
-from scenarios.clock import NOBODY, Clock, Happening, Kind
-from scenarios.event_log import EventLog
-from scenarios.flights import Flights
+from scenarios.engine import rounds
+from scenarios.engine.bookkeeping import write_events, write_owners, write_run, write_transfers
+from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
+from scenarios.engine.event_log import EventLog
+from scenarios.engine.flights import Flights
+from scenarios.engine.learning_setup import build_learning
+from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
+from scenarios.engine.world import World
 from scenarios.loading import load_scenario, resolved_yaml
-from scenarios.membership import ExitKind, arrive, schedule_arrivals, write_episode
 from scenarios.schema import Scenario, mechanisms
-from scenarios.training import build_learning
 from scenarios.versions import versions
-from scenarios.world import World
 
 HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.ARRIVE: arrive,
@@ -56,7 +56,7 @@ HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.CLOSE: rounds.finish_round,
     Kind.LEAVE: rounds.leave_now,
 }
-"""What happens at each kind of event; the phases of a round are written down in ``scenarios.rounds``."""
+"""What happens at each kind of event; the phases of a round are written down in ``scenarios.engine.rounds``."""
 
 TOGETHER = frozenset({Kind.REPORT, Kind.UPDATE})
 """Kinds whose entries are handled as columns, up to the next event of another kind."""

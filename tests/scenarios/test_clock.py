@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scenarios.clock import NOBODY, Clock, Happening, Kind, to_ticks
+from scenarios.engine.clock import NOBODY, Clock, Happening, Kind, to_ticks
 
 
 def clock_with_log(together=frozenset(), valid=None, handle=None):

@@ -12,7 +12,7 @@ from market_runs import play, small
 
 from agents.population import Status
 from market.parties import MODEL_OWNER, REGULATOR
-from scenarios.clock import NOBODY, Happening, Kind
+from scenarios.engine.clock import NOBODY, Happening, Kind
 from scenarios.recorder import MemoryRecorder
 from scenarios.simulation import Simulation
 

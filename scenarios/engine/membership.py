@@ -16,10 +16,10 @@ from market.mechanism import Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
-from scenarios.clock import NOBODY, Happening, Kind, to_ticks
-from scenarios.decisions import decide
-from scenarios.event_log import Event
-from scenarios.world import World
+from scenarios.engine.clock import NOBODY, Happening, Kind, to_ticks
+from scenarios.engine.decisions import decide
+from scenarios.engine.event_log import Event
+from scenarios.engine.world import World
 
 
 class ExitKind(IntEnum):

@@ -20,10 +20,10 @@ from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import WALLET, Book, Entries, Ledger
 from market.mechanism import Board, Mechanism, Terms
-from scenarios.clock import Clock, to_ticks
-from scenarios.decisions import Decisions
-from scenarios.event_log import EventLog
-from scenarios.flights import Flights
+from scenarios.engine.clock import Clock, to_ticks
+from scenarios.engine.decisions import Decisions
+from scenarios.engine.event_log import EventLog
+from scenarios.engine.flights import Flights
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:

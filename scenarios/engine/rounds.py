@@ -9,7 +9,7 @@ PLAN       the mechanism turns the reports that are in into an allocation; train
 START      a computing center has a free slot for an owner
 TRAINED    a computing center is done with an owner's training
 UPDATE     an update reaches the model owner (asynchronous rounds aggregate as soon as enough are in)
-CLOSE      train, evaluate, settle, enforce, react (``scenarios.settlement``)
+CLOSE      train, evaluate, settle, enforce, react (``scenarios.engine.closing``)
 =========  =======================================================================================
 """
 
@@ -26,12 +26,13 @@ from learning.uploads import Upload
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.clock import NOBODY, TICKS_PER_SECOND, Happening, Kind, to_ticks
-from scenarios.decisions import Decisions, decide
-from scenarios.event_log import Event
-from scenarios.membership import ExitKind, leave
-from scenarios.settlement import aggregate_buffer, close_round
-from scenarios.world import Round, World
+from scenarios.engine.clock import NOBODY, TICKS_PER_SECOND, Happening, Kind, to_ticks
+from scenarios.engine.closing import close_round
+from scenarios.engine.decisions import Decisions, decide
+from scenarios.engine.evaluation import aggregate_buffer
+from scenarios.engine.event_log import Event
+from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.world import Round, World
 
 
 def open_round(world: World, happening: Happening) -> None:

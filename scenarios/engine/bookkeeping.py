@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,9 @@ from learning.uploads import Upload
 from market.ledger import Book
 from market.money import from_micro
 from scenarios.buffers import Codes
-from scenarios.event_log import Event
-from scenarios.world import Tally, World
-
-if TYPE_CHECKING:
-    from scenarios.settlement import Settled
+from scenarios.engine.event_log import Event
+from scenarios.engine.settled import Settled
+from scenarios.engine.world import Tally, World
 
 _STATUS = [status.name.lower() for status in Status]
 _UPLOADS = ["none", *(kind.name.lower() for kind in Upload)]

@@ -1,0 +1,90 @@
+"""How owners react to a round: beliefs, a change of strategy, leaving."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from agents.population import Status
+from agents.strategies.base import Observation, OwnRows
+from learning.columns import BoolColumn, IntColumn
+from scenarios.engine.clock import TICKS_PER_SECOND, Kind
+from scenarios.engine.decisions import true_types
+from scenarios.engine.event_log import Event
+from scenarios.engine.settled import Settled
+from scenarios.engine.world import World
+
+if TYPE_CHECKING:
+    pass
+
+
+def react(world: World, settled: Settled, tick: int) -> None:
+    """Owners see what they got, update beliefs, change strategy, decide to go."""
+    current, population, number = world.round, world.population, world.rounds_closed
+    assert current is not None
+    publish_board(world, settled)
+    concerned = np.zeros(len(population), dtype=np.bool_)
+    concerned[current.invited] = True
+    concerned[world.flights.owner] = False
+    concerned[settled.owner] = True
+    who = np.flatnonzero(concerned & (population.status == Status.ACTIVE))
+    if len(who) == 0:
+        return
+    rule, outside = world.participation, population.outside_option[who]
+    believed = rule.believe(population.believed_utility[who], population.utility[who], population.stay_rounds[who])
+    population.believed_utility[who] = believed
+    population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
+    leaving = rule.exits(population.disappointed[who], believed, outside, world.uniform("exit", who, number))
+    leaving |= _walkouts(world, who)
+    _adapt(world, who[~leaving], tick)
+    going = who[leaving]
+    delay = population.think_time[going] * world.exponential("leaving", going, number)
+    ticks = tick + np.maximum(1, np.rint(delay * TICKS_PER_SECOND)).astype(np.int64)
+    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going])
+
+
+def publish_board(world: World, settled: Settled) -> None:
+    """What everybody can read from now on."""
+    world.board = dataclasses.replace(
+        world.board,
+        round=world.rounds_closed + 1,
+        participants=int(settled.arrived.sum()),
+        claimed=settled.claimed,
+        paid=settled.paid,
+        accuracy=world.accuracy,
+        update_norm=world.uploads_norm,
+    )
+
+
+def _walkouts(world: World, who: IntColumn) -> BoolColumn:
+    """Owners whose strategy leaves after what has just happened."""
+    current, population = world.round, world.population
+    assert current is not None
+    gone = np.zeros(len(who), dtype=np.bool_)
+    chosen = population.strategy[who]
+    for index in np.unique(chosen):
+        rows = np.flatnonzero(chosen == index)
+        advice = world.mechanism.recommend(current.terms, true_types(population, who[rows]))
+        seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), world.streams)
+        gone[rows] = world.strategies[index].react(seen)
+    return gone
+
+
+def _adapt(world: World, who: IntColumn, tick: int) -> None:
+    """Some owners look at a neighbour that shares with them and may take over its strategy."""
+    population, number = world.population, world.rounds_closed
+    looking = who[world.adaptation.looks(world.uniform("look", who, number))]
+    neighbour = world.graph.open_neighbour(looking, world.uniform("neighbour", looking, number))
+    looking, neighbour = looking[neighbour >= 0], neighbour[neighbour >= 0]
+    fresh = world.adaptation.adapt(
+        population.strategy[looking],
+        population.believed_utility[looking],
+        population.strategy[neighbour],
+        population.believed_utility[neighbour],
+        world.uniform("switch", looking, number),
+    )
+    switched = fresh != population.strategy[looking]
+    population.strategy[looking] = fresh
+    world.log.add(Event.SWITCH, tick, number, looking[switched], fresh[switched])
