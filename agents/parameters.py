@@ -38,6 +38,7 @@ class Bounds:
 
 ANY = Bounds()
 POSITIVE = Bounds(above=0)
+FACTOR = Bounds(above=0, at_most=1e6)
 NOT_NEGATIVE = Bounds(at_least=0)
 PROBABILITY = Bounds(at_least=0, at_most=1)
 

@@ -75,13 +75,13 @@ class Participation:
         """Who leaves, given the count of disappointing rounds in a row, the belief and a uniform draw each."""
         raise NotImplementedError
 
-    def believe(self, old: FloatColumn, realised: FloatColumn, rounds_taken: IntColumn) -> FloatColumn:
+    def believe(self, old: FloatColumn, realised: FloatColumn, observations: IntColumn) -> FloatColumn:
         """Exponential smoothing of realised utility; the first observation replaces what was believed before.
 
-        ``rounds_taken`` counts the round that is observed now: it is 1 (or 0, if the upload never arrived) at first.
+        ``observations`` counts the one made now: it is 1 at first.
         """
         smoothed = (1.0 - self.memory) * old + self.memory * realised
-        return np.where(rounds_taken <= 1, realised, smoothed)
+        return np.where(observations <= 1, realised, smoothed)
 
     def disappointed(self, count: IntColumn, believed: FloatColumn, outside_option: FloatColumn) -> IntColumn:
         """Disappointing rounds in a row: one more where the belief is below the outside option, else none."""

@@ -77,6 +77,7 @@ COLUMNS: dict[str, Column] = {
     "flagged": Column("?", False, "found guilty in the last round taken part in"),
     # beliefs
     "believed_utility": Column("f8", 0.0, "smoothed utility per round, the owner's own belief"),
+    "observations": Column("i8", 0, "rounds in the current or last stay after which the belief was updated"),
     "disappointed": Column("i8", 0, "consecutive rounds below the outside option"),
     # standing
     "reputation": Column("f8", 1.0, "public standing in [0, 1]"),

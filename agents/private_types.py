@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaincinv, ndtri
 
-from agents.parameters import ANY, NOT_NEGATIVE, POSITIVE, Bounds, check_number, make
+from agents.parameters import NOT_NEGATIVE, POSITIVE, Bounds, check_number, make
 from learning.columns import FloatColumn, IntColumn
 from learning.registry import Registry, UnknownName
 from learning.streams import Streams
@@ -151,14 +151,15 @@ class Choice(Distribution):
         return float(values.min()), float(values.max())
 
 
+_MOST = 1e6
 TYPE_BOUNDS: dict[str, Bounds] = {
-    "cost": NOT_NEGATIVE,
-    "compute_rate": POSITIVE,
-    "link_time": NOT_NEGATIVE,
-    "think_time": NOT_NEGATIVE,
-    "model_value": NOT_NEGATIVE,
-    "outside_option": ANY,
-    "wealth": NOT_NEGATIVE,
+    "cost": Bounds(at_least=0, at_most=_MOST),
+    "compute_rate": Bounds(at_least=1e-6, at_most=1e12),
+    "link_time": Bounds(at_least=0, at_most=_MOST),
+    "think_time": Bounds(at_least=0, at_most=_MOST),
+    "model_value": Bounds(at_least=0, at_most=_MOST),
+    "outside_option": Bounds(at_least=-_MOST, at_most=_MOST),
+    "wealth": Bounds(at_least=0, at_most=_MOST),
 }
 """What is drawn for each person, and where the values must lie. ``wealth`` is money brought along; the others are
 population columns and have their units there."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import inspect
 import re
 import sys
@@ -21,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from agents.population import COLUMNS
@@ -119,7 +120,8 @@ def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
 
 def _registry(metadata: Sequence[Any]) -> Registry[Any]:
     """The registry that a name is checked against."""
-    check: Any = next(part.func for part in metadata if isinstance(part, AfterValidator))
+    checks = [part.func for part in metadata if isinstance(part, (AfterValidator, BeforeValidator))]
+    check: Any = next(func for func in checks if isinstance(func, functools.partial))
     registry: Registry[Any] = check.args[0]()
     return registry
 
@@ -133,8 +135,10 @@ def _bounds(metadata: Sequence[Any]) -> str:
     return "".join(f" {signs[bound]} {_short(limit)}" for bound, limit in limits.items())
 
 
-def _short(number: int) -> str:
-    """A whole number, huge powers of two as such."""
+def _short(number: float) -> str:
+    """A number, huge whole powers of two as such."""
+    if isinstance(number, float):
+        return f"{number:g}"
     huge = number > 10**6 and number & (number - 1) == 0
     return f"2^{number.bit_length() - 1}" if huge else str(number)
 
@@ -237,7 +241,7 @@ def phases() -> str:
     """The phases of a settlement, read from the one function that calls them."""
     body = ast.parse(inspect.getsource(closing.close_round))
     names = [node.func.id for node in ast.walk(body) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
-    called = [getattr(closing, name) for name in names if not name.startswith("_")]
+    called = [getattr(closing, name) for name in names if hasattr(closing, name) and not name.startswith("_")]
     return table(["phase", "what happens"], [(code(phase.__name__), first_line(phase)) for phase in called])
 
 
@@ -265,6 +269,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "partitions": lambda: choices(schema.partitions()),
     "data sets": lambda: choices(schema.datasets()),
     "models": lambda: choices(schema.models()),
+    "aggregation rules": lambda: choices(schema.robust_rules()),
+    "server optimizers": lambda: choices(schema.server_optimizers()),
     "scenarios": scenarios,
     "population columns": population,
     "pending events": pending,

@@ -1,4 +1,8 @@
-"""From uploads to the next global model."""
+"""From uploads to the next global model: weighted means of uploads or of their changes.
+
+Robust alternatives to the mean are in ``robust``; what the server does with the aggregate (momentum, Adam) is in
+``server``. Each takes what the other gives, so they combine freely.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import torch
 from torch import Tensor
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.staleness import Polynomial
 
 
 def finite(uploads: Tensor) -> BoolColumn:
@@ -26,7 +31,42 @@ def normalised(weights: FloatColumn) -> FloatColumn:
 
 def fedavg(uploads: Tensor, weights: FloatColumn) -> Tensor:
     """Weighted mean [P] of uploads [K, P] (FedAvg, McMahan et al. 2017)."""
-    return _on(uploads, normalised(weights)) @ uploads
+    return column_like(uploads, normalised(weights)) @ uploads
+
+
+def fednova(current: Tensor, uploads: Tensor, bases: Tensor, weights: FloatColumn, steps: FloatColumn) -> Tensor:
+    """Next global model [P] from changes normalised by local steps (FedNova, Wang et al. 2020).
+
+    current + (sum_k p_k tau_k) * sum_k p_k (upload_k - base_k) / tau_k with p the normalised ``weights`` [K]: owners
+    that make more steps no longer pull the model towards their own optimum. ``uploads`` and ``bases`` are [K, P] (one
+    base [1, P] for all will do), ``steps`` [K] are the tau of ``effective_steps``.
+    Raises ``ValueError`` for steps that are not above 0: an owner that made none has no direction; leave it out.
+    """
+    if not (np.isfinite(steps).all() and (steps > 0).all()):
+        raise ValueError("FedNova needs the local steps of every upload, as numbers above 0")
+    share = normalised(weights)
+    factors = float(share @ steps) * share / steps
+    return current + column_like(uploads, factors) @ (uploads - bases)
+
+
+def effective_steps(steps: IntColumn, *, momentum: float = 0.0, shrink: float = 0.0) -> FloatColumn:
+    """FedNova's tau [K]: the sum of the factors with which the gradients of ``steps`` [K] steps enter an update.
+
+    The steps themselves for plain SGD. ``momentum`` is that of the local SGD, ``shrink`` its learning rate times the
+    proximal mu (both cases are in Wang et al. 2020). Found by running the local
+    recursion on gradients of 1, so both may be at work at once.
+    Raises ``ValueError`` for negative steps, and for a momentum or shrink outside [0, 1).
+    """
+    if (steps < 0).any():
+        raise ValueError("local steps cannot be negative")
+    if not (0 <= momentum < 1 and 0 <= shrink < 1):
+        raise ValueError(f"momentum and shrink must be in [0, 1), got {momentum} and {shrink}")
+    reached = np.zeros(int(steps.max(initial=0)) + 1)
+    speed = 0.0
+    for step in range(1, len(reached)):
+        speed = momentum * speed + 1.0 - shrink * reached[step - 1]
+        reached[step] = reached[step - 1] + speed
+    return np.asarray(reached[steps])
 
 
 def buffered(
@@ -44,11 +84,34 @@ def buffered(
     s(tau) = (1 + tau)^-exponent of FedAsync (Xie et al. 2019). ``uploads`` and the models they started from,
     ``bases``, are [K, P]; ``staleness`` [K] counts global versions since the base.
     """
-    if (staleness < 0).any():
-        raise ValueError("staleness cannot be negative")
-    factors = server_rate * normalised(weights) * (1.0 + staleness) ** -exponent
-    return current + _on(uploads, factors) @ (uploads - bases)
+    return discounted(current, uploads, bases, weights, Polynomial(exponent)(staleness), server_rate)
 
 
-def _on(like: Tensor, column: FloatColumn) -> Tensor:
+def discounted(
+    current: Tensor,
+    uploads: Tensor,
+    bases: Tensor,
+    weights: FloatColumn,
+    discount: FloatColumn,
+    server_rate: float = 1.0,
+) -> Tensor:
+    """``buffered`` with staleness factors [K] of any kind, such as ``STALENESS["hinge"]()(staleness)``."""
+    factors = server_rate * normalised(weights) * discount
+    return current + column_like(uploads, factors) @ (uploads - bases)
+
+
+def fedasync(current: Tensor, upload: Tensor, mixing: float, discount: float) -> Tensor:
+    """Next global model [P] after one asynchronous arrival [P] (FedAsync, Xie et al. 2019, algorithm 1).
+
+    (1 - a) current + a upload with a = ``mixing`` * ``discount``, the latter a staleness factor.
+    Raises ``ValueError`` unless a is in [0, 1].
+    """
+    share = mixing * discount
+    if not 0 <= share <= 1:
+        raise ValueError(f"mixing times discount must be in [0, 1], got {share}")
+    return torch.lerp(current, upload, share)
+
+
+def column_like(like: Tensor, column: FloatColumn) -> Tensor:
+    """A column as a tensor on the device and in the type of ``like``."""
     return torch.from_numpy(column).to(device=like.device, dtype=like.dtype)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from learning.columns import IntColumn
+from learning.columns import FloatColumn, IntColumn
 from learning.streams import Streams
 
 
@@ -47,11 +47,12 @@ class BatchTable:
 
     At step s the first ``active[s]`` owners train: a prefix, so no owner pads another one's time. Their batches are
     the rows ``spans[s]`` of ``index`` [T, B] (row numbers into the flat data, 0 where there is no sample) and of
-    ``counts`` [T] (samples in the batch). T is the number of all steps of all owners.
+    ``counts`` [T] (samples in the batch). T is the number of all steps of all owners; ``owners`` [K] are their ids.
     """
 
     index: IntColumn
     counts: IntColumn
+    owners: IntColumn
     active: list[int]
     spans: list[slice]
 
@@ -62,32 +63,60 @@ class BatchTable:
 
 
 def draw_batches(
-    offsets: IntColumn, samples: IntColumn, owners: IntColumn, counter: int, plan: LocalTraining, streams: Streams
+    offsets: IntColumn,
+    samples: IntColumn,
+    owners: IntColumn,
+    counter: int,
+    plan: LocalTraining,
+    streams: Streams,
+    steps: IntColumn | None = None,
 ) -> BatchTable:
     """The batches of owners [K] that train on the rows ``offsets : offsets + samples`` of the flat data.
 
-    Every epoch passes once through the owner's samples in a new order. ``samples`` must be in descending order.
+    Every epoch passes once through the owner's samples in a new order. ``steps`` [K] (default: the plan's epochs)
+    says how many batches an owner meets; its last epoch may break off, and an owner without samples meets none. A
+    longer training begins with the batches of a shorter one.
+    Raises ``ValueError`` unless the owners are sorted by their number of steps, most first.
     """
-    if (np.diff(samples) > 0).any():
-        raise ValueError("draw_batches needs its owners sorted by samples, most first")
-    steps = plan.steps(samples)
+    wanted = plan.steps(samples) if steps is None else np.where(samples > 0, steps, 0)
+    if (np.diff(samples if steps is None else wanted) > 0).any():
+        raise ValueError(
+            f"draw_batches needs its owners sorted by {'samples' if steps is None else 'steps'}, most first"
+        )
     # Owners with more than s steps, for every s: the steps are in descending order.
-    active = np.searchsorted(-steps, -np.arange(int(steps.max(initial=0))), side="left")
+    active = np.searchsorted(-wanted, -np.arange(int(wanted.max(initial=0))), side="left")
     starts = np.cumsum(active) - active
-    index = np.zeros((int(active.sum()), plan.batch_size), dtype=np.int64)
-    counts = np.zeros(len(index), dtype=np.int64)
 
-    # One entry per (owner, epoch, position), in this order; ``segment`` numbers the pairs (owner, epoch).
-    lengths = np.repeat(samples, plan.epochs)
-    segment = np.repeat(np.arange(len(lengths)), lengths)
-    position = np.arange(len(segment)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    row, epoch = segment // plan.epochs, segment % plan.epochs
-    key = streams.uniform("batch order", owners[row], counter, epoch * samples[row] + position)
-    shuffled = position[np.lexsort((key, segment))]
+    # One segment per (owner, epoch), one entry per (owner, epoch, position), in this order.
+    per_epoch = -(-samples // plan.batch_size)
+    epochs = -(-wanted // np.maximum(per_epoch, 1))
+    owner = np.repeat(np.arange(len(samples)), epochs)
+    epoch = np.arange(len(owner)) - np.repeat(np.cumsum(epochs) - epochs, epochs)
+    lengths = samples[owner]
+    first = np.cumsum(lengths) - lengths
+    entries = int(lengths.sum())
+    position = np.arange(entries) - np.repeat(first, lengths)
+    row = np.repeat(owner, lengths)
+    # The item of a draw is its place in the owner's sequence of epochs: epoch * samples + position.
+    key = streams.uniform("batch order", owners[row], counter, np.repeat(epoch * lengths, lengths) + position)
+    # Sorted by key within each segment, the entry at ``position`` is the sample that is met there.
+    met = np.repeat(offsets[owner] - first, lengths) + _sorted_within(key, lengths)
 
-    step = epoch * (steps[row] // plan.epochs) + position // plan.batch_size
+    step = np.repeat(epoch * per_epoch[owner], lengths) + position // plan.batch_size
+    if steps is not None:
+        kept = step < wanted[row]
+        row, step, position, met = row[kept], step[kept], position[kept], met[kept]
     batch = starts[step] + row
-    index[batch, position % plan.batch_size] = offsets[row] + shuffled
-    np.add.at(counts, batch, 1)
+    index = np.zeros((int(active.sum()), plan.batch_size), dtype=np.int64)
+    index[batch, position % plan.batch_size] = met
+    counts = np.bincount(batch, minlength=len(index))
     spans = [slice(int(start), int(start + number)) for start, number in zip(starts, active, strict=True)]
-    return BatchTable(index, counts, [int(number) for number in active], spans)
+    return BatchTable(index, counts, owners, [int(number) for number in active], spans)
+
+
+def _sorted_within(key: FloatColumn, lengths: IntColumn) -> IntColumn:
+    """The order [n] that sorts ``key`` [n] within consecutive segments of these lengths; stable."""
+    if len(lengths) and (lengths == lengths[0]).all():
+        order = np.argsort(key.reshape(len(lengths), -1), axis=1, kind="stable")
+        return np.asarray((order + np.arange(len(lengths))[:, None] * lengths[0]).ravel())
+    return np.lexsort((key, np.repeat(np.arange(len(lengths)), lengths)))

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+from functools import lru_cache
+from pathlib import Path
+
 import torch
 
 DEVICES = ("auto", "cpu", "cuda")
@@ -32,3 +36,42 @@ def use_threads(count: int) -> None:
     if count < 1:
         raise ValueError(f"the number of threads must be at least 1, got {count}")
     torch.set_num_threads(count)
+
+
+@lru_cache(maxsize=8)
+def describe(device: torch.device) -> str:
+    """The kind of device and its model in one short line, as ``cuda (NVIDIA A100)``."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return f"{device.type} ({name})"
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that new tensors can have on a CUDA device, in bytes; None on other devices, which nobody limits here."""
+    if device.type != "cuda":
+        return None
+    free, _ = torch.cuda.mem_get_info(device)
+    # PyTorch keeps freed blocks for itself; they are free for its next tensors.
+    return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has computed all it was given, so that a clock can be read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def release_memory(device: torch.device) -> None:
+    """Give the blocks that PyTorch keeps for later back to a CUDA device."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def _processor() -> str:
+    """The processor's model and vector instructions: what the bits and the speed of a kernel depend on."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    name = next(models, "") or platform.processor() or platform.machine()
+    return f"{name}, {torch.backends.cpu.get_cpu_capability()}"

@@ -18,6 +18,9 @@ SAMPLES_AT_ONCE = 1024
 NUMBERS_AT_ONCE = 2**23
 """Input numbers that meet the models in one batched product; bounds memory. Part of the result's last bits."""
 
+NUMBERS_IN_CACHE = 2**17
+"""Input numbers that meet a single model in one call, where that is faster."""
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
@@ -32,9 +35,10 @@ class Evaluation:
     class_loss: FloatColumn
 
 
-def _blocks(x: Tensor, y: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    for begin in range(0, len(y), SAMPLES_AT_ONCE):
-        yield x[begin : begin + SAMPLES_AT_ONCE], y[begin : begin + SAMPLES_AT_ONCE]
+def blocks(x: Tensor, y: Tensor, size: int = SAMPLES_AT_ONCE) -> Iterator[tuple[Tensor, Tensor]]:
+    """Samples x [n, *shape] and labels y [n], ``size`` at a time, in their order."""
+    for begin in range(0, len(y), size):
+        yield x[begin : begin + size], y[begin : begin + size]
 
 
 def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: int) -> Evaluation:
@@ -42,7 +46,7 @@ def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: i
     right = np.zeros(classes, dtype=np.int64)
     losses = np.zeros(classes)
     with torch.no_grad():
-        for samples, labels in _blocks(x, y):
+        for samples, labels in blocks(x, y):
             logits = model.logits(weights.unsqueeze(0), samples.to(weights.dtype))[0]
             each = cross_entropy(logits.double(), labels, reduction="none").cpu().numpy()
             losses += np.bincount(labels.cpu().numpy(), weights=each, minlength=classes)
@@ -57,12 +61,49 @@ def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: i
 
 def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
     """Accuracy [M] of many models, weights [M, P], on the same samples x [n, *shape] with labels y [n]."""
-    models_at_once = max(1, NUMBERS_AT_ONCE // (SAMPLES_AT_ONCE * math.prod(model.shape)))
-    hits = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
+    right = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
     with torch.no_grad():
-        for begin in range(0, len(weights), models_at_once):
-            some = slice(begin, begin + models_at_once)
-            for samples, labels in _blocks(x, y):
-                guesses = model.logits(weights[some], samples.to(weights.dtype)).argmax(dim=2)
-                hits[some] += (guesses == labels).sum(dim=1)
-    return hits.cpu().numpy() / len(y)
+        for some, samples, labels in _meetings(model, weights, x, y):
+            right[some] += hits(model, weights[some], samples, labels)
+    return right.cpu().numpy() / len(y)
+
+
+def hits(model: FlatModel, weights: Tensor, samples: Tensor, labels: Tensor) -> Tensor:
+    """How many [M] of one block of samples each model, weights [M, P], gets right."""
+    return (_logits(model, weights, samples).argmax(dim=2) == labels).sum(dim=1)
+
+
+def losses(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
+    """Mean cross-entropy [M] in nats of many models, weights [M, P], on samples x [n, *shape] with labels y [n]."""
+    total = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
+    with torch.no_grad():
+        for some, samples, labels in _meetings(model, weights, x, y):
+            logits = _logits(model, weights[some], samples).double().mT
+            total[some] += cross_entropy(logits, labels.expand(len(logits), -1), reduction="none").sum(dim=1)
+    mean: FloatColumn = total.cpu().numpy() / len(y)
+    return mean
+
+
+def _meetings(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """Which models meet which samples and labels in one call."""
+    numbers = math.prod(model.shape)
+    if _one_by_one(model, weights):
+        at_once, size = 1, min(SAMPLES_AT_ONCE, max(16, NUMBERS_IN_CACHE // numbers))
+    else:
+        at_once, size = max(1, NUMBERS_AT_ONCE // (SAMPLES_AT_ONCE * numbers)), SAMPLES_AT_ONCE
+    for begin in range(0, len(weights), at_once):
+        for samples, labels in blocks(x, y, size):
+            yield slice(begin, begin + at_once), samples, labels
+
+
+def _one_by_one(model: FlatModel, weights: Tensor) -> bool:
+    """On a CPU batches of convolutions are slower than single ones whose activations fit the cache (measured)."""
+    return model.linear_layers is None and weights.device.type == "cpu"
+
+
+def _logits(model: FlatModel, weights: Tensor, samples: Tensor) -> Tensor:
+    """Logits [M, S, C] of models, weights [M, P], on the same samples [S, *shape]."""
+    samples = samples.to(weights.dtype)
+    if len(weights) == 1 and _one_by_one(model, weights):
+        return model.forward(model.unflatten(weights[0]), samples).unsqueeze(0)
+    return model.logits(weights, samples)

@@ -15,10 +15,13 @@ from learning.columns import FloatColumn, IntColumn
 from learning.contribution import Contribution, shapley
 from learning.data import Dataset
 from learning.evaluation import Evaluation, evaluate
+from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
+from learning.robust import Mean, RobustRule
+from learning.server import FedAvg, Server, ServerOptimizer
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import LocalTraining, choose_backend, train_cohort
+from learning.training import LocalTraining, TrainingReport, choose_backend, train_cohort
 from learning.upload_memory import UploadMemory
 from learning.uploads import Upload
 
@@ -66,8 +69,14 @@ class Federation:
         streams: Streams,
         device: torch.device,
         backend: str = "auto",
+        terms: LocalTerms = PLAIN,
+        rule: RobustRule | None = None,
+        optimizer: ServerOptimizer | None = None,
     ) -> None:
         self.backend = choose_backend(model, device) if backend == "auto" else backend
+        self.report = TrainingReport()
+        self._terms = terms
+        self._rule = rule or Mean()
         self.model = model
         self.shards = shards
         self.plan = plan
@@ -79,6 +88,7 @@ class Federation:
         self._y_test = torch.from_numpy(dataset.y_test).to(device)
         self._versions: dict[int, Tensor] = {0: model.initial(streams).to(device)}
         self._holds: dict[int, int] = {}
+        self._server = Server(optimizer or FedAvg(), self._versions[0])
         self._memory = UploadMemory(model.size, torch.float32, device)
 
     # Versions
@@ -126,7 +136,17 @@ class Federation:
             case Upload.TRAINED:
                 data = work.shard[rows], work.samples[rows]
                 return train_cohort(
-                    self.model, base, self.shards, *data, owners, counter, self.plan, self._streams, self.backend
+                    self.model,
+                    base,
+                    self.shards,
+                    *data,
+                    owners,
+                    counter,
+                    self.plan,
+                    self._streams,
+                    self.backend,
+                    terms=self._terms,
+                    report=self.report,
                 )
             case Upload.GLOBAL_COPY:
                 return base
@@ -148,14 +168,18 @@ class Federation:
     # Aggregation
 
     def aggregate(self, uploads: Tensor, work: CohortWork, weights: FloatColumn) -> None:
-        """Make the next version by FedAvg (synchronous rounds) and remember what was sent.
+        """Make the next version (synchronous rounds) and remember what was sent.
 
-        If nothing arrived, or nothing has weight, the next version equals the current one.
+        The rule (FedAvg unless another was given) makes one model of the uploads, the server's optimizer takes the
+        step to it. If nothing has weight, or fewer came than the rule needs, the next version equals the current one.
         Raises ``ValueError``, and changes nothing, if an upload is not finite.
         """
         self._refuse_poison(uploads, work)
-        nothing = not np.any(weights)
-        self._advance(self.weights if nothing else aggregation.fedavg(uploads, weights), uploads, work)
+        if not np.any(weights) or len(uploads) < self._rule.least:
+            self._advance(self.weights, uploads, work)
+            return
+        merged = self._rule(uploads, weights, self.weights)
+        self._advance(self._server.step(self.weights, merged), uploads, work)
 
     def aggregate_buffered(self, uploads: Tensor, work: CohortWork, weights: FloatColumn, exponent: float) -> None:
         """Make the next version by FedBuff (asynchronous mode); otherwise as ``aggregate``."""
@@ -165,7 +189,7 @@ class Federation:
             return
         staleness = self.version - work.base_version
         merged = aggregation.buffered(self.weights, uploads, self._bases(work), weights, staleness, exponent)
-        self._advance(merged, uploads, work)
+        self._advance(self._server.step(self.weights, merged), uploads, work)
 
     def _refuse_poison(self, uploads: Tensor, work: CohortWork) -> None:
         good = aggregation.finite(uploads)
@@ -228,6 +252,7 @@ class Federation:
             "holds": torch.tensor([self._holds.get(version, 0) for version in kept], dtype=torch.int64),
             "upload_owners": owners,
             "upload_rows": rows,
+            **{f"server_{name}": moment for name, moment in self._server.state().items()},
         }
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -242,6 +267,8 @@ class Federation:
         holds = zip(kept, state["holds"].tolist(), strict=True)
         self._holds = {version: count for version, count in holds if count > 0}
         self._memory.load_state(state["upload_owners"], state["upload_rows"])
+        moments = {name.removeprefix("server_"): part for name, part in state.items() if name.startswith("server_")}
+        self._server.load_state(moments)
 
     def _at(self, version: int) -> Tensor:
         try:

@@ -9,12 +9,17 @@ from typing import Generic, TypeVar
 Entry = TypeVar("Entry")
 
 
+def _origin(entry: object) -> tuple[str, str]:
+    """Where a class or function was written."""
+    return getattr(entry, "__module__", ""), getattr(entry, "__qualname__", repr(entry))
+
+
 class UnknownName(KeyError):
     """A name that no registry entry has. ``str()`` of it is one readable line."""
 
     def __init__(self, kind: str, name: str, known: list[str]) -> None:
         super().__init__(kind, name, known)
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
         hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(known)}"
         self.line = f"unknown {kind} '{name}', {hint}"
 
@@ -30,10 +35,13 @@ class Registry(Mapping[str, Entry], Generic[Entry]):
         self._entries: dict[str, Entry] = {}
 
     def register(self, name: str) -> Callable[[Entry], Entry]:
-        """Decorator that files an entry under ``name``; a name can be taken only once."""
+        """Decorator that files an entry under ``name``.
+
+        A name can be taken only once, except by a new version of the same thing (a notebook cell that runs again).
+        """
 
         def keep(entry: Entry) -> Entry:
-            if name in self._entries:
+            if name in self._entries and _origin(self._entries[name]) != _origin(entry):
                 raise ValueError(f"{self.kind} '{name}' is registered twice")
             self._entries[name] = entry
             return entry

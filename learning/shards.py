@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from learning.columns import FloatColumn, IntColumn
-from learning.corruption import add_noise, flip_labels
+from learning.corruption import add_noise, copied_from, flip_labels, noise_level, replace_tokens, usable_samples
 from learning.data import Dataset
 from learning.streams import Streams
+
+FloatArray = NDArray[np.float32]
 
 
 class Shards:
@@ -21,15 +24,30 @@ class Shards:
         x: float32 [N, *shape] on the device.
         y: int64 [N] on the device, labels as the owner has them (some may be wrong).
         offsets: [S + 1].
-        sizes: [S], samples.
+        sizes: [S], samples that the owner can use.
         class_mix: [S, C], shares of the true labels.
         quality: [S], the true quality in [0, 1].
         label_noise: [S], share of labels that are really wrong.
+        feature_noise: [S], what was added to the features, as root mean square in units of each feature's deviation
+            over the whole training set; for token ids the share that was replaced.
+        class_loss: [S], share of the classes dealt to the shard that the owner cannot use.
+        duplicates: [S], share of samples that are copies of others.
     """
 
     def __init__(
-        self, x: Tensor, y: Tensor, sizes: IntColumn, class_mix: FloatColumn, quality: FloatColumn, wrong: FloatColumn
+        self,
+        x: Tensor,
+        y: Tensor,
+        sizes: IntColumn,
+        class_mix: FloatColumn,
+        quality: FloatColumn,
+        wrong: FloatColumn,
+        *,
+        feature_noise: FloatColumn | None = None,
+        class_loss: FloatColumn | None = None,
+        duplicates: FloatColumn | None = None,
     ) -> None:
+        none = np.zeros(len(sizes))
         self.x = x
         self.y = y
         self.sizes = sizes
@@ -37,6 +55,9 @@ class Shards:
         self.class_mix = class_mix
         self.quality = quality
         self.label_noise = wrong
+        self.feature_noise = none if feature_noise is None else feature_noise
+        self.class_loss = none if class_loss is None else class_loss
+        self.duplicates = none if duplicates is None else duplicates
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -50,25 +71,33 @@ class Shards:
         *,
         max_label_noise: float,
         max_feature_noise: float,
+        max_class_loss: float = 0.0,
+        max_duplicates: float = 0.0,
         streams: Streams,
         device: torch.device,
     ) -> Shards:
-        """Shards of the training samples ``indices[s]``, in a fixed random order, with the noise of their quality.
+        """Shards of the training samples ``indices[s]``, in a fixed random order, with the faults of their quality.
 
-        A shard of quality q has the label-noise rate (1 - q) * ``max_label_noise`` and feature noise of deviation
-        (1 - q) * ``max_feature_noise``, in units of each feature's deviation over the whole training set. Order and
-        noise are drawn per shard number, so a shard does not depend on the others.
-        Raises ``ValueError`` for an empty shard and for values out of range.
+        A shard of quality q suffers (1 - q) times each of the four: ``max_class_loss``, the share of its classes that
+        it loses with all their samples (``usable_samples``); ``max_label_noise``, the rate of wrong labels;
+        ``max_feature_noise``, the deviation of Gaussian noise in units of each feature's deviation over the whole
+        training set (for token ids: the share of replaced ones, at most 1); ``max_duplicates``, the share of samples
+        that are copies of others, noise and label included. Order and faults are drawn per shard number, so a shard
+        does not depend on the others. Raises ``ValueError`` for an empty shard and for values out of range.
         """
         quality = np.asarray(quality, dtype=np.float64)
-        _check(indices, quality, max_label_noise, max_feature_noise)
+        rates = {"max_label_noise": max_label_noise, "max_class_loss": max_class_loss, "max_duplicates": max_duplicates}
+        _check(indices, quality, rates, max_feature_noise)
+        dealt = indices
+        if max_class_loss > 0:
+            indices = usable_samples(dealt, dataset.y_train, quality, max_class_loss, streams)
         spread = dataset.x_train.std(axis=0, dtype=np.float64)
         sizes = np.array([len(part) for part in indices], dtype=np.int64)
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         x = np.empty((int(offsets[-1]), *dataset.shape), dtype=np.float32)
         y = np.empty(int(offsets[-1]), dtype=np.int64)
         class_mix = np.zeros((len(indices), dataset.classes))
-        wrong = np.zeros(len(indices))
+        wrong, noise, lost, copies = np.zeros((4, len(indices)))
         for shard, part in enumerate(indices):
             rows = streams.generator("shard order", shard).permutation(part)
             loss = 1.0 - float(quality[shard])
@@ -77,18 +106,50 @@ class Shards:
             labels = flip_labels(truth, loss * max_label_noise, dataset.classes, chance)
             samples = dataset.x_train[rows]
             if loss * max_feature_noise > 0:
-                deviation = (loss * max_feature_noise * spread).astype(np.float32)
-                samples = add_noise(samples, deviation, streams.generator("feature noise", shard))
+                samples, noise[shard] = _noisy(
+                    samples, loss * max_feature_noise, spread, dataset.vocabulary, streams, shard
+                )
+            if loss * max_duplicates > 0:
+                source = copied_from(len(rows), loss * max_duplicates, streams.generator("duplicates", shard))
+                samples, labels, truth = samples[source], labels[source], truth[source]
+                copies[shard] = np.mean(source != np.arange(len(source)))
             place = slice(int(offsets[shard]), int(offsets[shard + 1]))
             x[place], y[place] = samples, labels
             class_mix[shard] = np.bincount(truth, minlength=dataset.classes) / len(rows)
             wrong[shard] = np.mean(labels != truth)
+            lost[shard] = 1.0 - len(np.unique(dataset.y_train[part])) / len(np.unique(dataset.y_train[dealt[shard]]))
         on_device = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
-        return cls(*on_device, sizes, class_mix, quality.copy(), wrong)
+        return cls(
+            *on_device,
+            sizes,
+            class_mix,
+            quality.copy(),
+            wrong,
+            feature_noise=noise,
+            class_loss=lost,
+            duplicates=copies,
+        )
+
+
+def _noisy(
+    samples: FloatArray,
+    amount: float,
+    spread: NDArray[np.float64],
+    vocabulary: int | None,
+    streams: Streams,
+    shard: int,
+) -> tuple[FloatArray, float]:
+    """Samples [n, *shape] with feature noise, and how much there really is of it."""
+    chance = streams.generator("feature noise", shard)
+    if vocabulary is not None:
+        replaced = replace_tokens(samples, min(amount, 1.0), vocabulary, chance)
+        return replaced, float(np.mean(replaced != samples))
+    noisy = add_noise(samples, (amount * spread).astype(np.float32), chance)
+    return noisy, noise_level(noisy, samples, spread)
 
 
 def _check(
-    indices: Sequence[IntColumn], quality: FloatColumn, max_label_noise: float, max_feature_noise: float
+    indices: Sequence[IntColumn], quality: FloatColumn, rates: Mapping[str, float], max_feature_noise: float
 ) -> None:
     if len(indices) == 0 or len(quality) != len(indices):
         raise ValueError(f"{len(indices)} shards need as many qualities (at least one), got {len(quality)}")
@@ -96,7 +157,8 @@ def _check(
         raise ValueError("a shard must hold at least one sample")
     if not ((quality >= 0) & (quality <= 1)).all():
         raise ValueError("quality must be in [0, 1]")
-    if not 0 <= max_label_noise <= 1:
-        raise ValueError(f"max_label_noise must be in [0, 1], got {max_label_noise}")
+    for name, rate in rates.items():
+        if not 0 <= rate <= 1:
+            raise ValueError(f"{name} must be in [0, 1], got {rate}")
     if not (np.isfinite(max_feature_noise) and max_feature_noise >= 0):
         raise ValueError(f"max_feature_noise must be a number of at least 0, got {max_feature_noise}")

@@ -2,34 +2,87 @@
 
 from __future__ import annotations
 
+import math
+import time
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from torch import Tensor
 
-from learning.backends import BACKENDS
+from learning.backends import BACKENDS, can_train
 from learning.batches import LocalTraining, draw_batches
 from learning.columns import IntColumn
+from learning.device import describe, finish, free_bytes, release_memory
+from learning.local_terms import PLAIN, LocalTerms, scaffold_controls
 from learning.models import FlatModel
+from learning.privacy_hook import privatise
 from learning.shards import Shards
 from learning.streams import Streams
+from learning.training_report import TrainingReport
 
-__all__ = ["LocalTraining", "choose_backend", "chunk_size", "train_cohort"]
+__all__ = [
+    "Choice",
+    "LocalTerms",
+    "LocalTraining",
+    "TrainingReport",
+    "choose",
+    "choose_backend",
+    "chunk_size",
+    "owners_that_fit",
+    "scaffold_controls",
+    "train_cohort",
+]
 
 WIDE_MODEL = 300_000
 """Weights from which on mapping convolutions over owners is slower than a loop on a CPU (measured)."""
 
 
+@dataclass(frozen=True)
+class Choice:
+    """How cohorts are trained: back-end and owners at once. Part of a run's record, for kernels differ in last bits."""
+
+    backend: str
+    chunk: int
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ValueError(f"a chunk must hold at least 1 owner, got {self.chunk}")
+
+
 def choose_backend(model: FlatModel, device: torch.device) -> str:
     """The back-end that ``auto`` stands for. It depends on nothing else, because kernels differ in the last bits."""
-    if model.linear_layers is not None:
+    if can_train("linear", model):
         return "linear"
-    return "loop" if device.type == "cpu" and model.size >= WIDE_MODEL else "vmap"
+    if device.type == "cpu" and can_train("conv", model):
+        return "conv"
+    if (device.type == "cpu" and model.size >= WIDE_MODEL) or not can_train("vmap", model):
+        return "loop"
+    return "vmap"
 
 
 def chunk_size(model: FlatModel, device: torch.device) -> int:
     """Owners trained together: on a CPU what fits the cache (2 MiB of weights), on a GPU what keeps it busy."""
     kilobytes, least, most = (2**11, 10, 512) if device.type == "cpu" else (2**20, 32, 4096)
     return int(np.clip(kilobytes * 1024 // (4 * model.size), least, most))
+
+
+def choose(model: FlatModel, device: torch.device) -> Choice:
+    """The static choice, by model and device alone. ``learning.calibration`` measures instead."""
+    return Choice(choose_backend(model, device), chunk_size(model, device))
+
+
+def owners_that_fit(model: FlatModel, plan: LocalTraining, dtype: torch.dtype, device: torch.device) -> int | None:
+    """About how many owners can be trained together in half the free memory of a CUDA device; None elsewhere.
+
+    Counts six rows of weights per owner (start, weights, gradient, velocity, terms, result) and, since nobody knows a
+    model's activations, 32 times the numbers of a batch. A wrong guess costs a halving, not the run.
+    """
+    free = free_bytes(device)
+    if free is None:
+        return None
+    numbers = 6 * model.size + 32 * plan.batch_size * math.prod(model.shape)
+    return max(1, free // 2 // (numbers * dtype.itemsize))
 
 
 def train_cohort(
@@ -43,12 +96,22 @@ def train_cohort(
     plan: LocalTraining,
     streams: Streams,
     backend: str = "auto",
+    *,
+    chunk: int | None = None,
+    terms: LocalTerms = PLAIN,
+    report: TrainingReport | None = None,
 ) -> Tensor:
     """New weights [K, P] of K owners, in the order given.
 
     Owner ``owners[k]`` starts from ``base`` ([P] for all, or [K, P]), trains on the first ``samples[k]`` samples of
-    shard ``rows[k]`` (none: it returns its base) and draws its batches by (owner, counter). Computes in the type of
-    ``base``, which is neither changed nor aliased. Raises ``ValueError`` for columns that do not fit.
+    shard ``rows[k]`` (none: it returns its base, but for noise) and draws its batches by (owner, counter). ``terms``
+    are what distinguishes its training from the plan. Computes in the type of ``base``, which is neither changed nor
+    aliased.
+
+    ``chunk`` owners are trained together (None: by a rule). Where a device's memory is too small, the whole cohort is
+    trained anew in chunks of half the size, so the result is a function of the chunk size that ``report`` names.
+    Raises ``ValueError`` for columns that do not fit and for a model that the back-end cannot train, and
+    ``torch.OutOfMemoryError`` if not even one owner can be trained.
     """
     count = len(rows)
     if base.shape != (model.size,) and base.shape != (count, model.size):
@@ -57,14 +120,79 @@ def train_cohort(
         raise ValueError(f"columns differ in length: {count} rows, {len(samples)} samples, {len(owners)} owners")
     if ((samples < 0) | (samples > shards.sizes[rows])).any():
         raise ValueError("an owner can train on 0 up to all samples of its shard")
-    train = BACKENDS[choose_backend(model, base.device) if backend == "auto" else backend]
-    start = base.expand(count, -1)
-    trained = torch.empty(count, model.size, dtype=base.dtype, device=base.device)
-    longest_first = np.argsort(-samples, kind="stable")
-    size = chunk_size(model, base.device)
-    for begin in range(0, count, size):
-        chunk = longest_first[begin : begin + size]
-        places = torch.from_numpy(chunk).to(base.device)
-        batches = draw_batches(shards.offsets[rows[chunk]], samples[chunk], owners[chunk], counter, plan, streams)
-        trained[places] = train(model, start[places], shards.x, shards.y, batches, plan)
+    terms.check(count, model.size)
+    if backend == "auto":
+        backend = choose_backend(model, base.device)
+    if chunk is None:
+        chunk = chunk_size(model, base.device)
+        fitting = owners_that_fit(model, plan, base.dtype, base.device)
+        chunk = chunk if fitting is None else min(chunk, fitting)
+    choice = Choice(backend, chunk)
+    begun = time.perf_counter()
+    halvings = 0
+    cohort = _Cohort(model, base, shards, rows, samples, owners, counter, plan, streams, terms)
+    while (trained := cohort.trained(choice)) is None:
+        choice = Choice(backend, min(choice.chunk, count) // 2)
+        halvings += 1
+        release_memory(base.device)
+    if report is not None:
+        finish(base.device)
+        _account(report, cohort, choice, time.perf_counter() - begun, halvings)
     return trained
+
+
+@dataclass(frozen=True, eq=False)
+class _Cohort:
+    """The arguments of ``train_cohort``, checked."""
+
+    model: FlatModel
+    base: Tensor
+    shards: Shards
+    rows: IntColumn
+    samples: IntColumn
+    owners: IntColumn
+    counter: int
+    plan: LocalTraining
+    streams: Streams
+    terms: LocalTerms
+
+    def steps(self) -> IntColumn:
+        """SGD steps [K] of each owner."""
+        wanted = self.terms.steps
+        return self.plan.steps(self.samples) if wanted is None else np.where(self.samples > 0, wanted, 0)
+
+    def trained(self, choice: Choice) -> Tensor | None:
+        """New weights [K, P], or None if the device has too little memory for such chunks and smaller ones exist."""
+        count = len(self.rows)
+        result = torch.empty(count, self.model.size, dtype=self.base.dtype, device=self.base.device)
+        longest_first = np.argsort(-(self.samples if self.terms.steps is None else self.steps()), kind="stable")
+        for begin in range(0, count, choice.chunk):
+            some = longest_first[begin : begin + choice.chunk]
+            try:
+                result.index_copy_(0, torch.from_numpy(some).to(result.device), self._chunk(some, choice.backend))
+            except torch.OutOfMemoryError:
+                if min(choice.chunk, count) == 1:
+                    raise
+                return None
+        return result
+
+    def _chunk(self, some: IntColumn, backend: str) -> Tensor:
+        places = torch.from_numpy(some).to(self.base.device)
+        start = self.base.expand(len(some), -1) if self.base.ndim == 1 else self.base.index_select(0, places)
+        terms = self.terms if self.terms is PLAIN else self.terms.take(some)
+        owners = self.owners[some]
+        offsets = self.shards.offsets[self.rows[some]]
+        batches = draw_batches(offsets, self.samples[some], owners, self.counter, self.plan, self.streams, terms.steps)
+        trained = BACKENDS[backend](self.model, start, self.shards.x, self.shards.y, batches, self.plan, terms)
+        return privatise(start, trained, owners, self.counter, terms.clip, terms.noise, self.streams)
+
+
+def _account(report: TrainingReport, cohort: _Cohort, choice: Choice, seconds: float, halvings: int) -> None:
+    report.device = describe(cohort.base.device)
+    report.dtype = str(cohort.base.dtype).removeprefix("torch.")
+    report.threads = torch.get_num_threads()
+    report.backend, report.chunk = choice.backend, choice.chunk
+    report.clients += len(cohort.rows)
+    report.steps += int(cohort.steps().sum())
+    report.seconds += seconds
+    report.halvings += halvings

@@ -168,7 +168,7 @@ class Shapley:
     the weight of its upload in the aggregate, so no incentive compatibility is claimed. The advice takes claimed
     samples * quality for the prior of contributions.
 
-    ``permutations``: sampled orders of joining, at least 1; ``tolerance``: the rest of an order is cut off once it
+    ``permutations``: sampled orders of joining, at least 2; ``tolerance``: the rest of an order is cut off once it
     can change the accuracy by no more than this, at least 0 (truncated Monte Carlo).
     """
 
@@ -184,8 +184,8 @@ class Shapley:
     )
 
     def __post_init__(self) -> None:
-        if self.permutations < 1:
-            raise ValueError(f"permutations: expected an integer of at least 1, got {self.permutations}")
+        if self.permutations < 2:
+            raise ValueError(f"permutations: expected an integer of at least 2, got {self.permutations}")
         if not (self.tolerance >= 0.0 and math.isfinite(self.tolerance)):
             raise ValueError(f"tolerance: expected a number of at least 0, got {self.tolerance}")
 

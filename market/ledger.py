@@ -30,7 +30,7 @@ WALLET, DEPOSIT = Book.WALLET, Book.DEPOSIT
 
 _INSTITUTIONS = (WORLD, MODEL_OWNER, REGULATOR)
 _FIRST_CENTER = center_party(0)
-_LARGEST_BATCH = 2**53
+_LARGEST_BATCH = 2**62
 
 
 class Overdraft(ValueError):
@@ -152,7 +152,7 @@ class Ledger:
 
         Raises ``Overdraft`` when any account but the world's would end below zero (rows are simultaneous: money
         received in the batch covers money spent in it), and ``ValueError`` on columns of different lengths, on a
-        negative or fractional amount, on a party without accounts and on a batch of more than 2**53 micro-units.
+        negative or fractional amount, on a party without accounts and on a batch of more than 2**62 micro-units.
         """
         paid, received = Book(entries.payer_book), Book(entries.payee_book)
         payer, payee, amount = (_whole(entries.kind, c) for c in (entries.payer, entries.payee, entries.amount))
@@ -161,7 +161,7 @@ class Ledger:
         if amount.size and amount.min() < 0:
             raise ValueError(f"{entries.kind}: negative amount {amount.min()}")
         if float(amount.sum(dtype=np.float64)) > _LARGEST_BATCH:
-            raise ValueError(f"{entries.kind}: more than 2**53 micro-units in one batch")
+            raise ValueError(f"{entries.kind}: more than 2**62 micro-units in one batch")
         source, target = self._slots(payer), self._slots(payee)
         moving = amount > 0
         if not moving.all():

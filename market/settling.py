@@ -39,10 +39,12 @@ def pay_arrivals(allocation: Allocation, outcome: Outcome, payment: FloatColumn,
     """Settle one round: the model owner pays ``payment`` (money, aligned with the allocation) for what arrived.
 
     The model owner uses the model of each arrival, with its weight in the aggregate; each arrival gets the new
-    global model, and uses it with weight 1.
+    global model, and uses it with weight 1. Raises ``ValueError`` for a payment that is negative or not a number.
     """
     came = arrivals(allocation, outcome)
     owner, amount = allocation.owner[came], payment[came]
+    if not (amount >= 0.0).all():
+        raise ValueError(f"a payment must be a number of at least 0, got {amount[~(amount >= 0.0)][0]}")
     model_owner: IntColumn = np.full(len(owner), MODEL_OWNER, dtype=np.int64)
     paid = amount > 0.0
     return Settlement(

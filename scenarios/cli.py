@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -81,7 +83,8 @@ def run(
     ],
     seed: Annotated[int | None, typer.Option(help="Root of every random number; replaces the scenario's.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the results.", show_default="runs/<scenario>-seed<seed>")
+        Path | None,
+        typer.Option(help="Folder for the results.  [default: runs/<scenario>-seed<seed>]", show_default=False),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     change: Annotated[
@@ -104,7 +107,7 @@ def run(
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,
 ) -> None:
-    """Show what a scenario can name, with one line about each."""
+    """Show what a scenario can name: one line about each, its parameters and their defaults."""
     from scenarios.console import print_catalogue
 
     for shown in [kind] if kind else list(Kind):
@@ -126,12 +129,12 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")])
     typer.echo(page)
 
 
-def _entries(kind: Kind) -> list[tuple[str, str]]:
-    """Names and descriptions, in the order of the registry."""
+def _entries(kind: Kind) -> list[tuple[str, str, str]]:
+    """Names, descriptions and parameters, in the order of the registry."""
     from scenarios import loading, schema
 
     if kind is Kind.SCENARIOS:
-        return [(name, description or title) for name, (title, description) in loading.library().items()]
+        return [(name, description or title, "") for name, (title, description) in loading.library().items()]
     registry = {
         Kind.MECHANISMS: schema.mechanisms,
         Kind.STRATEGIES: schema.strategies,
@@ -142,7 +145,32 @@ def _entries(kind: Kind) -> list[tuple[str, str]]:
         Kind.ADAPTATION: schema.adaptation_rules,
         Kind.DISTRIBUTIONS: schema.distributions,
     }[kind]()
-    return [(name, registry.description(name)) for name in registry]
+    return [
+        (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()
+    ]
+
+
+def _parameters(entry: Callable[..., object]) -> str:
+    """What may stand beside the name in a scenario, as YAML: ``alpha: 0.5``; the bare name where there is no default.
+
+    All parameters of a class; of a function those that go by keyword, as the simulation fills in the others.
+    """
+    shown = []
+    for parameter in inspect.signature(entry).parameters.values():
+        filled_in = not inspect.isclass(entry) and parameter.kind is not parameter.KEYWORD_ONLY
+        if filled_in or parameter.name in _FILLED_IN:
+            continue
+        default = parameter.default
+        shown.append(parameter.name if default is parameter.empty else f"{parameter.name}: {_as_yaml(default)}")
+    return ", ".join(shown)
+
+
+_FILLED_IN = {"groups"}
+"""Keywords that the simulation fills in from the data."""
+
+
+def _as_yaml(value: object) -> str:
+    return json.dumps(list(value) if isinstance(value, tuple) else value).strip('"')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

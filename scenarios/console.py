@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
@@ -12,8 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from scenarios.number_text import percent as percent
+
 if TYPE_CHECKING:
-    import pandas as pd
+    from scenarios.summary import Breakdown
 
 
 class Moment(Protocol):
@@ -29,11 +30,6 @@ class Moment(Protocol):
     def accuracy(self) -> float: ...
     @property
     def active(self) -> int: ...
-
-
-def percent(share: float) -> str:
-    """``0.9312`` as ``93.1 %``; a dash where there is no number."""
-    return "-" if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def with_bar(moments: Iterable[Moment], windows: int) -> Iterator[Moment]:
@@ -63,28 +59,32 @@ def with_lines(moments: Iterable[Moment], windows: int) -> Iterator[Moment]:
         yield moment
 
 
-def print_summary(title: str, summary: pd.DataFrame) -> None:
-    """The strategies of a run and what became of them (``summary.strategy_summary``)."""
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="bold")
-    table.add_column("strategy", no_wrap=True)
-    for heading in ("owners", "mean utility", "paid", "flagged", "left", "expelled", "bankrupt", "still there"):
-        table.add_column(heading, justify="right")
-    for strategy, row in summary.iterrows():
-        cells = [f"{row[name]:.2f}" if name in ("utility", "paid") else f"{row[name]:.0f}" for name in _SHOWN]
-        table.add_row(Text(str(strategy)), *cells)
-    _console().print(table)
+def print_summary(title: str, tables: Sequence[Breakdown]) -> None:
+    """The title, then the strategies of a run and what became of them (``summary.strategy_summary``)."""
+    console = _console()
+    console.print(Text(title, style="bold"))
+    for breakdown in tables:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column(breakdown.heading, no_wrap=True)
+        for measure in breakdown.measures:
+            table.add_column(measure.heading, justify="right", vertical="bottom")
+        for strategy, cells in breakdown.rows():
+            table.add_row(Text(strategy), *cells)
+        console.print()
+        console.print(table)
+    console.print()
 
 
-_SHOWN = ("owners", "utility", "paid", "flagged", "left", "expelled", "bankrupt", "still_there")
-
-
-def print_catalogue(kind: str, entries: Iterable[tuple[str, str]]) -> None:
-    """Names of one kind with their descriptions."""
-    table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, show_header=False)
-    table.add_column(no_wrap=True, style="cyan")
-    table.add_column(overflow="fold")
-    for name, description in entries:
-        table.add_row(Text(name), Text(description))
+def print_catalogue(kind: str, entries: Sequence[tuple[str, str, str]]) -> None:
+    """Names of one kind with their descriptions, and their parameters if any of them has some."""
+    table = Table(title=kind, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    table.add_column("name", no_wrap=True, style="cyan")
+    table.add_column("what it is", overflow="fold", ratio=3)
+    with_parameters = any(parameters for _, _, parameters in entries)
+    if with_parameters:
+        table.add_column("parameters and defaults", overflow="fold", ratio=2)
+    for name, description, parameters in entries:
+        table.add_row(Text(name), Text(description), *([Text(parameters)] if with_parameters else []))
     console = _console()
     console.print(table)
     console.print()

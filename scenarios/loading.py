@@ -56,7 +56,7 @@ def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: in
         scenario = Scenario.model_validate(content)
     except ValidationError as error:
         raise _refusal(first_problem(error, content, Scenario), path, changed) from None
-    problem = _model_problem(scenario) or _type_problem(scenario, content)
+    problem = _learning_problem(scenario) or _type_problem(scenario, content)
     if problem is not None:
         raise _refusal(problem, path, changed)
     return scenario
@@ -75,34 +75,50 @@ def find_scenario(source: str | Path) -> Path:
     ready_made = sorted(entry.stem for entry in LIBRARY.glob("*.yaml"))
     if text in ready_made:
         return LIBRARY / f"{text}.yaml"
-    near = difflib.get_close_matches(text, ready_made, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(text, ready_made, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"ready-made ones: {', '.join(ready_made)}"
     raise BadInput("SCENARIO", "", text, problem=f"no such file or ready-made scenario, {hint}")
 
 
-def _model_problem(scenario: Scenario) -> Problem | None:
-    """An unknown model; the schema leaves this to us, for it must not import torch."""
-    from scenarios.problems import Problem
-    from scenarios.schema import models
+def _learning_problem(scenario: Scenario) -> Problem | None:
+    """An unknown model, rule or optimizer; the schema leaves these to us, for it must not import torch."""
+    from pydantic_core import PydanticCustomError
 
+    from scenarios.problems import Problem
+    from scenarios.schema import check_named, models, robust_rules, server_optimizers
+
+    learning = scenario.learning
     try:
-        models()[scenario.learning.model]
+        if ":" not in learning.model:  # else the path of a user's own module, imported when the run is built
+            models()[learning.model]
     except UnknownName as unknown:
-        return Problem(("learning", "model"), scenario.learning.model, problem=str(unknown))
+        return Problem(("learning", "model"), learning.model, problem=str(unknown))
+    for field, kind in (("aggregation", robust_rules), ("server", server_optimizers)):
+        try:
+            check_named(kind, frozenset(), getattr(learning, field))
+        except PydanticCustomError as error:
+            found = error.context or {}
+            below = tuple(part for part in str(found["field"]).split(".") if part)
+            return Problem(("learning", field, *below), found["value"], problem=str(found["expected"]))
     return None
 
 
 def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None:
     """A private type that could be drawn where it has no meaning, such as a negative cost."""
+    from agents.parameters import PROBABILITY
     from agents.private_types import TYPE_BOUNDS, check_support, make_distribution
     from scenarios.problems import Problem
 
-    for name, bounds in TYPE_BOUNDS.items():
-        chosen = getattr(scenario.population.types, name)
+    places = [(("population", "types", name), bounds) for name, bounds in TYPE_BOUNDS.items()]
+    for place, bounds in [*places, (("data", "quality"), PROBABILITY)]:
+        chosen: Any = scenario
+        written: Any = content
+        for key in place:
+            chosen, written = getattr(chosen, key), written.get(key, {}) if isinstance(written, dict) else {}
         try:
-            check_support(name, make_distribution(chosen.name, chosen.params), bounds)
+            check_support(place[-1], make_distribution(chosen.name, chosen.params), bounds)
         except ValueError as error:
-            return Problem(("population", "types", name), content["population"]["types"][name], problem=str(error))
+            return Problem(place, written, problem=str(error))
     return None
 
 
@@ -121,8 +137,10 @@ def _read(path: Path) -> dict[str, Any]:
         raise BadInput(str(path), "", None, "text in UTF-8") from None
     except BadYaml as error:
         raise BadInput(str(path), error.where, None, problem=error.problem) from None
+    if content is None:
+        return {}  # nothing written: everything by default
     if not isinstance(content, dict):
-        raise BadInput(str(path), "", content if content is not None else "", "a mapping of keys to values")
+        raise BadInput(str(path), "", content, "a mapping of keys to values")
     return content
 
 

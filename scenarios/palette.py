@@ -7,6 +7,7 @@ is; the colour of a name never depends on which others are present.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -42,8 +43,22 @@ STATES = {
 PARTIES = {"owners": BLUE, "model owner": GREEN, "regulator": PURPLE, "all": INK}
 """Colours of who gains."""
 
-_FLOWS = (BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, "#7A5C00", INK, "#8A949E", "#004C3F")
-"""Colours of money flows, in order of their size in a picture: kinds of transfer are an open list."""
+_FLOWS = {
+    "payment": BLUE,
+    "revenue": GREEN,
+    "training cost": VERMILION,
+    "slash": "#8B1A2B",
+    "deposit": "#B87A00",
+    "deposit back": "#6B8E23",
+    "admission fee": "#6A4FB3",
+    "audit": INK,
+    "audit subsidy": "#7B8691",
+    "endowment": "#A8467F",
+    "new identity": "#1B9AAA",
+    "treasury": "#7A5C00",
+}
+_OTHER_FLOWS = ("#004C3F", "#C2185B", "#3F5F00", "#5D4037")
+"""Colours of money flows, dark enough for text: those of the kinds that every market has, and of others in turn."""
 
 
 def family_of(strategy: str) -> str:
@@ -78,8 +93,9 @@ def strategy_colours(strategies: Iterable[str], families: Mapping[str, str] | No
 
 
 def flow_colours(kinds: Iterable[str]) -> dict[str, str]:
-    """Colours of kinds of transfer, by their position; beyond ten they repeat."""
-    return {kind: _FLOWS[index % len(_FLOWS)] for index, kind in enumerate(kinds)}
+    """Colours of kinds of transfer. The list of kinds is open: beyond four unknown ones, colours repeat."""
+    spare = itertools.cycle(_OTHER_FLOWS)
+    return {kind: _FLOWS[kind] if kind in _FLOWS else next(spare) for kind in kinds}
 
 
 def mix(colour: str, other: str, share: float) -> str:

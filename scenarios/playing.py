@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
     from scenarios.simulation import Simulation
 
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
 Voice = Literal["quiet", "normal", "verbose"]
 
 
@@ -49,9 +51,7 @@ def play(
         except FileExistsError as problem:
             raise BadInput("--out", "", None, problem=str(problem)) from None
         try:
-            given_by_option = any(change.startswith("data.dataset=") for change in changes)
-            blamed = "--set" if given_by_option else str(find_scenario(source))
-            simulation = _simulation(scenario, blamed, device, recorder)
+            simulation = _simulation(scenario, str(find_scenario(source)), changes, device, recorder)
             if voice != "quiet":
                 threads = scenario.learning.threads
                 print(
@@ -63,6 +63,8 @@ def play(
             for moment in _told(voice)(simulation.play(), scenario.horizon):
                 accuracy = moment.accuracy
             simulation.finish()
+            if voice == "verbose" and simulation.world.federation is not None:
+                print(simulation.world.federation.report, file=sys.stderr)
         except KeyboardInterrupt:
             recorder.abort()
             print("interrupted, nothing was kept", file=sys.stderr)
@@ -78,8 +80,8 @@ def play(
     return folder
 
 
-def _simulation(scenario: Scenario, file: str, device: str, recorder: Recorder) -> Simulation:
-    """The simulation, built; what it finds wrong is said about the scenario or the option that caused it."""
+def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:
+    """The simulation, built; what it finds wrong is said about the file or the option that caused it."""
     from learning.data import BadData
     from learning.device import resolve_device
     from scenarios.simulation import Simulation
@@ -91,9 +93,11 @@ def _simulation(scenario: Scenario, file: str, device: str, recorder: Recorder) 
     try:
         return Simulation(scenario=scenario, device=device, recorder=recorder)
     except BadData as problem:
-        raise BadInput(file, "data.dataset", scenario.data.dataset, problem=problem.problem) from None
+        wrong = BadInput("", "data.dataset", scenario.data.dataset, problem=problem.problem)
     except BadInput as problem:
-        raise BadInput(file, problem.field, problem.value, problem.expected, problem.problem) from None
+        wrong = problem
+    by_option = any(change.partition("=")[0].strip().startswith(wrong.field) for change in changes)
+    raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
 
 
 def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
@@ -107,13 +111,14 @@ def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """A request to terminate ends a run as Ctrl-C does: nothing half written stays."""
+    """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays."""
     try:
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+        before = {kind: signal.signal(kind, signal.default_int_handler) for kind in _ENDINGS}
     except ValueError:  # not in the main thread: whoever started it there looks after signals
         yield
         return
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for kind, handler in before.items():
+            signal.signal(kind, handler)

@@ -72,7 +72,7 @@ def _as_written(path: Path, content: Any) -> Path:
 
 def _unknown_key(path: Path, model: type[BaseModel]) -> str:
     known = [name for place in _models_at(path[:-1], model) for name in place.model_fields]
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.4)
+    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.6)
     return f"unknown key, did you mean '{near[0]}'?" if near else f"unknown key, known: {', '.join(known)}"
 
 

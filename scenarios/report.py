@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scenarios import plots
+from scenarios.number_text import number
 from scenarios.palette import strategy_colours
 from scenarios.plots.course import AUDIT_SMOOTHING
 from scenarios.plots.money import MONEY_SMOOTHING
+from scenarios.plots.network import FEW_OWNERS
 from scenarios.plots.people import Families
 from scenarios.results import Run, open_run
-from scenarios.schema import strategies
-from scenarios.summary import strategy_summary
+from scenarios.summary import strategy_families, strategy_summary
 
 REPORT_FILE, PLOTS_FOLDER = "report.html", "plots"
 DPI = 150
@@ -31,25 +31,30 @@ DPI = 150
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture of the report: its name (also of its file), how it is drawn, one sentence for the reader."""
+    """One picture of the report: its name (also of its file), how it is drawn, what to say to the reader."""
 
     name: str
     draw: Callable[[Run, Families], Axes]
     caption: str
+    with_audits: str = ""
     wide: bool = False
+
+    def says(self, run: Run) -> str:
+        """The caption, about what there is in the picture of this run."""
+        return self.caption + self.with_audits * bool(run.rounds["audited"].sum() > 0)
 
 
 PLOTS = (
     Plot(
         "event_raster",
-        lambda run, families: plots.event_raster(run.owners, run.episodes, families=families),
+        lambda run, families: plots.event_raster(run.owners, run.episodes, families=families, rounds=run.rounds),
         "One row per owner, coloured by the strategy it follows and grouped by the one it came with; hollow bars are "
         "uploads that were never trained.",
         wide=True,
     ),
     Plot(
         "population_by_strategy",
-        lambda run, families: plots.population_by_strategy(run.owners, families=families),
+        lambda run, families: plots.population_by_strategy(run.owners, families=families, rounds=run.rounds),
         "Recorded owners in the market after each round.",
     ),
     Plot(
@@ -69,30 +74,33 @@ PLOTS = (
     ),
     Plot(
         "money_flows",
-        lambda run, _: plots.money_flows(run.transfers),
-        f"Every posting of the ledger by kind: dots are rounds, lines are means over {MONEY_SMOOTHING} rounds, "
-        "and the numbers at the right are totals.",
+        lambda run, _: plots.money_flows(run.transfers, rounds=run.rounds),
+        f"The postings of the ledger by kind: dots are rounds, lines are means over {MONEY_SMOOTHING} rounds, and the "
+        "numbers are totals of the run. What was posted before the first round is in the totals only.",
     ),
     Plot(
         "free_rider_share",
         lambda run, _: plots.free_rider_share(run.rounds),
-        "Solid lines are the truth; grey dots are the audits of single rounds (larger: more audits), and the dashed "
-        f"line is their mean over {AUDIT_SMOOTHING} rounds.",
+        "What was true: the share of uploads that were forged (broad line) and of reports that lied (thin line).",
+        " Grey dots are what the audits of single rounds found (larger: more audits); the dashed line is their mean "
+        f"over {AUDIT_SMOOTHING} rounds.",
     ),
     Plot(
         "reputation",
-        lambda run, families: plots.reputation(run.owners, families=families),
+        lambda run, families: plots.reputation(run.owners, families=families, rounds=run.rounds),
         "Mean public standing of the active owners of each strategy.",
     ),
     Plot(
         "audit_confusion",
         lambda run, _: plots.audit_confusion(run.rounds),
-        "What audits found, beside what was true; the shares are of the row.",
+        "What audits found, beside what was true.",
+        " One audit is of one owner's round; the shares are of the row.",
     ),
     Plot(
         "network_snapshot",
         lambda run, families: plots.network_snapshot(run.edges, run.owners, families=families),
-        "The last recorded round: a dot's size is its weight in the global model, a dark ring a high reputation.",
+        f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: a dot's size is its weight in "
+        "the global model, a dark ring a high reputation.",
         wide=True,
     ),
 )
@@ -105,7 +113,6 @@ def write_report(folder: Path) -> Path:
     """
     run = open_run(folder)
     families = strategy_families()
-    summary = strategy_rows(run, families)
     pictures = []
     place = run.folder / PLOTS_FOLDER
     place.mkdir(exist_ok=True)
@@ -113,14 +120,14 @@ def write_report(folder: Path) -> Path:
         picture = _png(plot.draw(run, families))
         (place / f"{plot.name}.png").write_bytes(picture)
         data = base64.b64encode(picture).decode("ascii")
-        pictures.append({"name": plot.name, "caption": plot.caption, "wide": plot.wide, "data": data})
+        pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
     page = _template().render(
         title=_title(run),
         name=str(run.runs.at[0, "scenario"]),
         description=str(run.scenario.get("description") or "").strip(),
         facts=key_figures(run),
-        strategies=summary,
-        note=_sampling_note(run),
+        tables=strategy_tables(run, families),
+        note=recording_note(run),
         pictures=pictures,
         scenario=run.scenario_text,
         info=_flat(run.info),
@@ -130,11 +137,6 @@ def write_report(folder: Path) -> Path:
     partial.write_text(page, encoding="utf-8")
     os.replace(partial, path)
     return path
-
-
-def strategy_families() -> dict[str, str]:
-    """Families of the registered strategies by name."""
-    return {name: entry.family for name, entry in strategies().items()}
 
 
 def key_figures(run: Run) -> list[tuple[str, str]]:
@@ -149,8 +151,8 @@ def key_figures(run: Run) -> list[tuple[str, str]]:
         ("paid to owners", number(row["paid"])),
         ("slashed", number(row["slashed"])),
         ("participants per round", number(row["mean_participants"], 1)),
-        ("owners ever", number(row["owners"])),
-        ("joins", number(row["joins"])),
+        ("owners that joined", number(row["owners"])),
+        ("stays", number(row["joins"])),
         ("exits", number(row["exits"])),
         ("expulsions", number(row["expulsions"])),
         ("bankruptcies", number(row["bankruptcies"])),
@@ -162,35 +164,16 @@ def key_figures(run: Run) -> list[tuple[str, str]]:
     ]
 
 
-def strategy_rows(run: Run, families: Families) -> list[dict[str, Any]]:
-    """The strategy table, ready to print: name, colour and cells in the order of ``STRATEGY_COLUMNS``."""
-    summary = strategy_summary(run.folder)
-    final = run.owners[run.owners["moment"] == "final"]
-    standing = final.groupby(final["strategy"].astype(str))["reputation"].mean()
-    figures = summary.to_dict("index")
-    rows = []
-    for name, colour in strategy_colours(map(str, summary.index), families).items():
-        row = figures[name]
-        ends = [number(row[kind]) for kind in ("left", "expelled", "bankrupt", "still_there")]
-        cells = [number(row["owners"]), number(row["utility"], 2), number(row["paid"] / max(1, row["owners"]), 2)]
-        cells += [number(standing.get(name, math.nan), 2), number(row["flagged"]), *ends]
-        rows.append({"name": name, "colour": colour, "cells": cells})
-    return rows
-
-
-STRATEGY_COLUMNS = (
-    "owners", "utility per owner", "paid per owner", "reputation", "found guilty", "left", "expelled", "bankrupt",
-    "still there",
-)  # fmt: skip
-
-
-def number(value: float, digits: int = 0) -> str:
-    """A number as it is printed: thousands separators, a true minus, a dash for what is unknown."""
-    value = float(value)
-    if not math.isfinite(value):
-        return "–"
-    text = f"{value:,.{digits}f}"
-    return text.replace("-", "−") if text.strip("-0,.") else text.lstrip("-")
+def strategy_tables(run: Run, families: Families) -> list[dict[str, Any]]:
+    """The tables of ``strategy_summary`` for the page: headings, and rows with name, colour and cells."""
+    tables = []
+    for breakdown in strategy_summary(run.folder):
+        colours = strategy_colours(map(str, breakdown.figures.index), families)
+        tables.append({
+            "headings": [breakdown.heading, *(measure.heading for measure in breakdown.measures)],
+            "rows": [{"name": name, "colour": colours[name], "cells": cells} for name, cells in breakdown.rows()],
+        })  # fmt: skip
+    return tables
 
 
 def _title(run: Run) -> str:
@@ -198,17 +181,23 @@ def _title(run: Run) -> str:
     return str(row["title"]) or str(row["scenario"])
 
 
-def _sampling_note(run: Run) -> str:
-    """One sentence if the owners table holds only some of the owners or some of the rounds."""
+def recording_note(run: Run) -> str:
+    """What a reader of the pictures by owner has to know: that rows are missing, or that nobody was there."""
     rows = run.owners[(run.owners["moment"] == "round") & (run.owners["status"] == "active")]
     recorded = rows.groupby("round").size()
     active = run.rounds.set_index("round")["active"]
-    if recorded.empty or (len(recorded) == len(active) and (recorded >= active.reindex(recorded.index)).all()):
-        return ""
-    return (
-        f"Pictures by owner show the recorded rows: {rows['owner'].nunique():,} owners, "
-        f"{len(recorded):,} of {len(active):,} rounds."
-    )
+    busy = active[active > 0]
+    if busy.empty:
+        return "Nobody was in the market after any round." if len(active) else ""
+    notes = []
+    if (recorded.reindex(busy.index, fill_value=0) < busy).any():
+        notes.append(
+            f"Pictures by owner show the recorded rows: {number(rows['owner'].nunique())} of "
+            f"{number(run.episodes['owner'].nunique())} owners, {number(len(recorded))} of {number(len(busy))} rounds."
+        )
+    if busy.index.max() < active.index.max():
+        notes.append(f"Nobody was in the market from round {busy.index.max() + 1} to the end of the run.")
+    return " ".join(notes)
 
 
 def _flat(info: dict[str, Any]) -> Iterable[tuple[str, str]]:
@@ -231,5 +220,4 @@ def _template() -> Any:
         loader=PackageLoader("scenarios"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.globals["columns"] = STRATEGY_COLUMNS
     return environment.get_template("report.html")

@@ -10,7 +10,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -29,12 +29,15 @@ from learning.registry import Registry, UnknownName
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+Money = Annotated[float, Field(ge=0, le=1e6)]
+Seconds = Annotated[float, Field(gt=0, le=1e6)]
 
 
 class Spec(BaseModel):
     """Base of every part: unknown keys and wrong types are refused, infinities and NaN too."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    # Defaults are validated like anything else, which fills in the parameters of what they name.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
 
 
 class Named(BaseModel):
@@ -85,11 +88,19 @@ def check_parameters(entry: Callable[..., Any], params: Mapping[str, Any], skip:
             known = list(model.model_fields)
             expected = str(UnknownName("parameter", field, known)) if known else "no parameter here"
             raise _problem(field, first["input"], expected) from None
+        if first["type"] == "missing":
+            raise _problem(field, None, "is missing") from None
         raise _problem(field, first["input"], first["msg"]) from None
 
 
-def _named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: Named) -> Named:
-    """Check a ``Named`` against its registry; classes are built once, so that they can refuse a value themselves."""
+NamedKind = TypeVar("NamedKind", bound=Named)
+
+
+def check_named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: NamedKind) -> NamedKind:
+    """Check a ``Named`` against its registry and fill in the parameters that were left out.
+
+    Classes are built once, so that they can refuse a value themselves.
+    """
     try:
         entry = kind()[value.name]
     except UnknownName as unknown:
@@ -102,7 +113,9 @@ def _named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: Named
             message = str(problem)
             field = next((name for name in value.params if name in message), "")
             raise _problem(field, value.params.get(field, value.params), message) from None
-    return value
+    known = inspect.signature(entry).parameters.values()
+    defaults = {p.name: p.default for p in known if p.default is not p.empty and p.name not in skip}
+    return type(value).model_validate({**defaults, **value.model_dump()})
 
 
 def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
@@ -113,17 +126,26 @@ def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
     return value
 
 
-def _from_name(value: Any) -> Any:
-    """A bare name is short for ``{name: ...}``."""
+def _as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
+    """A bare name is short for ``{name: ...}``; ``kind`` and ``name`` mean the same, ``key`` is the usual one."""
+    if isinstance(value, str):
+        return {"name": value}
+    if isinstance(value, dict) and "name" not in value:
+        if "kind" not in value:
+            raise _problem(key, None, f"is missing, known: {', '.join(kind())}")
+        return {"name": value["kind"], **{name: item for name, item in value.items() if name != "kind"}}
+    return value
+
+
+def _bare_name(kind: Callable[[], Registry[Any]], value: Any) -> Any:
+    """A bare name is short for ``{name: ...}``; ``kind`` needs torch, so the loader checks against it."""
     return {"name": value} if isinstance(value, str) else value
 
 
 def _from_number(value: Any) -> Any:
-    """A bare number is short for a constant; ``kind`` reads better than ``name`` for a distribution."""
+    """A bare number is short for a constant."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return {"name": "constant", "value": float(value)}
-    if isinstance(value, dict) and "kind" in value:
-        return {"name": value["kind"], **{key: item for key, item in value.items() if key != "kind"}}
     return value
 
 
@@ -180,6 +202,20 @@ def datasets() -> Registry[Any]:
     return DATASETS
 
 
+def robust_rules() -> Registry[Any]:
+    """The registry of rules that make one model of the uploads (imports torch)."""
+    from learning.robust import ROBUST
+
+    return ROBUST
+
+
+def server_optimizers() -> Registry[Any]:
+    """The registry of server optimizers (imports torch)."""
+    from learning.server import SERVER_OPTIMIZERS
+
+    return SERVER_OPTIMIZERS
+
+
 def models() -> Registry[Any]:
     """The registry of models (imports torch)."""
     from learning.models import MODELS
@@ -191,19 +227,35 @@ def _dataset(value: str) -> str:
     return value if value.endswith(".npz") else _registered(datasets, value)
 
 
-_NO_SKIP: frozenset[str] = frozenset()
-Strategy = Annotated[StrategyShare, BeforeValidator(_from_name), AfterValidator(partial(_named, strategies, _NO_SKIP))]
-MechanismChoice = Annotated[Named, BeforeValidator(_from_name), AfterValidator(partial(_named, mechanisms, _NO_SKIP))]
-Participation = Annotated[
-    Named, BeforeValidator(_from_name), AfterValidator(partial(_named, participation_rules, _NO_SKIP))
-]
-Adaptation = Annotated[Named, BeforeValidator(_from_name), AfterValidator(partial(_named, adaptation_rules, _NO_SKIP))]
-Distribution = Annotated[Named, BeforeValidator(_from_number), AfterValidator(partial(_named, distributions, _NO_SKIP))]
-Partition = Annotated[
-    Named,
-    BeforeValidator(_from_name),
-    AfterValidator(partial(_named, partitions, frozenset({"labels", "shards", "streams"}))),
-]
+def _choice(
+    model: type[Named], kind: Callable[[], Registry[Any]], key: str = "name", skip: tuple[str, ...] = ()
+) -> Any:
+    """The type of a field that names something: bare or with parameters, checked against its registry."""
+    return Annotated[
+        model,
+        AfterValidator(partial(check_named, kind, frozenset(skip))),
+        BeforeValidator(partial(_as_named, kind, key)),
+    ]
+
+
+if TYPE_CHECKING:
+    Strategy: TypeAlias = StrategyShare
+    MechanismChoice: TypeAlias = Named
+    Participation: TypeAlias = Named
+    Adaptation: TypeAlias = Named
+    Distribution: TypeAlias = Named
+    Partition: TypeAlias = Named
+    Aggregation: TypeAlias = Named
+    ServerStep: TypeAlias = Named
+else:
+    Strategy = _choice(StrategyShare, strategies)
+    MechanismChoice = _choice(Named, mechanisms)
+    Participation = _choice(Named, participation_rules)
+    Adaptation = _choice(Named, adaptation_rules)
+    Distribution = Annotated[_choice(Named, distributions, "kind"), BeforeValidator(_from_number)]
+    Aggregation = Annotated[Named, BeforeValidator(partial(_bare_name, robust_rules))]
+    ServerStep = Annotated[Named, BeforeValidator(partial(_bare_name, server_optimizers))]
+    Partition = _choice(Named, partitions, skip=("labels", "shards", "streams", "groups"))
 
 
 class PrivateTypes(Spec):
@@ -243,9 +295,13 @@ class PopulationSpec(Spec):
     """Who is there, who comes, and how they decide."""
 
     initial: Annotated[int, Field(ge=1)] = Field(40, description="persons that arrive when the run starts")
-    arrival_rate: NotNegative = Field(0.0, description="further persons per window (Poisson)")
-    arrival_times: tuple[NotNegative, ...] = Field((), description="further arrivals at these seconds (a trace)")
-    departure_rate: NotNegative = Field(0.0, description="chance departures per owner and window, whatever they earn")
+    arrival_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="further persons per window (Poisson)")
+    arrival_times: tuple[Annotated[float, Field(ge=0, le=1e12)], ...] = Field(
+        (), description="further arrivals at these seconds (a trace)"
+    )
+    departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        0.0, description="chance departures per owner and window, whatever they earn"
+    )
     strategies: tuple[Strategy, ...] = Field(
         (StrategyShare(name="honest"),), min_length=1, description="strategies with their shares of those who arrive"
     )
@@ -286,7 +342,11 @@ class DataSpec(Spec):
         description="true quality of a shard, 0 to 1",
     )
     max_label_noise: Probability = Field(0.3, description="share of wrong labels at quality 0")
-    max_feature_noise: NotNegative = Field(1.0, description="feature noise at quality 0, in standard deviations")
+    max_class_loss: Probability = Field(0.0, description="share of the classes lost at quality 0")
+    max_duplicates: Probability = Field(0.0, description="share of samples that are copies of others at quality 0")
+    max_feature_noise: Annotated[float, Field(ge=0, le=100)] = Field(
+        1.0, description="feature noise at quality 0, in standard deviations"
+    )
     train_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="use only the first training samples")
     test_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="use only the first test samples")
 
@@ -297,18 +357,28 @@ class LearningSpec(Spec):
     enabled: bool = Field(True, description="false plays the market without training: no accuracy, no uploads")
     model: str = Field("softmax", description="registered model")
     epochs: Annotated[int, Field(ge=1)] = Field(1, description="local epochs per round")
-    batch_size: Annotated[int, Field(ge=1)] = Field(10, description="samples per local step")
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(10, description="samples per local step")
     learning_rate: Positive = Field(0.1, description="local SGD step size")
     proximal: NotNegative = Field(0.0, description="FedProx penalty on the distance to the global model")
-    backend: Literal["auto", "loop", "linear", "vmap"] = Field("auto", description="how a cohort is trained")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="momentum of the local SGD")
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="weight decay of the local SGD")
+    aggregation: Aggregation = Field(
+        default_factory=lambda: Named(name="mean"), description="rule that makes one model of the uploads"
+    )
+    server: ServerStep = Field(
+        default_factory=lambda: Named(name="fedavg"), description="optimizer of the server's step to that model"
+    )
+    backend: Literal["auto", "loop", "linear", "conv", "vmap", "loop_bf16", "compiled"] = Field(
+        "auto", description="how a cohort is trained"
+    )
     threads: Annotated[int, Field(ge=1)] = Field(1, description="torch threads")
 
 
 class RoundSpec(Spec):
     """Deadlines and the treatment of late updates."""
 
-    report_deadline: Positive = Field(10.0, description="seconds from opening until reports are due")
-    train_deadline: Positive = Field(40.0, description="seconds from the plan until updates are due")
+    report_deadline: Seconds = Field(10.0, description="seconds from opening until reports are due")
+    train_deadline: Seconds = Field(40.0, description="seconds from the plan until updates are due")
     late: Literal["drop", "wait", "buffer"] = Field(
         "drop", description="late updates: dropped, waited for, or aggregated whenever enough have come (asynchronous)"
     )
@@ -323,23 +393,25 @@ class MarketSpec(Spec):
     mechanism: MechanismChoice = Field(
         default_factory=lambda: Named(name="proportional"), description="how owners are selected and paid"
     )
-    budget: NotNegative = Field(20.0, description="money the model owner offers per round, while its purse lasts")
-    treasury: NotNegative = Field(1000.0, description="money the model owner starts with")
-    revenue: NotNegative = Field(30.0, description="money per round that a perfect model earns the model owner")
-    neighbours: Annotated[int, Field(ge=0)] = Field(4, description="owners that a newcomer shares models with")
+    budget: Money = Field(20.0, description="money the model owner offers per round, while its purse lasts")
+    treasury: Money = Field(1000.0, description="money the model owner starts with")
+    revenue: Money = Field(30.0, description="money per round that a perfect model earns the model owner")
+    neighbours: Annotated[int, Field(ge=0, le=1000)] = Field(4, description="owners that a newcomer shares models with")
 
 
 class EnforcementSpec(Spec):
     """Deposits, audits, sanctions and standing."""
 
-    deposit: NotNegative = Field(0.0, description="money locked per owner while it is in the market")
-    admission_fee: NotNegative = Field(0.0, description="money paid to the regulator at each join")
+    deposit: Money = Field(0.0, description="money locked per owner while it is in the market")
+    admission_fee: Money = Field(0.0, description="money paid to the regulator at each join")
     audit_rate: Probability = Field(0.0, description="chance that an owner's round is audited")
     detection_rate: Probability = Field(1.0, description="chance that an audit finds a violation")
     false_alarm_rate: Probability = Field(0.0, description="chance that an audit blames an honest round")
-    tolerance: NotNegative = Field(0.05, description="relative deviation of a claim that is not yet a lie")
+    tolerance: Annotated[float, Field(ge=0, le=1e6)] = Field(
+        0.05, description="relative deviation of a claim that is not yet a lie"
+    )
     slash_share: Probability = Field(1.0, description="share of the deposit taken from who is found guilty")
-    audit_cost: NotNegative = Field(0.0, description="money that one audit costs the regulator")
+    audit_cost: Money = Field(0.0, description="money that one audit costs the regulator")
     initial_reputation: Probability = Field(0.5, description="standing of a new identity")
     reputation_gain: Probability = Field(0.05, description="share of the way to 1 gained in a clean round")
     reputation_loss: Probability = Field(0.5, description="share of the standing lost when found guilty")
@@ -374,8 +446,10 @@ class Scenario(Spec):
     title: str = Field("", description="one line")
     description: str = Field("", description="what the scenario shows")
     seed: Annotated[int, Field(ge=0, lt=2**63)] = Field(1, description="root of every random number")
-    horizon: Annotated[int, Field(ge=1)] = Field(60, description="windows to play; a round opens with each window")
-    window: Positive = Field(60.0, description="simulated seconds per window")
+    horizon: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        60, description="windows to play; a round opens with each window"
+    )
+    window: Annotated[float, Field(ge=0.001, le=1e6)] = Field(60.0, description="simulated seconds per window")
     population: PopulationSpec = Field(default_factory=PopulationSpec)
     data: DataSpec = Field(default_factory=DataSpec)
     learning: LearningSpec = Field(default_factory=LearningSpec)

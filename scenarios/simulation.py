@@ -34,7 +34,7 @@ from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine import rounds
-from scenarios.engine.bookkeeping import write_events, write_owners, write_run, write_transfers
+from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
 from scenarios.engine.event_log import EventLog
 from scenarios.engine.flights import Flights
@@ -204,8 +204,8 @@ class Simulation(mesa.Model):
             return None
         self._finished = True
         world, ticks = self.world, self.now
-        for owner in world.population.active().tolist():
-            write_episode(world, owner, ExitKind.CENSORED, ticks)
+        book_the_tail(world)
+        write_episode(world, world.population.active(), ExitKind.CENSORED, ticks)
         world.round = None
         write_owners(world, "final", np.arange(len(world.population)))
         write_transfers(world)
@@ -215,6 +215,9 @@ class Simulation(mesa.Model):
         if self.recorder is None:
             return None
         info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}
+        if world.federation is not None:  # kernels differ in the last bits, so a repetition needs the same ones
+            report = world.federation.report
+            info["training"] = {"backend": world.federation.backend, "chunk": report.chunk, "dtype": report.dtype}
         return self.recorder.close(resolved_yaml(self.scenario), info)
 
     # -- building --------------------------------------------------------------------------------------------------

@@ -1,55 +1,160 @@
-"""What a run came to, strategy by strategy: the table that the command line prints."""
+"""What a run came to, strategy by strategy: the tables that the command line prints and the report shows.
+
+Two tables, because owners change their strategy: stays are told by the strategy at their end, verdicts by the strategy
+played in the round that was audited. Both add up: how the stays ended sums to the stays, the verdicts to the audits.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from market.money import from_micro
-from scenarios.results import open_run
+from scenarios.number_text import number
+from scenarios.palette import strategy_colours
+from scenarios.results import Run, open_run
+from scenarios.schema import strategies
 from scenarios.tables import EVENTS, TRANSFERS
 
-COLUMNS = ("owners", "stays", "utility", "paid", "flagged", "left", "expelled", "bankrupt", "still_there")
+
+@dataclass(frozen=True)
+class Measure:
+    """One column of a table: its name, its heading (a line break where a narrow table may break it), its digits."""
+
+    name: str
+    heading: str
+    digits: int = 0
 
 
-def strategy_summary(folder: Path) -> pd.DataFrame:
-    """One row per strategy (index), best paid by utility first.
+@dataclass(frozen=True)
+class Breakdown:
+    """A table with one row per strategy, in the order in which pictures list strategies.
 
-    ``owners`` identities that ever joined, under the strategy they ended with; ``stays`` their stays; ``utility``
-    mean realised utility per owner (money); ``paid`` received from the mechanism in all (money, net); ``flagged``
-    audits that found guilty; then how the stays ended.
+    ``figures``: index strategy name, one column per measure.
     """
-    episodes = open_run(folder).episodes
-    strategy = episodes.sort_values("stay").groupby("owner", observed=True)["strategy_left"].last().astype(str)
-    stays = episodes.assign(strategy=episodes["owner"].map(strategy))
-    by_strategy = stays.groupby("strategy", observed=True)
-    ends = pd.crosstab(stays["strategy"], stays["exit_kind"].astype(str))
-    ends = ends.reindex(columns=["voluntary", "expelled", "bankrupt", "censored"], fill_value=0)
-    table = pd.DataFrame({"owners": by_strategy["owner"].nunique(), "stays": by_strategy.size()})
-    table["utility"] = by_strategy["utility"].sum() / table["owners"]
-    table["paid"] = _payments(folder).groupby(strategy).sum()
-    table["flagged"] = _verdicts(folder).groupby(strategy).sum()
-    table[["left", "expelled", "bankrupt", "still_there"]] = ends
-    table = table.fillna({"paid": 0.0, "flagged": 0}).astype({"flagged": "int64"})
-    return table[list(COLUMNS)].sort_values("utility", ascending=False, kind="stable")
+
+    heading: str
+    measures: tuple[Measure, ...]
+    figures: pd.DataFrame
+
+    def rows(self) -> Iterator[tuple[str, list[str]]]:
+        """Strategies with their printed cells, in the order of ``measures``."""
+        for strategy, *values in self.figures[[measure.name for measure in self.measures]].itertuples():
+            cells = [number(value, m.digits) for value, m in zip(values, self.measures, strict=True)]
+            yield str(strategy), cells
 
 
-def _payments(folder: Path) -> pd.Series[float]:
-    """Net money from the mechanism, by owner."""
-    path = folder / TRANSFERS.file_name
-    rows = pq.read_table(
-        path, columns=["payer", "payee", "amount_micro"], filters=[("kind", "=", "payment")]
+STAYS = (
+    Measure("stays", "stays"),
+    Measure("left", "left"),
+    Measure("expelled", "expelled"),
+    Measure("bankrupt", "bankrupt"),
+    Measure("still_there", "still\nthere"),
+    Measure("utility", "utility\nper stay", 2),
+    Measure("paid", "paid\nper stay", 2),
+)
+AUDITS = (
+    Measure("audits", "audits"),
+    Measure("guilty_rightly", "guilty,\nrightly"),
+    Measure("guilty_wrongly", "guilty,\nwrongly"),
+    Measure("missed", "violations\nmissed"),
+    Measure("cleared", "clean rounds\ncleared"),
+)
+_ENDS = {"left": "voluntary", "expelled": "expelled", "bankrupt": "bankrupt", "still_there": "censored"}
+
+
+def strategy_summary(folder: Path) -> list[Breakdown]:
+    """The tables of a run: its stays, and its verdicts if there were audits."""
+    run = open_run(folder)
+    audits = verdicts(run)
+    tables = [Breakdown("strategy at the\nend of the stay", STAYS, stays(run))]
+    if len(audits):
+        tables.append(Breakdown("strategy played\nin the round", AUDITS, audits))
+    return tables
+
+
+def strategy_families() -> dict[str, str]:
+    """Families of the registered strategies by name."""
+    return {name: entry.family for name, entry in strategies().items()}
+
+
+def stays(run: Run) -> pd.DataFrame:
+    """Stays by the strategy at their end (index), as in ``STAYS``.
+
+    ``utility``: realised utility; ``paid``: received from the mechanism, net; both in money, means over the stays.
+    """
+    episodes = run.episodes
+    ended = episodes["strategy_left"].astype(str).rename("strategy")
+    counts = pd.crosstab(ended, episodes["exit_kind"].astype(str))
+    table = pd.DataFrame({name: counts.get(kind, 0) for name, kind in _ENDS.items()}, index=counts.index)
+    table.insert(0, "stays", table.sum(axis=1))
+    table["utility"] = episodes["utility"].groupby(ended).mean()
+    table["paid"] = _paid(run).groupby(ended).mean()
+    return _in_order(table)
+
+
+def verdicts(run: Run) -> pd.DataFrame:
+    """Audits by the strategy played in the audited round (index), as in ``AUDITS``."""
+    events = pq.read_table(
+        run.folder / EVENTS.file_name,
+        columns=["tick", "round", "kind", "owner", "value"],
+        filters=[("kind", "in", ["audit", "guilty", "switch"])],
     ).to_pandas()
-    received = rows[rows["payee"] >= 0].groupby("payee")["amount_micro"].sum()
-    given = rows[rows["payer"] >= 0].groupby("payer")["amount_micro"].sum()
-    net = received.sub(given, fill_value=0)
-    return pd.Series(from_micro(net.to_numpy(dtype="int64")), index=net.index, dtype="float64")
+    kind = events["kind"].astype(str)
+    audits, guilty = events[kind == "audit"], events[kind == "guilty"]
+    place = ["owner", "round"]
+    found = pd.MultiIndex.from_frame(audits[place]).isin(pd.MultiIndex.from_frame(guilty[place]))
+    violation = audits["value"].to_numpy() > 0
+    table = pd.DataFrame({
+        "strategy": _played(run, audits, events[kind == "switch"]).to_numpy(),
+        "audits": 1,
+        "guilty_rightly": found & violation,
+        "guilty_wrongly": found & ~violation,
+        "missed": ~found & violation,
+        "cleared": ~found & ~violation,
+    })  # fmt: skip
+    return _in_order(table.groupby("strategy").sum())
 
 
-def _verdicts(folder: Path) -> pd.Series[int]:
-    """Audits that found guilty, by owner."""
-    rows = pq.read_table(folder / EVENTS.file_name, columns=["owner"], filters=[("kind", "=", "guilty")]).to_pandas()
-    counts: pd.Series[int] = rows.groupby("owner").size()
-    return counts
+def _paid(run: Run) -> pd.Series[float]:
+    """Net money from the mechanism by stay (a row of episodes): what was posted since the owner joined for it."""
+    rows = pq.read_table(
+        run.folder / TRANSFERS.file_name,
+        columns=["tick", "payer", "payee", "amount_micro"],
+        filters=[("kind", "=", "payment")],
+    ).to_pandas()
+    sides = [
+        pd.DataFrame({"tick": rows["tick"], "owner": rows[party], "amount": sign * rows["amount_micro"]})
+        for party, sign in (("payee", 1), ("payer", -1))
+    ]
+    posted = pd.concat(sides)
+    posted = posted[posted["owner"] >= 0].sort_values("tick", kind="stable")
+    joined = run.episodes[["joined_tick", "owner"]].assign(row=run.episodes.index).sort_values("joined_tick")
+    matched = pd.merge_asof(posted, joined, left_on="tick", right_on="joined_tick", by="owner")
+    micro = matched.groupby("row")["amount"].sum().reindex(run.episodes.index, fill_value=0)
+    return pd.Series(from_micro(micro.to_numpy(dtype="int64")), index=micro.index, dtype="float64")
+
+
+def _played(run: Run, audits: pd.DataFrame, switches: pd.DataFrame) -> pd.Series[str]:
+    """The strategy of each audited owner in the audited round: what it joined with, or has switched to since.
+
+    Owners adapt after the verdicts of a settlement, at the same tick: only earlier changes count.
+    """
+    joins = run.episodes[["owner", "joined_tick", "strategy_joined"]]
+    changes = [joins.set_axis(["owner", "tick", "strategy"], axis="columns").astype({"strategy": "object"})]
+    if len(switches):
+        names = [share["name"] for share in run.scenario["population"]["strategies"]]
+        chosen = [names[int(value)] for value in switches["value"]]
+        changes.append(switches[["owner", "tick"]].assign(strategy=chosen))
+    history = pd.concat(changes).sort_values("tick", kind="stable")
+    # Audits are logged in the order of time, which merge_asof asks for.
+    matched = pd.merge_asof(audits[["tick", "owner"]], history, on="tick", by="owner", allow_exact_matches=False)
+    return matched["strategy"]
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
+    return table.reindex(list(strategy_colours(map(str, table.index), strategy_families())))

@@ -74,7 +74,9 @@ class Table:
     @cached_property
     def schema(self) -> Any:
         """The Arrow schema; every field carries its meaning as metadata."""
-        return pa.schema([pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in self.columns])
+        return pa.schema(
+            [pa.field(c.name, c.arrow, nullable=False, metadata={"meaning": c.meaning}) for c in self.columns]
+        )
 
     @property
     def file_name(self) -> str:
@@ -104,7 +106,7 @@ RUNS = _table(
     ("windows", "int", "reporting windows played"),
     ("rounds", "int", "rounds closed"),
     ("ticks", "int", "simulated time played, in ticks"),
-    ("owners", "int", "identities that ever appeared"),
+    ("owners", "int", "identities that ever joined"),
     ("joins", "int", "stays begun"),
     ("exits", "int", "stays ended before the end of the run, of all kinds"),
     ("expulsions", "int", "stays ended by the regulator"),
@@ -132,7 +134,7 @@ ROUNDS = _table(
     ("selected", "int", "owners that the mechanism selected"),
     ("arrived", "int", "uploads that came in time"),
     ("late", "int", "uploads that came too late"),
-    ("left_midway", "int", "selected owners that left before their upload came"),
+    ("left_midway", "int", "selected owners that left before the round was settled"),
     ("trained", "int", "uploads that were really trained (truth)"),
     ("free_riding", "int", "uploads that were forged (truth)"),
     ("lying", "int", "reports with a claim further from the truth than the tolerance (truth)"),

@@ -13,7 +13,7 @@ A strategy object is frozen: memory lives in population columns, chance in count
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,13 +29,20 @@ from market.mechanism import COST, DATA_SIZE, QUALITY, Advice, Board, Terms
 
 
 class OwnRows:
-    """The own rows of the deciding owners: ``rows.quality`` is a copy of that column, one entry per owner."""
+    """The own rows of the deciding owners: ``rows.quality`` is a copy of that column, one entry per owner.
 
-    __slots__ = ("_population", "ids")
+    Nothing else can be read through it: the table stays behind a closure.
+    """
+
+    __slots__ = ("_read", "ids")
 
     def __init__(self, population: Population, ids: IntColumn) -> None:
-        self._population = population
-        self.ids = ids
+        def read(name: str) -> NDArray[Any]:
+            column: NDArray[Any] = getattr(population, name)[ids]
+            return column
+
+        self._read = read
+        self.ids = ids.copy()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -43,26 +50,39 @@ class OwnRows:
     def __getattr__(self, name: str) -> NDArray[Any]:
         if name.startswith("_"):  # no column; without this, copying an instance would recurse for ever
             raise AttributeError(name)
-        column: NDArray[Any] = getattr(self._population, name)[self.ids]
-        return column
+        return self._read(name)
+
+
+Draw = Callable[[str], FloatColumn]
+
+
+def own_luck(streams: Streams, persons: IntColumn, round: int) -> Draw:
+    """Draws for the decisions of these persons in this round, and for nothing else.
+
+    A strategy gets this in place of the streams: who could draw for any purpose and person could foresee audits.
+    """
+
+    def draw(purpose: str) -> FloatColumn:
+        return streams.uniform(f"strategy/{purpose}", persons, round)
+
+    return draw
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What the deciding owners know. ``advice`` is the mechanism's, for their true types."""
+    """What the deciding owners know. ``advice`` is the mechanism's, for their true types.
+
+    ``draw(purpose)`` gives one uniform number per owner, the same again in the same round.
+    """
 
     board: Board
     terms: Terms
     advice: Advice
     own: OwnRows
-    streams: Streams
+    draw: Draw
 
     def __len__(self) -> int:
         return len(self.own)
-
-    def draw(self, purpose: str) -> FloatColumn:
-        """One uniform number per owner and round for this purpose, keyed by the person behind the identity."""
-        return self.streams.uniform(f"strategy/{purpose}", self.own.person, self.board.round)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import POSITIVE, check_number
+from agents.parameters import FACTOR, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
 from learning.columns import BoolColumn, FloatColumn
 from learning.uploads import Upload
@@ -34,7 +34,7 @@ class FreeRider(Strategy):
     claim_factor: float = 1.0
 
     def __post_init__(self) -> None:
-        check_number("claim_factor", self.claim_factor, POSITIVE)
+        check_number("claim_factor", self.claim_factor, FACTOR)
         lies_about = frozenset({DATA_SIZE}) if self.claim_factor != 1.0 else frozenset[str]()
         self._declare(lies_about=lies_about, stochastic=False)
 
@@ -98,7 +98,7 @@ class FreeRiderNoise(FreeRider):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_number("scale", self.scale, POSITIVE)
+        check_number("scale", self.scale, FACTOR)
 
     def upload_scale(self) -> float:
         """Multiple of the published update norm."""

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import POSITIVE, Bounds, check_number
+from agents.parameters import FACTOR, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
 from market.mechanism import COST, DATA_SIZE, QUALITY
@@ -33,7 +33,7 @@ class Misreport(Strategy):
     spread: float = 0.0
 
     def __post_init__(self) -> None:
-        check_number("factor", self.factor, POSITIVE)
+        check_number("factor", self.factor, FACTOR)
         check_number("spread", self.spread, Bounds(at_least=0, below=1))
         lies = self.factor != 1.0 or self.spread > 0.0
         self._declare(lies_about=frozenset({self.claim}) if lies else frozenset(), stochastic=self.spread > 0.0)

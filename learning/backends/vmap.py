@@ -7,32 +7,51 @@ from torch import Tensor
 from torch.func import grad, vmap
 from torch.nn.functional import cross_entropy
 
+from learning.backends.descent import Descent
 from learning.batches import BatchTable, LocalTraining
+from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
 
 
-def train_vmap(
-    model: FlatModel, start: Tensor, x: Tensor, y: Tensor, batches: BatchTable, plan: LocalTraining
+def fits(model: FlatModel) -> bool:
+    """Whether every operation of the model can be mapped over owners (recurrent layers and attention cannot)."""
+    return model.maps
+
+
+def batch_loss(
+    model: FlatModel, names: list[str], weights: list[Tensor], x: Tensor, y: Tensor, share: Tensor
 ) -> Tensor:
-    """Train a chunk with ``torch.func``. Convolutions may change their last bits with the size of the chunk."""
-    dense = torch.contiguous_format
-    anchors = {name: part.clone(memory_format=dense) for name, part in model.unflatten(start).items()}
-    weights = {name: part.clone() for name, part in anchors.items()}
+    """Mean cross-entropy of one owner's batch x [B, *shape], y [B], with weights 1 / count or 0 in ``share`` [B]."""
+    logits = model.forward(dict(zip(names, weights, strict=True)), x)
+    return (cross_entropy(logits, y, reduction="none") * share).sum()
+
+
+def train_vmap(
+    model: FlatModel,
+    start: Tensor,
+    x: Tensor,
+    y: Tensor,
+    batches: BatchTable,
+    plan: LocalTraining,
+    terms: LocalTerms = PLAIN,
+) -> Tensor:
+    """Train a chunk with ``torch.func``. Convolutions may change their last bits with the size of the chunk.
+
+    Raises ``ValueError`` for a model that cannot be mapped.
+    """
+    if not fits(model):
+        raise ValueError(f"the back-end 'vmap' cannot train the model '{model.name}': it has layers that do not map")
+    names = list(model.unflatten(start[:0]))
+    descent = Descent(start, model, plan, terms)
     index = torch.from_numpy(batches.index).to(x.device)
     share = batches.share(start.dtype, x.device)
 
-    def loss(parameters: dict[str, Tensor], samples: Tensor, labels: Tensor, parts: Tensor) -> Tensor:
-        return (cross_entropy(model.forward(parameters, samples), labels, reduction="none") * parts).sum()
+    def loss(weights: list[Tensor], samples: Tensor, labels: Tensor, parts: Tensor) -> Tensor:
+        return batch_loss(model, names, weights, samples, labels, parts)
 
     gradients = vmap(grad(loss))
-    pull = plan.learning_rate * plan.proximal
     for span, active in zip(batches.spans, batches.active, strict=True):
         rows = index[span]
-        now = {name: part[:active] for name, part in weights.items()}
-        slopes = gradients(now, x[rows].to(start.dtype), y[rows], share[span])
-        for name, part in now.items():
-            if pull:
-                part.lerp_(anchors[name][:active], pull)
-            part.sub_(slopes[name], alpha=plan.learning_rate)
-
-    return torch.cat([part.reshape(len(start), part[0].numel()) for part in weights.values()], dim=1)
+        now = [part[:active] for part in descent.weights]
+        descent.step(active, gradients(now, x[rows].to(start.dtype), y[rows], share[span]))
+    return descent.flat()

@@ -193,6 +193,17 @@ def write_events(world: World) -> None:
     world.write("events", {**columns, "kind": Codes(np.asarray(columns["kind"], dtype=np.int64), _EVENTS)})
 
 
+def book_the_tail(world: World) -> None:
+    """What was spent since the last settlement, and training under way at the end, is somebody's loss too."""
+    spent, owners = world.flights.spent, world.flights.owner
+    for column in (world.population.utility_total, world.population.stay_utility):
+        np.subtract.at(column, owners, spent)
+    lost = float(spent.sum()) + world.tally.lost
+    world.totals.owner_utility -= lost + world.tally.fees
+    world.totals.welfare -= lost  # fees only change hands
+    world.tally = Tally()
+
+
 def write_run(world: World, device: str, ticks: int, windows: int) -> None:
     """The one row of the runs table."""
     scenario, totals = world.scenario, world.totals
@@ -209,7 +220,7 @@ def write_run(world: World, device: str, ticks: int, windows: int) -> None:
             "windows": windows,
             "rounds": rounds,
             "ticks": ticks,
-            "owners": len(world.population),
+            "owners": int((world.population.stay > 0).sum()),
             "joins": totals.joins,
             "exits": totals.exits,
             "expulsions": totals.expulsions,

@@ -19,7 +19,7 @@ import numpy as np
 import simpy
 from simpy.events import EventPriority
 
-from learning.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 
 TICKS_PER_SECOND = 1_000_000
 
@@ -40,6 +40,15 @@ class Kind(IntEnum):
 
 NOBODY = -1
 """Owner of an entry that concerns the whole market."""
+
+
+FAR = 2**60
+"""A tick that no run reaches; what lies further away is filed there."""
+
+
+def after(tick: int, seconds: FloatColumn) -> IntColumn:
+    """Ticks that lie some seconds after ``tick``."""
+    return tick + np.rint(np.minimum(seconds * TICKS_PER_SECOND, FAR)).astype(np.int64)
 
 
 def to_ticks(seconds: float) -> int:

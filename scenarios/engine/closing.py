@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from learning.columns import BoolColumn, IntColumn
+from learning.columns import IntColumn
 from scenarios.engine.bookkeeping import write_round
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.enforcing import enforce
@@ -17,18 +15,17 @@ from scenarios.engine.reacting import react
 from scenarios.engine.settlement import settle
 from scenarios.engine.world import World
 
-if TYPE_CHECKING:
-    pass
-
 
 def close_round(world: World, tick: int) -> None:
     """CLOSE: the four phases, in order; then the round is written and the next one can open."""
     rows = _due(world)
     settled = train_and_evaluate(world, rows, tick)
     settle(world, rows, settled, tick)
+    done = np.zeros(len(world.flights), dtype=np.bool_)
+    done[rows] = True
+    forget_flights(world, done)  # before anybody is expelled: who leaves now forfeits nothing that is settled
     enforce(world, settled, tick)
     react(world, settled, tick)
-    forget_flights(world, _still_there(world, rows))
     world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)
     write_round(world, settled, tick)
     world.rounds_closed += 1
@@ -40,10 +37,3 @@ def _due(world: World) -> IntColumn:
     if world.scenario.round.late == "buffer":
         return np.flatnonzero(world.flights.used)
     return np.arange(len(world.flights))
-
-
-def _still_there(world: World, rows: IntColumn) -> BoolColumn:
-    """Rows that are settled now; owners that left meanwhile have taken theirs along."""
-    if world.scenario.round.late == "buffer":
-        return np.asarray(world.flights.used)
-    return np.ones(len(world.flights), dtype=np.bool_)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.population import Population
-from agents.strategies.base import Observation, OwnRows, Strategy
+from agents.strategies.base import Observation, OwnRows, Strategy, own_luck
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from learning.uploads import Upload
@@ -71,7 +71,8 @@ def decide(
         rows = np.flatnonzero(chosen == index)
         who, strategy = owners[rows], strategies[index]
         advice = mechanism.recommend(terms, true_types(population, who))
-        seen = Observation(board, terms, advice, OwnRows(population, who), streams)
+        luck = own_luck(streams, population.person[who], board.round)
+        seen = Observation(board, terms, advice, OwnRows(population, who), luck)
         takes_part[rows] = strategy.takes_part(seen)
         for name, column in strategy.report(seen).items():
             claims[name][rows] = column

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ import numpy as np
 
 from agents.private_types import make_distribution
 from learning.columns import FloatColumn, IntColumn
-from learning.data import Dataset, load_dataset
-from learning.partition import PARTITIONS
+from learning.corruption import usable_samples
+from learning.data import load_dataset
+from learning.partition import deal
 from learning.streams import Streams
 from scenarios.errors import BadInput
 from scenarios.schema import Scenario
@@ -39,20 +39,28 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     Raises ``BadData``, and ``BadInput`` that names the field but no source.
     """
     spec, data = scenario.learning, scenario.data
-    dataset = _first(load_dataset(data.dataset), data.train_limit, data.test_limit)
+    dataset = load_dataset(data.dataset).first(data.train_limit, data.test_limit)
     count = data.shards or scenario.population.initial
-    with _blamed_on("data.shards", count):
-        indices = PARTITIONS[data.partition.name](dataset.y_train, count, streams, **data.partition.params)
+    if count > len(dataset.y_train):
+        raise BadInput("", "data.shards", count, f"at most {len(dataset.y_train)}, the number of training samples")
+    with _blamed_on("data.partition", {"name": data.partition.name, **data.partition.params}):
+        indices = deal(data.partition.name, dataset, count, streams, **data.partition.params)
     draws = streams.uniform("quality", np.arange(count))
-    quality = np.clip(make_distribution(data.quality.name, data.quality.params).sample(draws), 0.0, 1.0)
-    sizes = np.array([len(rows) for rows in indices], dtype=np.int64)
+    quality = make_distribution(data.quality.name, data.quality.params).sample(draws)
+    with _blamed_on("data.max_class_loss", data.max_class_loss):
+        usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
+    sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
     chance = float(np.bincount(dataset.y_test, minlength=dataset.classes).max() / len(dataset.y_test))
     if not spec.enabled:
         return Learning(None, sizes, quality, chance, "none")
 
+    from learning.backends import can_train
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
+    from learning.local_terms import LocalTerms
     from learning.models import FlatModel
+    from learning.robust import ROBUST
+    from learning.server import SERVER_OPTIMIZERS
     from learning.shards import Shards
     from learning.training import LocalTraining
 
@@ -64,6 +72,8 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         quality,
         max_label_noise=data.max_label_noise,
         max_feature_noise=data.max_feature_noise,
+        max_class_loss=data.max_class_loss,
+        max_duplicates=data.max_duplicates,
         streams=streams,
         device=place,
     )
@@ -71,9 +81,9 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         epochs=spec.epochs, batch_size=spec.batch_size, learning_rate=spec.learning_rate, proximal=spec.proximal
     )
     with _blamed_on("learning.model", spec.model):
-        model = FlatModel(spec.model, dataset.shape, dataset.classes)
-    if spec.backend == "linear" and model.linear_layers is None:
-        raise BadInput("", "learning.backend", spec.backend, problem="this model is not a stack of linear layers")
+        model = FlatModel.for_dataset(spec.model, dataset, frozen_seed=scenario.seed % 2**31)
+    if spec.backend != "auto" and not can_train(spec.backend, model):
+        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{spec.model}'")
     federation = Federation(
         model=model,
         dataset=dataset,
@@ -82,6 +92,9 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         streams=streams,
         device=place,
         backend=spec.backend,
+        terms=LocalTerms(momentum=spec.momentum, weight_decay=spec.weight_decay),
+        rule=ROBUST[spec.aggregation.name](**spec.aggregation.params),
+        optimizer=SERVER_OPTIMIZERS[spec.server.name](**spec.server.params),
     )
     return Learning(federation, sizes, quality, chance, place.type)
 
@@ -93,14 +106,3 @@ def _blamed_on(field: str, value: object) -> Iterator[None]:
         yield
     except ValueError as problem:
         raise BadInput("", field, value, problem=str(problem)) from None
-
-
-def _first(dataset: Dataset, train: int | None, test: int | None) -> Dataset:
-    """The first samples of a data set (None: all)."""
-    return dataclasses.replace(
-        dataset,
-        x_train=dataset.x_train[:train],
-        y_train=dataset.y_train[:train],
-        x_test=dataset.x_test[:test],
-        y_test=dataset.y_test[:test],
-    )

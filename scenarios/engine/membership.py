@@ -16,7 +16,7 @@ from market.mechanism import Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
-from scenarios.engine.clock import NOBODY, Happening, Kind, to_ticks
+from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
 from scenarios.engine.world import World
@@ -142,7 +142,7 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     population.joined_tick[ids] = tick
     population.joined_round[ids] = world.rounds_closed
     population.strategy_joined[ids] = population.strategy[ids]
-    for name in ("stay_rounds", "disappointed"):
+    for name in ("stay_rounds", "disappointed", "observations"):
         getattr(population, name)[ids] = 0
     count = len(ids)
     population.stay_utility[ids] = -policy.admission_fee
@@ -154,8 +154,9 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
         world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
     present = np.concatenate([before, ids])
     # Drawn at once for all newcomers: a person and a stay have one row of draws.
-    shape = (population.person[ids][:, None], population.stay[ids][:, None], np.arange(scenario.market.neighbours))
-    draws = world.streams.uniform("peers", *shape).tolist()
+    keys = population.person[ids][:, None], population.stay[ids][:, None]
+    wanted = np.arange(min(scenario.market.neighbours, len(present)))
+    draws = world.streams.uniform("peers", *keys, wanted).tolist()
     for position, owner in enumerate(ids.tolist()):
         peers = choose_peers(present[: len(before) + position], draws[position])
         world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
@@ -166,7 +167,7 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     world.on_join(ids)
     if scenario.population.departure_rate > 0:
         life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
-        ticks = tick + np.maximum(1, np.rint(life * world.window_ticks)).astype(np.int64)
+        ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
         world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
 
 
@@ -215,16 +216,17 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     if delay <= 0 or len(owners) == 0:
         return
     counter = world.rounds_closed * 4096 + world.population.stay[owners]
-    ticks = tick + np.maximum(1, np.rint(world.exponential("return", owners, counter) * to_ticks(delay)))
-    world.clock.schedule(Kind.ARRIVE, ticks.astype(np.int64), owners, world.population.stay[owners])
+    ticks = np.maximum(after(tick, world.exponential("return", owners, counter) * delay), tick + 1)
+    world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 
 def _maybe_whitewash(world: World, owner: int, tick: int) -> None:
     """An expelled person may come back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
-    rule, who = world.participation, np.array([owner])
-    if world.uniform("whitewash", who, owner)[0] < rule.whitewash:
-        delay = max(1, round(float(world.exponential("whitewash delay", who, owner)[0]) * to_ticks(rule.return_delay)))
-        world.clock.at(Kind.ARRIVE, tick + delay, ref=-owner - 1)
+    rule, who, population = world.participation, np.array([owner]), world.population
+    names = int((population.person == population.person[owner]).sum())  # identities that this person has used
+    if world.uniform("whitewash", who, names)[0] < rule.whitewash:
+        back = after(tick, world.exponential("whitewash delay", who, names) * rule.return_delay)
+        world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
 
 
 def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: int) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.population import Status
-from agents.strategies.base import Observation, OwnRows
+from agents.strategies.base import Observation, OwnRows, own_luck
 from learning.columns import BoolColumn, IntColumn
-from scenarios.engine.clock import TICKS_PER_SECOND, Kind
+from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
 from scenarios.engine.event_log import Event
 from scenarios.engine.settled import Settled
@@ -26,14 +26,15 @@ def react(world: World, settled: Settled, tick: int) -> None:
     assert current is not None
     publish_board(world, settled)
     concerned = np.zeros(len(population), dtype=np.bool_)
-    concerned[current.invited] = True
+    concerned[current.invited[world.still_invited()]] = True
     concerned[world.flights.owner] = False
     concerned[settled.owner] = True
     who = np.flatnonzero(concerned & (population.status == Status.ACTIVE))
     if len(who) == 0:
         return
     rule, outside = world.participation, population.outside_option[who]
-    believed = rule.believe(population.believed_utility[who], population.utility[who], population.stay_rounds[who])
+    population.observations[who] += 1
+    believed = rule.believe(population.believed_utility[who], population.utility[who], population.observations[who])
     population.believed_utility[who] = believed
     population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
     leaving = rule.exits(population.disappointed[who], believed, outside, world.uniform("exit", who, number))
@@ -41,7 +42,7 @@ def react(world: World, settled: Settled, tick: int) -> None:
     _adapt(world, who[~leaving], tick)
     going = who[leaving]
     delay = population.think_time[going] * world.exponential("leaving", going, number)
-    ticks = tick + np.maximum(1, np.rint(delay * TICKS_PER_SECOND)).astype(np.int64)
+    ticks = np.maximum(after(tick, delay), tick + 1)
     world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going])
 
 
@@ -67,7 +68,8 @@ def _walkouts(world: World, who: IntColumn) -> BoolColumn:
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
         advice = world.mechanism.recommend(current.terms, true_types(population, who[rows]))
-        seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), world.streams)
+        luck = own_luck(world.streams, population.person[who[rows]], world.board.round)
+        seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), luck)
         gone[rows] = world.strategies[index].react(seen)
     return gone
 

@@ -26,7 +26,7 @@ from learning.uploads import Upload
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.engine.clock import NOBODY, TICKS_PER_SECOND, Happening, Kind, to_ticks
+from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
@@ -54,7 +54,15 @@ def open_round(world: World, happening: Happening) -> None:
     invited = decisions.owner
     window = tick // world.window_ticks
     world.round = Round(
-        number, tick, window, world.board, terms, invited, decisions, np.zeros(len(invited), dtype=np.bool_)
+        number,
+        tick,
+        window,
+        world.board,
+        terms,
+        invited,
+        world.population.stay[invited].copy(),
+        decisions,
+        np.zeros(len(invited), dtype=np.bool_),
     )
     world.log.add(Event.OPEN, tick, number, NOBODY, budget)
     for claim, column in decisions.claims.items():
@@ -83,12 +91,23 @@ def _invite(world: World, number: int) -> IntColumn:
 
 def _solvent(world: World, decisions: Decisions, tick: int) -> BoolColumn:
     """Owners that mean to train but cannot pay for it are bankrupt and leave."""
-    population, owners = world.population, decisions.owner
-    cost = to_micro(population.cost[owners] * population.data_size[owners] * decisions.work_share)
+    owners = decisions.owner
+    cost = _training_cost(world, owners, _samples(world, decisions))
     broke = decisions.takes_part & (world.ledger.wallet[owners] < cost)
     for owner in owners[broke].tolist():
         leave(world, owner, ExitKind.BANKRUPT, tick)
     return np.asarray(~broke)
+
+
+def _samples(world: World, decisions: Decisions) -> IntColumn:
+    """Samples that owners really train on: whole ones, none for a forged upload."""
+    share = np.where(decisions.upload == Upload.TRAINED, decisions.work_share, 0.0)
+    return np.asarray(np.rint(share * world.population.data_size[decisions.owner]), dtype=np.int64)
+
+
+def _training_cost(world: World, owners: IntColumn, samples: IntColumn) -> IntColumn:
+    """What training on so many samples costs, in micro-units."""
+    return to_micro(world.population.cost[owners] * samples)
 
 
 def _send_reports(world: World, opened: Round, tick: int) -> None:
@@ -96,7 +115,7 @@ def _send_reports(world: World, opened: Round, tick: int) -> None:
     answering = opened.decisions.takes_part
     owners = opened.invited[answering]
     delay = world.population.think_time[owners] * world.exponential("thinking", owners, opened.number)
-    ticks = tick + np.rint(delay * TICKS_PER_SECOND).astype(np.int64)
+    ticks = after(tick, delay)
     deadline = tick + to_ticks(world.scenario.round.report_deadline)
     in_time = ticks <= deadline
     rows = np.flatnonzero(answering)[in_time]
@@ -116,7 +135,7 @@ def plan_round(world: World, happening: Happening) -> None:
     """PLAN: allocate, pay for training, put the updates on their way."""
     current, population, tick = world.round, world.population, int(happening.ticks[0])
     assert current is not None
-    present = current.reported & (population.status[current.invited] == Status.ACTIVE)
+    present = current.reported & world.still_invited()
     chosen = current.decisions.take(present)
     current.planned, current.reported = True, present
     reports = Reports(chosen.owner, chosen.claims, chosen.offered_share, population.reputation[chosen.owner])
@@ -143,9 +162,8 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     population, owners = world.population, chosen.owner
     current = world.round
     assert current is not None
-    share = np.where(chosen.upload == Upload.TRAINED, chosen.work_share, 0.0)
-    samples = np.rint(share * population.data_size[owners]).astype(np.int64)
-    spent = to_micro(population.cost[owners] * samples)
+    samples = _samples(world, chosen)
+    spent = _training_cost(world, owners, samples)
     world.post(tick, "training cost", owners, WORLD, spent)
     peer = np.full(len(owners), -1, dtype=np.int64)
     copying = chosen.upload == Upload.PEER_COPY
@@ -172,8 +190,8 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "data_share": allocation.data_share[selected],
             "promised": allocation.promised[selected],
             "spent": from_micro(spent),
-            "compute_ticks": np.rint(compute * TICKS_PER_SECOND).astype(np.int64),
-            "link_ticks": np.rint(link * TICKS_PER_SECOND).astype(np.int64),
+            "compute_ticks": after(0, compute),
+            "link_ticks": after(0, link),
         },
         {name: column[selected] for name, column in allocation.claims.items()},
     )

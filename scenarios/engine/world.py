@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from agents.adaptation import Adaptation
 from agents.participation import Participation
-from agents.population import Population
+from agents.population import Population, Status
 from agents.private_types import Distribution
 from agents.strategies.base import Strategy
 from learning.columns import BoolColumn, FloatColumn, IntColumn
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Round:
-    """The round in progress. ``invited`` and ``decisions`` are aligned; ``reported`` too."""
+    """The round in progress. ``invited``, ``stays`` (in which each was invited), ``decisions``, ``reported`` align."""
 
     number: int
     opened_tick: int
@@ -43,6 +43,7 @@ class Round:
     board: Board
     terms: Terms
     invited: IntColumn
+    stays: IntColumn
     decisions: Decisions
     reported: BoolColumn
     planned: bool = False
@@ -144,6 +145,12 @@ class World:
         """Book a batch of transfers of one kind; amounts in micro-units, single numbers stand for equal entries."""
         entries = Entries.of(kind, payer, payee, amount, payer_book=payer_book, payee_book=payee_book)
         self.ledger.post(tick, self.rounds_closed, entries)
+
+    def still_invited(self) -> BoolColumn:
+        """Which of the round's invited owners are still in the stay in which they were invited."""
+        assert self.round is not None
+        who, population = self.round.invited, self.population
+        return np.asarray((population.status[who] == Status.ACTIVE) & (population.stay[who] == self.round.stays))
 
     def uniform(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
         """One uniform number per owner, keyed by the person behind the identity."""

@@ -82,13 +82,19 @@ def nothing_to_show(ax: Axes | None, title: str, reason: str, width: float = WID
     return ax
 
 
-def round_axis(ax: Axes, title: str, ylabel: str) -> None:
-    """Title, y label, and whole rounds on the x axis."""
+def round_axis(ax: Axes, title: str, ylabel: str, span: tuple[int, int]) -> None:
+    """Title, y label, and whole rounds on the x axis, from the first to the last of the span."""
     ax.set_title(title)
     ax.set_ylabel(ylabel)
     ax.set_xlabel("round")
     ax.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True, min_n_ticks=1, steps=[1, 2, 5, 10]))
-    ax.margins(x=0.01)
+    ax.set_xlim(span[0] - 0.5, span[1] + 0.5)
+
+
+def span_of(shown: pd.DataFrame, rounds: pd.DataFrame | None = None) -> tuple[int, int]:
+    """First and last round of the run, by its rounds table; without one, of the rows that are shown."""
+    numbers = shown["round"] if rounds is None or rounds.empty else rounds["round"]
+    return int(numbers.min()), int(numbers.max())
 
 
 def after_rounds(owners: pd.DataFrame) -> pd.DataFrame:
@@ -110,7 +116,7 @@ def smoothed(values: Iterable[float], window: int) -> np.ndarray[Any, np.dtype[n
 
 
 def thousands(axis: Axis) -> None:
-    """Plain numbers with thousands separators on an axis."""
+    """Plain numbers with thousands separators and the minus of all other numbers on an axis."""
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
@@ -126,23 +132,25 @@ def spread(places: Sequence[float], gap: float, ceiling: float) -> list[float]:
 
 
 def label_ends(ax: Axes, lines: Sequence[tuple[str, float, float, str]], gap: float = 0.062) -> None:
-    """Write each line's name at the right edge, moved apart where names would overlap.
+    """Write each line's name at the right edge of the finished axes, moved apart where names would overlap.
 
-    ``lines``: name, x and y of the last point, colour. A name gets a thread to its line if that reaches the right
-    most point of all. ``gap`` is the least distance of names as a share of the axes' height.
+    ``lines``: name, x and y of the last point, colour. A thread ties the name to its line; a line that ends early gets
+    a dotted one. ``gap`` is the least distance of names as a share of the axes' height.
     """
     if not lines:
         return
     ax.get_ylim()  # settles a pending autoscale, which the transform below would not see
+    right = ax.get_xlim()[1]
     to_share = ax.transData + ax.transAxes.inverted()
     order = sorted(lines, key=lambda line: line[2])
     heights = spread([float(to_share.transform((x, y))[1]) for _, x, y, _ in order], gap, 1.0)
-    right = max(x for _, x, _, _ in lines)
     for (name, x, y, colour), height in zip(order, heights, strict=True):
-        thread = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 2, "relpos": (0, 0.5)}
+        if right - x > 1:
+            ax.plot([x, right], [y, y], color=colour, linewidth=0.8, linestyle=":")
+        thread = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)}
         ax.annotate(
-            name, (x, y), xytext=(1.045, height), textcoords="axes fraction", va="center", ha="left", color=colour,
-            fontsize=8.5, annotation_clip=False, arrowprops=thread if x == right else None,
+            name, (x if right - x <= 1 else right, y), xytext=(1.045, height), textcoords="axes fraction",
+            va="center", ha="left", color=readable(colour), fontsize=8.5, annotation_clip=False, arrowprops=thread,
         )  # fmt: skip
 
 

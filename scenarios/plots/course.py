@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from scenarios.number_text import number, percent
 from scenarios.palette import BLUE, GREEN, INK, MUTED, ORANGE, PAPER, PARTIES, PURPLE, VERMILION, mix
 from scenarios.plots.canvas import (
     canvas,
     label_ends,
     nothing_to_show,
-    readable,
     round_axis,
     smoothed,
+    span_of,
     styled,
     thousands,
 )
@@ -41,10 +42,11 @@ def accuracy(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
     end = float(last["round"]), float(last["accuracy"])
     ax.annotate(f"{end[1]:.3f}", end, xytext=(6, 0), textcoords="offset points", va="center", color=BLUE,
                 fontweight="bold", annotation_clip=False)  # fmt: skip
-    round_axis(ax, title, "accuracy")
+    round_axis(ax, title, "accuracy", span_of(rounds))
     ax.set_ylim(0, 1)
     handles, labels = ax.get_legend_handles_labels()
-    ax.legend(handles[::-1], labels[::-1], loc="lower right")
+    # Beside the title: no corner within the axes is free for every course that accuracy can take.
+    ax.legend(handles[::-1], labels[::-1], loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=3, borderaxespad=0.2)
     return ax
 
 
@@ -66,9 +68,9 @@ def welfare_split(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
         total = rounds[column].fillna(0.0).cumsum()
         style: dict[str, Any] = {"linewidth": 1.4, "linestyle": (0, (4, 2))} if party == "all" else {}
         ax.plot(rounds["round"], total, color=PARTIES[party], label=party, **style)
-        ends.append((f"{party} {total.iloc[-1]:,.0f}", last, float(total.iloc[-1]), readable(PARTIES[party])))
+        ends.append((f"{party} {number(total.iloc[-1])}", last, float(total.iloc[-1]), PARTIES[party]))
     ax.axhline(0, color=MUTED, linewidth=0.8)
-    round_axis(ax, title, "cumulative gain (money)")
+    round_axis(ax, title, "cumulative gain (money)", span_of(rounds))
     thousands(ax.yaxis)
     label_ends(ax, ends)
     return ax
@@ -84,31 +86,32 @@ def free_rider_share(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
     uploads = (rounds["trained"] + rounds["free_riding"]).replace(0, np.nan)
     audited = rounds["audited"].replace(0, np.nan)
     seen = rounds["flagged"] / audited
-    lines = {
-        "forged uploads": (rounds["free_riding"] / uploads, PURPLE),
-        "lying reports": (rounds["lying"] / rounds["participants"].replace(0, np.nan), ORANGE),
-    }
-    ends = []
-    for name, (share, colour) in lines.items():
-        ax.plot(rounds["round"], share, color=colour, label=name)
-        ends.append((name, share, readable(colour)))
+    lying = rounds["lying"] / rounds["participants"].replace(0, np.nan)
+    # The two coincide where everybody who forges also lies: one is broad and shaded, the other lies on top of it.
+    lines = {"forged uploads": (rounds["free_riding"] / uploads, PURPLE, 4.5), "lying reports": (lying, ORANGE, 1.6)}
+    for name, (share, colour, width) in lines.items():
+        ax.plot(rounds["round"], share, color=colour, linewidth=width, label=name)
+    ax.fill_between(rounds["round"], 0, lines["forged uploads"][0], color=PURPLE, alpha=0.15, linewidth=0)
+    ends = [(name, share, colour) for name, (share, colour, _) in lines.items()]
     if seen.notna().any():
         flagged, audits = smoothed(rounds["flagged"], AUDIT_SMOOTHING), smoothed(rounds["audited"], AUDIT_SMOOTHING)
-        smooth = pd.Series(flagged / np.where(audits > 0, audits, np.nan))
+        smooth = pd.Series(flagged / np.where(audits > 0, audits, np.nan), index=rounds.index)
         ax.scatter(rounds["round"], seen, s=4 + 3 * rounds["audited"], color=INK, alpha=0.25, linewidths=0)
-        ax.plot(rounds["round"], smooth, color=INK, linewidth=1.4, linestyle=(0, (4, 2)))
-        ends.append(("found guilty\nof audited", smooth, INK))
-    round_axis(ax, title, "share")
+        name = "found guilty\nof audited"
+        ax.plot(rounds["round"], smooth, color=INK, linewidth=1.4, linestyle=(0, (4, 2)), label=name)
+        ends.append((name, smooth, INK))
+    round_axis(ax, title, "share", span_of(rounds))
     ax.set_ylim(-0.02, 1.02)
-    last = float(rounds["round"].iloc[-1])
     known = [(name, share.dropna(), colour) for name, share, colour in ends]
-    label_ends(ax, [(name, last, float(share.iloc[-1]), colour) for name, share, colour in known if len(share)], 0.085)
+    last = [(name, float(rounds["round"][share.index[-1]]), float(share.iloc[-1]), c) for name, share, c in known
+            if len(share)]  # fmt: skip
+    label_ends(ax, last, 0.085)
     return ax
 
 
 @styled
 def audit_confusion(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """All audits of the run: what was true against what was found."""
+    """All audits of the run, each of one owner's round: what was true against what was found."""
     title = "Audits: truth and verdict"
     audited = int(rounds["audited"].sum())
     if audited == 0:
@@ -125,13 +128,14 @@ def audit_confusion(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for (row, column), (count, word, colour) in cells.items():
         ax.fill_between([column, column + 1], row, row + 1, color=mix(PAPER, colour, 0.12 + 0.6 * count / audited),
                         edgecolor=PAPER, linewidth=4)  # fmt: skip
-        ax.text(column + 0.5, row + 0.45, f"{count:,}", ha="center", va="center", fontsize=17, fontweight="bold")
+        ax.text(column + 0.5, row + 0.45, number(count), ha="center", va="center", fontsize=17, fontweight="bold")
         share = count / max(1, hit + missed if row == 0 else false_alarm + clean)
-        ax.text(column + 0.5, row + 0.72, f"{word}, {share:.0%}", ha="center", va="center")
+        ax.text(column + 0.5, row + 0.72, f"{word}, {percent(share, 0)}", ha="center", va="center")
     ax.set_xlim(0, 2)
     ax.set_ylim(2, 0)
     ax.set_xticks([0.5, 1.5], ["found guilty", "not found guilty"])
-    ax.set_yticks([0.5, 1.5], [f"violators\n{hit + missed:,}", f"honest\n{false_alarm + clean:,}"])
+    rows = {"violations": hit + missed, "clean rounds": false_alarm + clean}
+    ax.set_yticks([0.5, 1.5], [f"{name}\n{number(count)}" for name, count in rows.items()])
     ax.xaxis.tick_top()
     ax.tick_params(length=0, labelcolor=INK)
     ax.grid(False)

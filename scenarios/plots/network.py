@@ -1,4 +1,4 @@
-"""Who used whose model: the collaboration graph of the last recorded round."""
+"""Who used whose model: the collaboration graph of the last recorded round in which there was one to speak of."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from market.parties import MODEL_OWNER
 from scenarios.palette import FAINT, INK, MUTED, PAPER, PARTIES, mix, strategy_colours
 from scenarios.plots.canvas import after_rounds, canvas, nothing_to_show, styled
 
-_WIDTH = 9.4  # inches
+FEW_OWNERS = 5
+"""A round with fewer owners is shown only where there never were more."""
+
+_WIDTH, _LEAST_HEIGHT, _HEIGHT = 9.4, 3.0, 6.0  # inches
 _RING = 28  # owners on the innermost circle
 _MOST_OWNERS, _MOST_ARROWS = 400, 300  # the heaviest are drawn
 
@@ -29,7 +32,7 @@ def network_snapshot(
     ax: Axes | None = None,
     families: Mapping[str, str] | None = None,
 ) -> Axes:
-    """The last recorded round: the model owner in the middle, owners around it by strategy.
+    """The last recorded round with ``FEW_OWNERS`` or more: the model owner in the middle, owners around by strategy.
 
     A dot's area grows with the owner's weight in the global model, its ring darkens with its reputation; lines to the
     middle are uploads used, arrows between owners point from the copied owner to the one that used its model.
@@ -38,10 +41,9 @@ def network_snapshot(
     people = after_rounds(owners)
     if edges.empty or people.empty:
         return nothing_to_show(ax, title, "no use of models recorded", _WIDTH)
-    ax = canvas(ax, _WIDTH, 6.0)
-    last = int(edges["round"].max())
-    used = edges[edges["round"] == last]
-    nearest = people["round"][people["round"] <= last].max()
+    number = _telling_round(edges)
+    used = edges[edges["round"] == number]
+    nearest = people["round"][people["round"] <= number].max()
     people = people[people["round"] == nearest].set_index("owner")
     parties = pd.unique(used[["user", "source"]].to_numpy().ravel())
     people = people[(people["status"] == "active") | people.index.isin(parties)]
@@ -51,6 +53,7 @@ def network_snapshot(
     rank = {name: index for index, name in enumerate(colours)}
     people = people.assign(rank=people["strategy"].map(rank)).sort_values(["rank", "weight"], ascending=[True, False])
     position = dict(zip(people.index, _circles(len(people)), strict=True))
+    ax = canvas(ax, _WIDTH, float(np.clip(_LEAST_HEIGHT + 0.1 * len(people), _LEAST_HEIGHT, _HEIGHT)))
 
     hub = used[(used["user"] == MODEL_OWNER) & used["source"].isin(position)]
     spokes = [[position[source], (0.0, 0.0)] for source in hub["source"]]
@@ -75,12 +78,29 @@ def network_snapshot(
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.set_axis_off()
     ax.set_title(title)
-    shown = f"round {last}" if len(people) == everybody else f"round {last}, {len(people)} of {everybody:,} owners"
-    ax.set_title(shown, loc="right", fontweight="normal", color=MUTED)
-    ax.legend(
-        handles=_legend(colours, len(between) > 0), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.8
-    )
+    shown = f"round {number}"
+    if number < edges["round"].max():
+        shown += f",\nthe last with {FEW_OWNERS} owners or more"
+    if len(people) < everybody:
+        shown += f",\n{len(people)} of {everybody:,} owners"
+    legend = ax.legend(
+        handles=_legend(colours, len(between) > 0), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.8,
+        title=f"{shown}\n", alignment="left",
+    )  # fmt: skip
+    legend.get_title().set_color(MUTED)
     return ax
+
+
+def _telling_round(edges: pd.DataFrame) -> int:
+    """The last round with enough owners; if there is none, the last of those with most."""
+    uses = pd.concat([edges[["round", party]].set_axis(["round", "owner"], axis="columns") for party in _SIDES])
+    owners = uses[uses["owner"] >= 0].groupby("round")["owner"].nunique()
+    if owners.empty:
+        return int(edges["round"].max())
+    return int(owners.index[owners >= min(FEW_OWNERS, owners.max())].max())
+
+
+_SIDES = ("user", "source")
 
 
 def _circles(count: int) -> NDArray[np.float64]:

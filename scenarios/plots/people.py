@@ -17,7 +17,9 @@ from scenarios.plots.canvas import (
     present,
     readable,
     round_axis,
+    span_of,
     styled,
+    thousands,
 )
 
 Families = Mapping[str, str]
@@ -30,47 +32,58 @@ def _active(owners: pd.DataFrame) -> pd.DataFrame:
 
 
 @styled
-def population_by_strategy(owners: pd.DataFrame, ax: Axes | None = None, families: Families | None = None) -> Axes:
-    """Stacked numbers of active owners per strategy over the rounds (of the recorded owners)."""
+def population_by_strategy(
+    owners: pd.DataFrame,
+    ax: Axes | None = None,
+    families: Families | None = None,
+    rounds: pd.DataFrame | None = None,
+) -> Axes:
+    """Stacked numbers of active owners per strategy over the rounds (of the recorded owners).
+
+    The rounds table, if given, tells how long the run was and when the market was empty.
+    """
     title = "Population by strategy"
     rows = _active(owners)
     if rows.empty:
         return nothing_to_show(ax, title, "no active owners recorded")
     ax = canvas(ax)
-    recorded = np.sort(after_rounds(owners)["round"].unique())
-    counts = rows.groupby(["round", "strategy"]).size().unstack(fill_value=0).reindex(recorded, fill_value=0)
+    span, recorded = span_of(rows, rounds), after_rounds(owners)["round"].unique()
+    if rounds is not None:
+        recorded = np.union1d(recorded, rounds.loc[rounds["active"] == 0, "round"])
+    counts = rows.groupby(["round", "strategy"]).size().unstack(fill_value=0).reindex(np.sort(recorded), fill_value=0)
     colours = strategy_colours(counts.columns, families)
-    # A single round has no width to fill: draw it as a step of one round.
-    rounds = np.append(recorded, recorded[-1] + 1) - 0.5
+    # A round is a step one round wide; the last recorded one goes on to the end.
+    steps = np.append(counts.index, span[1] + 1) - 0.5
     stacks = [np.append(counts[name], counts[name].iloc[-1]) for name in colours]
-    areas = ax.stackplot(rounds, stacks, colors=list(colours.values()), labels=list(colours), step="post")
+    areas = ax.stackplot(steps, stacks, colors=list(colours.values()), labels=list(colours), step="post")
     for area in areas:
         area.set(edgecolor=PAPER, linewidth=0.4)
-    round_axis(ax, title, "active owners")
+    round_axis(ax, title, "active owners", span)
     ax.set_ylim(0)
-    ax.set_xlim(rounds[0], rounds[-1])
     handles = list(zip(areas, colours, strict=True))[::-1]
     ax.legend(*zip(*handles, strict=True), loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return ax
 
 
 @styled
-def reputation(owners: pd.DataFrame, ax: Axes | None = None, families: Families | None = None) -> Axes:
-    """Mean public standing of the active owners of each strategy."""
+def reputation(
+    owners: pd.DataFrame,
+    ax: Axes | None = None,
+    families: Families | None = None,
+    rounds: pd.DataFrame | None = None,
+) -> Axes:
+    """Mean public standing of the active owners of each strategy; the rounds table tells how long the run was."""
     title = "Reputation by strategy"
     rows = _active(owners)
     if rows.empty:
         return nothing_to_show(ax, title, "no active owners recorded")
     ax = canvas(ax)
-    ends, last = [], int(rows["round"].max())
+    ends = []
     for name, colour in strategy_colours(rows["strategy"].unique(), families).items():
         mean = rows[rows["strategy"] == name].groupby("round")["reputation"].mean()
-        end = float(mean.iloc[-1])
         ax.plot(mean.index, mean, color=colour, label=name)
-        # A strategy that died out keeps a dotted line to its name.
-        ax.plot([mean.index[-1], last], [end, end], color=colour, linewidth=0.8, linestyle=":")
-        ends.append((name, last, end, readable(colour)))
-    round_axis(ax, title, "mean reputation")
+        ends.append((name, float(mean.index[-1]), float(mean.iloc[-1]), colour))
+    round_axis(ax, title, "mean reputation", span_of(rows, rounds))
     ax.set_ylim(0, 1)
     label_ends(ax, ends)
     return ax
@@ -97,13 +110,15 @@ def utility_by_strategy(owners: pd.DataFrame, ax: Axes | None = None, families: 
         ax.annotate(f"{mean:.3g}", (1.0, place), xycoords=("axes fraction", "data"), xytext=(5, 0),
                     textcoords="offset points", va="center", color=INK, fontsize=8.5)  # fmt: skip
     ax.axvline(0, color=MUTED, linewidth=0.8)
-    labels = [f"{name}\n{len(per_owner[name])} owners" for name in colours]
+    counts = [len(per_owner[name]) for name in colours]
+    labels = [f"{name}\n{count} owner{'s' * (count > 1)}" for name, count in zip(colours, counts, strict=True)]
     ax.set_yticks(range(len(colours)), labels)
     ax.set_ylim(len(colours) - 0.5, -0.5)
     ax.grid(True, axis="x")
     ax.grid(False, axis="y")
     ax.set_title(title)
     ax.set_xlabel("mean realised utility per round (money)")
+    thousands(ax.xaxis)
     ax.annotate("mean", (1.0, 1.0), xycoords="axes fraction", xytext=(5, 2), textcoords="offset points",
                 va="bottom", color=MUTED, fontsize=8.5)  # fmt: skip
     return ax

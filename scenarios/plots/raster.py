@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from scenarios.palette import BLACK, INK, MUTED, PAPER, STATES, mix, rgb, strategy_colours
-from scenarios.plots.canvas import canvas, nothing_to_show, present, round_axis, spread, styled
+from scenarios.plots.canvas import canvas, nothing_to_show, present, round_axis, span_of, spread, styled
 
 MOST_OWNERS = 400
 _WIDTH = 11.0  # inches
@@ -33,8 +33,9 @@ def event_raster(
     episodes: pd.DataFrame,
     ax: Axes | None = None,
     families: Mapping[str, str] | None = None,
+    rounds: pd.DataFrame | None = None,
 ) -> Axes:
-    """Owners (rows, grouped by the strategy they joined with) over rounds.
+    """Owners (rows, grouped by the strategy they joined with) over rounds; the rounds table tells how many there were.
 
     Full colour: an upload was really trained; hollow: it was forged; paler: late or absent. A dark foot marks
     probation, a dot an audit that found guilty (an empty one: falsely), and stays begin and end with a mark. At most
@@ -59,10 +60,11 @@ def event_raster(
     size = float(np.clip(420 / len(shown), 2.2, 5.0))
     _draw_marks(ax, rows, episodes[episodes["owner"].isin(place.index)], place, size)
     _draw_groups(ax, shown, colours)
-    round_axis(ax, title, "")
+    span = span_of(rows, rounds)
+    round_axis(ax, title, "", span)
     if len(shown) < len(order):
         ax.set_title(f"{len(shown)} of {len(order):,} owners", loc="right", fontweight="normal", color=MUTED)
-    ax.set_xlim(left - 0.3, right + 0.3)
+    ax.set_xlim(min(left, span[0] - 0.5) - 0.3, max(right, span[1] + 0.5) + 0.3)
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.grid(False)
     ax.legend(handles=_legend(), loc="upper left", bbox_to_anchor=(0, -0.02), ncols=5, borderaxespad=3.2)

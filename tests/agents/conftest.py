@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.population import Population, Status
-from agents.strategies.base import Observation, OwnRows
+from agents.strategies.base import Observation, OwnRows, own_luck
 from learning.columns import IntColumn
 from learning.streams import Streams
 from market.mechanism import Advice, Board, Terms
@@ -51,6 +51,7 @@ def observe(population: Population) -> Observe:
     ) -> Observation:
         ids = np.arange(len(population)) if ids is None else np.asarray(ids)
         board = Board(round=round, budget=20.0, participants=10, claimed=900.0, paid=20.0, accuracy=0.7, chance=0.1)
-        return Observation(board, Terms(round, 20.0), advice_for(ids), OwnRows(population, ids), Streams(seed))
+        luck = own_luck(Streams(seed), population.person[ids], round)
+        return Observation(board, Terms(round, 20.0), advice_for(ids), OwnRows(population, ids), luck)
 
     return seen

@@ -126,11 +126,23 @@ def test_another_seed_gives_other_types() -> None:
 @pytest.mark.parametrize(
     ("name", "distribution", "line"),
     [
-        ("cost", Constant(-1.0), "cost can be -1, expected finite numbers at least 0"),
-        ("cost", Uniform(-0.5, 1.0), "cost can be -0.5, expected finite numbers at least 0"),
-        ("compute_rate", Choice([1.0, 0.0]), "compute_rate can be 0, expected finite numbers above 0"),
-        ("compute_rate", Beta(0.001, 1.0), "compute_rate can be 0, expected finite numbers above 0"),
-        ("model_value", LogNormal(1e200, 50.0), "model_value can be inf, expected finite numbers at least 0"),
+        ("cost", Constant(-1.0), "cost can be -1, expected finite numbers at least 0 and at most 1e+06"),
+        ("cost", Uniform(-0.5, 1.0), "cost can be -0.5, expected finite numbers at least 0 and at most 1e+06"),
+        (
+            "compute_rate",
+            Choice([1.0, 0.0]),
+            "compute_rate can be 0, expected finite numbers at least 1e-06 and at most 1e+12",
+        ),
+        (
+            "compute_rate",
+            Beta(0.001, 1.0),
+            "compute_rate can be 0, expected finite numbers at least 1e-06 and at most 1e+12",
+        ),
+        (
+            "model_value",
+            LogNormal(1e200, 50.0),
+            "model_value can be 5.39744e+21, expected finite numbers at least 0 and at most 1e+06",
+        ),
     ],
 )
 def test_a_type_outside_its_bounds_gets_one_clear_line(name: str, distribution: Distribution, line: str) -> None:

@@ -4,7 +4,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from learning.aggregation import buffered, fedavg, finite
+from learning.aggregation import buffered, discounted, effective_steps, fedasync, fedavg, fednova, finite
+from learning.staleness import Hinge, Polynomial
 
 CHANCE = torch.Generator().manual_seed(0)
 UPLOADS = torch.randn(4, 6, dtype=torch.float64, generator=CHANCE)
@@ -69,3 +70,80 @@ def test_uploads_with_nan_or_infinity_are_found():
     uploads[3, 0] = float("-inf")
     assert finite(uploads).tolist() == [True, False, True, False]
     assert finite(uploads[:0]).tolist() == []
+
+
+def test_any_staleness_function_can_discount_the_buffer():
+    staleness = np.array([0, 1, 3, 8])
+    as_polynomial = discounted(CURRENT, UPLOADS, BASES, WEIGHTS, Polynomial(0.5)(staleness), 0.7)
+    assert torch.equal(as_polynomial, buffered(CURRENT, UPLOADS, BASES, WEIGHTS, staleness, 0.5, 0.7))
+    only_the_fresh = discounted(CURRENT, UPLOADS, BASES, WEIGHTS, Hinge(slope=1e12, grace=0)(staleness))
+    share = WEIGHTS[0] / WEIGHTS.sum()
+    assert torch.allclose(only_the_fresh, CURRENT + share * (UPLOADS[0] - BASES[0]))
+
+
+def test_fedasync_goes_a_part_of_the_way_to_each_arrival():
+    moved = fedasync(CURRENT, UPLOADS[0], mixing=0.6, discount=0.5)
+    assert torch.allclose(moved, 0.7 * CURRENT + 0.3 * UPLOADS[0])
+    with pytest.raises(ValueError, match="in \\[0, 1\\]"):
+        fedasync(CURRENT, UPLOADS[0], mixing=2.0, discount=1.0)
+
+
+def test_fednova_follows_its_definition():
+    steps = np.array([1.0, 2.0, 5.0, 10.0])
+    share = WEIGHTS / WEIGHTS.sum()
+    direction = sum(share[k] * (UPLOADS[k] - BASES[k]) / steps[k] for k in range(4))
+    expected = CURRENT + sum(share * steps) * direction
+    assert torch.allclose(fednova(CURRENT, UPLOADS, BASES, WEIGHTS, steps), expected)
+
+
+def test_fednova_with_equal_steps_is_fedavg():
+    found = fednova(CURRENT, UPLOADS, CURRENT.expand(4, -1), WEIGHTS, np.full(4, 7.0))
+    assert torch.allclose(found, fedavg(UPLOADS, WEIGHTS))
+
+
+def test_fednova_reaches_the_optimum_that_uneven_steps_hide_from_fedavg():
+    # Two owners with the losses (w - optimum)^2 / 2, one of which makes 20 times as many steps of rate 0.01.
+    # The optimum of both together is 0; a step brings an owner nearer to its own by the factor 0.99.
+    optima, steps, weights = torch.tensor([[-1.0], [1.0]], dtype=torch.float64), np.array([1.0, 20.0]), np.ones(2)
+    nearer = torch.from_numpy(0.99**steps)[:, None]
+
+    def train(model):
+        return optima + nearer * (model - optima)
+
+    nova, average = torch.ones(1, dtype=torch.float64), torch.ones(1, dtype=torch.float64)
+    for _ in range(400):
+        nova = fednova(nova, train(nova), nova.expand(2, -1), weights, steps)
+        average = fedavg(train(average), weights)
+    assert abs(float(nova)) < 0.1  # of the order of rate * steps
+    assert float(average) > 0.8
+
+
+@pytest.mark.parametrize(("momentum", "shrink"), [(0.0, 0.0), (0.9, 0.0), (0.0, 0.2), (0.6, 0.1)])
+def test_effective_steps_count_how_often_a_constant_gradient_enters_the_update(momentum, shrink):
+    rate = 0.05
+    for steps in (0, 1, 2, 9):
+        w = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        optimizer = torch.optim.SGD([w], lr=rate, momentum=momentum)
+        for _ in range(steps):
+            w.grad = torch.ones_like(w) + shrink / rate * w.detach()
+            optimizer.step()
+        found = effective_steps(np.array([steps]), momentum=momentum, shrink=shrink)[0]
+        assert found == pytest.approx(-float(w.detach()) / rate)
+
+
+def test_effective_steps_are_the_closed_forms_of_the_fednova_paper():
+    steps = np.array([1, 3, 12, 3])
+    assert effective_steps(steps).tolist() == [1.0, 3.0, 12.0, 3.0]
+    with_momentum = (steps - 0.9 * (1 - 0.9**steps) / (1 - 0.9)) / (1 - 0.9)
+    assert np.allclose(effective_steps(steps, momentum=0.9), with_momentum)
+    assert np.allclose(effective_steps(steps, shrink=0.2), (1 - (1 - 0.2) ** steps) / 0.2)
+    assert effective_steps(steps[:0]).tolist() == []
+
+
+def test_steps_that_make_no_direction_are_refused():
+    with pytest.raises(ValueError, match="steps of every upload"):
+        fednova(CURRENT, UPLOADS, BASES, WEIGHTS, np.array([1.0, 0.0, 1.0, 1.0]))
+    with pytest.raises(ValueError, match="cannot be negative"):
+        effective_steps(np.array([-1]))
+    with pytest.raises(ValueError, match="in \\[0, 1\\)"):
+        effective_steps(np.array([1]), momentum=1.0)

@@ -75,6 +75,41 @@ def test_shares_weigh_each_batch_to_its_mean():
     assert share[batches.spans[1]].tolist() == [[0.5, 0.5, 0.0, 0.0, 0.0]]
 
 
+def draw_steps(samples, steps, size=4, seed=3):
+    samples, steps = np.array(samples, dtype=np.int64), np.array(steps, dtype=np.int64)
+    offsets = np.cumsum(samples) - samples
+    plan = LocalTraining(batch_size=size)
+    return draw_batches(offsets, samples, np.arange(len(samples)), 0, plan, Streams(seed), steps)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 15)), max_size=6), st.integers(1, 5))
+def test_owners_with_steps_of_their_own_meet_as_many_batches(wanted, size):
+    wanted.sort(key=lambda pair: -pair[0] if pair[1] else 0)
+    samples, steps = [count for _, count in wanted], [number for number, _ in wanted]
+    batches = draw_steps(samples, steps, size)
+    offsets = np.cumsum(samples) - samples
+    for owner, (number, count) in enumerate(wanted):
+        met = met_by(batches, owner)
+        assert len(met) == (number if count else 0)
+        per_epoch = -(-count // size)
+        for begin in range(0, len(met) - per_epoch + 1, per_epoch or 1):
+            epoch = [row - offsets[owner] for batch in met[begin : begin + per_epoch] for row in batch]
+            assert sorted(epoch) == list(range(count))
+
+
+def test_a_longer_training_begins_with_the_batches_of_a_shorter_one():
+    short, long = ([batch.tolist() for batch in met_by(draw_steps([10], [steps]), 0)] for steps in (4, 11))
+    assert long[:4] == short
+    by_epochs = draw(np.array([10]), LocalTraining(batch_size=4, epochs=2))[0]
+    assert [batch.tolist() for batch in met_by(by_epochs, 0)] == long[:6]
+
+
+def test_owners_with_steps_out_of_order_are_refused():
+    with pytest.raises(ValueError, match="sorted by steps, most first"):
+        draw_steps([9, 9], [1, 2])
+
+
 def test_owners_out_of_order_are_refused():
     with pytest.raises(ValueError, match="most first"):
         draw(np.array([3, 7]), LocalTraining())

@@ -92,7 +92,7 @@ def test_if_nothing_has_weight_nothing_has_value():
 def test_sampled_values_agree_with_exact_ones_within_their_errors(monkeypatch):
     sent, weights = uploads(6), np.arange(1.0, 7.0)
     exact = value(sent, weights).values
-    monkeypatch.setattr("learning.contribution.EXACT_UP_TO", 0)
+    monkeypatch.setattr("learning.contribution.round_shapley.EXACT_UP_TO", 0)
     sampled = value(sent, weights, permutations=400)
     assert (np.abs(sampled.values - exact) <= 4 * sampled.standard_error).all()
     assert (sampled.standard_error > 0).all()

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import struct
 from pathlib import Path
@@ -128,6 +129,18 @@ BROKEN = {
     "huge label": (broken(y_train=np.full(12, 2**63, dtype=np.uint64)), "y_train has the label 9223372036854775808"),
     "more classes than samples": (broken(y_train=np.full(12, 12)), "y_train has the label 12 among only 12 samples"),
     "one class": (broken(y_train=np.zeros(12, dtype=int)), "at least two classes"),
+    "groups of another length": (broken(groups=np.arange(11)), r"groups is int64 of shape \(11,\), expected a whole"),
+    "groups with names": (broken(groups=np.full(12, "a")), "groups is <U1 of shape"),
+    "vocabulary of one": (broken(vocabulary=np.array(1)), "vocabulary must be one whole number of at least 2"),
+    "tokens beyond": (
+        broken(vocabulary=np.array(3), x_train=np.full((12, 4), 3)),
+        r"other values than token ids 0\.\.2",
+    ),
+    "fractional tokens": (broken(vocabulary=np.array(9), x_train=np.full((12, 4), 0.5)), "other values than token ids"),
+    "image tokens": (
+        broken(vocabulary=np.array(9), x_train=np.ones((12, 4, 4)), x_test=np.ones((6, 4, 4))),
+        "axes, token ids have 2",
+    ),
     "pickled objects": (broken(x_train=np.array([{}] * 12, dtype=object)), "not a readable .npz file"),
 }
 
@@ -217,7 +230,7 @@ def test_a_named_set_is_then_looked_for_in_the_files_of_torchvision(tmp_path):
     assert loaded.y_test.tolist() == list(range(10))
 
 
-@pytest.mark.parametrize("name", ["mnist", "cifar10"])
+@pytest.mark.parametrize("name", ["mnist", "cifar10", "cifar100"])
 def test_a_download_without_network_fails_in_one_line(name, tmp_path, monkeypatch):
     for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(variable, "http://127.0.0.1:9")  # the discard port: refused at once
@@ -228,7 +241,7 @@ def test_a_download_without_network_fails_in_one_line(name, tmp_path, monkeypatc
     assert "\n" not in str(caught.value)
 
 
-REAL = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32)}
+REAL = {"mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
 
 
 @pytest.mark.parametrize("name", REAL)
@@ -239,13 +252,51 @@ def test_the_real_image_sets(name):
     loaded = DATASETS[name](folder)
     assert isinstance(loaded, Dataset)
     assert loaded.shape == REAL[name]
-    assert loaded.classes == 10
-    assert len(loaded.y_train) == (50_000 if name == "cifar10" else 60_000)
+    assert loaded.classes == (100 if name == "cifar100" else 10)
+    assert len(loaded.y_train) == (50_000 if name.startswith("cifar") else 60_000)
     assert len(loaded.y_test) == 10_000
     for channel in range(loaded.shape[0]):
         values = loaded.x_train[:, channel]
         assert abs(values.mean(dtype=np.float64)) < 1e-4
         assert abs(values.std(dtype=np.float64) - 1.0) < 1e-4
+
+
+def test_a_file_may_name_natural_groups(tmp_path):
+    content = arrays() | {"groups": np.repeat([70, 3, 12], 4)}
+    assert load_dataset(save(tmp_path / "a.npz", content)).groups.tolist() == [2] * 4 + [0] * 4 + [1] * 4
+    assert load_dataset(save(tmp_path / "b.npz", arrays())).groups is None
+
+
+def test_a_file_of_token_ids_is_left_as_it_is(tmp_path):
+    content = arrays() | {"vocabulary": np.array(40)}
+    for half, count in (("x_train", 12), ("x_test", 6)):
+        content[half] = np.random.default_rng(0).integers(0, 40, size=(count, 4))
+    loaded = load_dataset(save(tmp_path / "text.npz", content))
+    assert loaded.vocabulary == 40
+    assert np.array_equal(loaded.x_train, content["x_train"])
+
+
+def test_the_first_samples_of_a_data_set_keep_their_groups():
+    data = dataset_from_arrays("mine", arrays() | {"groups": np.arange(12)}, source="here")
+    few = data.first(5, None)
+    assert (len(few.x_train), len(few.y_train), len(few.x_test)) == (5, 5, 6)
+    assert few.groups.tolist() == [0, 1, 2, 3, 4]
+    assert data.first(None, 2).y_test.tolist() == data.y_test[:2].tolist()
+    with pytest.raises(ValueError, match="5 training samples have 12 groups"):
+        dataclasses.replace(few, groups=data.groups)
+
+
+@pytest.mark.parametrize(
+    ("name", "samples", "shape", "classes"),
+    [("iris", 150, (4,), 3), ("wine", 178, (13,), 3), ("breast_cancer", 569, (30,), 2)],
+)
+def test_tables_that_come_with_the_installation(name, samples, shape, classes):
+    loaded = load_dataset(name)
+    assert len(loaded.y_train) + len(loaded.y_test) == samples
+    assert (loaded.shape, loaded.classes) == (shape, classes)
+    assert np.abs(loaded.x_train.mean(axis=0, dtype=np.float64)).max() < 1e-5
+    every = np.bincount(np.concatenate([loaded.y_train, loaded.y_test]))
+    assert np.abs(np.bincount(loaded.y_test) / every - 0.2).max() < 0.02
 
 
 def test_arrays_in_memory_are_checked_like_a_file():

@@ -3,18 +3,20 @@ import pytest
 import torch
 from learning_samples import CPU, blobs
 
-from learning.corruption import add_noise, flip_labels
+from learning.corruption import add_noise, copied_from, flip_labels, lost_classes, noise_level, usable_samples
+from learning.data import load_dataset
 from learning.shards import Shards
 from learning.streams import Streams
 
 
-def build(dataset, indices, quality, label_noise=0.8, feature_noise=2.0, streams=None):
+def build(dataset, indices, quality, label_noise=0.8, feature_noise=2.0, streams=None, **faults):
     return Shards.build(
         dataset,
         indices,
         np.asarray(quality, dtype=float),
         max_label_noise=label_noise,
         max_feature_noise=feature_noise,
+        **faults,
         streams=streams or Streams(7),
         device=CPU,
     )
@@ -108,6 +110,116 @@ def test_noise_adds_nothing_to_a_feature_without_spread():
     noisy = add_noise(samples, np.array([0.0, 3.0], dtype=np.float32), np.random.default_rng(0))
     assert (noisy[:, 0] == 1.0).all()
     assert noisy[:, 1].std() == pytest.approx(3.0, rel=0.3)
+
+
+def test_feature_noise_is_measured():
+    dataset = blobs(train=9000)
+    dataset.x_train[:, 2] *= 50.0
+    dataset.x_train[:, 3] = 1.0  # no spread, so no noise to count
+    shards = build(dataset, [np.arange(6000), np.arange(6000, 9000)], [0.5, 1.0], feature_noise=0.6)
+    assert shards.feature_noise == pytest.approx([0.3, 0.0], rel=0.02)
+
+
+def test_the_noise_level_is_a_root_mean_square_over_features_that_vary():
+    clean = np.zeros((2, 3), dtype=np.float32)
+    noisy = np.array([[3.0, 4.0, 0.0], [0.0, 4.0, 0.0]], dtype=np.float32)
+    expected = np.sqrt((1.5**2 + 4**2 + 0 + 4**2) / 4)
+    assert noise_level(noisy, clean, np.array([2.0, 1.0, 0.0])) == pytest.approx(expected)
+    assert noise_level(noisy, clean, np.zeros(3)) == 0.0
+
+
+def test_feature_noise_replaces_tokens_of_text():
+    text = load_dataset("markov_text")
+    noisy, clean = (
+        build(text, [np.arange(1000)], [quality], label_noise=0.0, feature_noise=0.4) for quality in (0.5, 1)
+    )
+    changed = (noisy.x != clean.x).double().mean().item()
+    assert changed == pytest.approx(0.5 * 0.4, abs=0.02)
+    assert noisy.feature_noise[0] == pytest.approx(changed, abs=1e-12)
+    assert torch.equal(noisy.x, noisy.x.floor())
+    assert noisy.x.min() >= 0
+    assert noisy.x.max() < text.vocabulary
+
+
+def test_noise_beyond_measure_replaces_every_token_and_no_more():
+    text = load_dataset("markov_text")
+    assert build(text, [np.arange(50)], [0.0], feature_noise=7.0).feature_noise.tolist() == [1.0]
+
+
+def test_poor_quality_loses_whole_classes_and_their_samples():
+    dataset = blobs(classes=5)
+    shards = build(dataset, halves(dataset), [0.25, 1.0], 0.0, 0.0, max_class_loss=0.8)
+    assert shards.class_loss == pytest.approx([0.6, 0.0])
+    assert (shards.class_mix[0] > 0).sum() == 2
+    assert shards.sizes.tolist() == [80, 100]
+    assert shards.offsets.tolist() == [0, 80, 180]
+    assert len(shards.y) == 180
+    kept = set(shards.y[rows(shards, 0)].tolist())
+    assert kept == set(np.flatnonzero(shards.class_mix[0]).tolist())
+
+
+def test_what_is_usable_can_be_told_without_building_shards(streams):
+    dataset = blobs(classes=5)
+    quality = np.array([0.3, 0.6])
+    shards = build(dataset, halves(dataset), quality, 0.0, 0.0, streams=streams, max_class_loss=0.8)
+    usable = usable_samples(halves(dataset), dataset.y_train, quality, 0.8, streams)
+    assert [len(part) for part in usable] == shards.sizes.tolist()
+
+
+def test_one_class_always_stays():
+    labels = np.arange(12) % 3
+    assert len(lost_classes(labels, 1.0, np.random.default_rng(0))) == 2
+    assert len(lost_classes(np.zeros(5, dtype=np.int64), 1.0, np.random.default_rng(0))) == 0
+
+
+def test_lower_quality_loses_the_same_classes_and_more():
+    labels = np.arange(100) % 10
+    few, many = (lost_classes(labels, share, Streams(0).generator("class loss")) for share in (0.3, 0.7))
+    assert (len(few), len(many)) == (3, 7)
+    assert set(few.tolist()) < set(many.tolist())
+
+
+def test_poor_quality_holds_copies_noise_and_label_included():
+    dataset = blobs()
+    shards = build(dataset, halves(dataset), [0.5, 1.0], 0.5, 0.5, max_duplicates=0.6)
+    assert shards.duplicates == pytest.approx([0.3, 0.0])
+    assert shards.sizes.tolist() == [200, 100]
+    both = torch.cat([shards.x, shards.y[:, None]], dim=1)
+    unique = [len(torch.unique(both[rows(shards, shard)], dim=0)) for shard in (0, 1)]
+    assert unique == [140, 100]
+
+
+def test_copies_are_copies_of_originals():
+    source = copied_from(100, 0.3, np.random.default_rng(0))
+    copies = np.flatnonzero(source != np.arange(100))
+    assert len(copies) == 30
+    assert not set(source[copies].tolist()) & set(copies.tolist())
+    assert len(np.unique(copied_from(100, 1.0, np.random.default_rng(0)))) == 1
+    assert copied_from(1, 1.0, np.random.default_rng(0)).tolist() == [0]
+
+
+def test_measured_label_noise_and_mix_count_the_copies():
+    dataset = blobs(train=3000)
+    shards = build(dataset, [np.arange(3000)], [0.0], 0.5, 0.0, max_duplicates=0.9)
+    truth = {sample.tobytes(): label for sample, label in zip(dataset.x_train, dataset.y_train, strict=True)}
+    true = np.array([truth[sample.tobytes()] for sample in shards.x.numpy()])
+    assert shards.label_noise[0] == pytest.approx((true != shards.y.numpy()).mean(), abs=1e-12)
+    assert shards.class_mix[0] == pytest.approx(np.bincount(true, minlength=3) / 3000)
+
+
+def test_faults_that_are_not_asked_for_change_nothing():
+    dataset = blobs()
+    plain = build(dataset, halves(dataset), [0.3, 0.4])
+    named = build(dataset, halves(dataset), [0.3, 0.4], max_class_loss=0.0, max_duplicates=0.0)
+    assert torch.equal(plain.x, named.x)
+    assert torch.equal(plain.y, named.y)
+    assert named.class_loss.tolist() == named.duplicates.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("fault", ["max_class_loss", "max_duplicates"])
+def test_shares_of_faults_out_of_range_are_refused(fault):
+    with pytest.raises(ValueError, match=rf"{fault} must be in \[0, 1\], got 1.5"):
+        build(blobs(), [np.arange(5)], [1.0], **{fault: 1.5})
 
 
 @pytest.mark.parametrize(

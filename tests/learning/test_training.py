@@ -9,7 +9,17 @@ from learning.backends import BACKENDS
 from learning.models import FlatModel
 from learning.registry import UnknownName
 from learning.streams import Streams
-from learning.training import LocalTraining, choose_backend, chunk_size, train_cohort
+from learning.training import (
+    Choice,
+    LocalTerms,
+    LocalTraining,
+    TrainingReport,
+    choose,
+    choose_backend,
+    chunk_size,
+    owners_that_fit,
+    train_cohort,
+)
 
 STREAMS = Streams(7)
 IMAGES = {"softmax": (1, 8, 8), "mlp": (1, 8, 8), "cnn": (1, 8, 8)}
@@ -26,15 +36,26 @@ def start(name, count=None, dtype=torch.float64):
     return torch.stack([model.initial(Streams(seed)) for seed in range(count)]).to(dtype)
 
 
-def train(name, base, rows, samples, owners=None, counter=1, backend="auto", **plan):
+CALL = ("chunk", "terms", "report")
+
+
+def train(name, base, rows, samples, owners=None, counter=1, backend="auto", **options):
     rows = np.asarray(rows, dtype=np.int64)
     owners = 100 + rows if owners is None else np.asarray(owners, dtype=np.int64)
     samples = np.asarray(samples, dtype=np.int64)
-    plan = LocalTraining(**{"batch_size": 7, **plan})
-    return train_cohort(MODELS[name], base, SHARDS, rows, samples, owners, counter, plan, STREAMS, backend)
+    call = {name: options.pop(name) for name in CALL if name in options}
+    plan = LocalTraining(**{"batch_size": 7, **options})
+    return train_cohort(MODELS[name], base, SHARDS, rows, samples, owners, counter, plan, STREAMS, backend, **call)
 
 
-BATCHED = [("softmax", "linear"), ("mlp", "linear"), ("softmax", "vmap"), ("mlp", "vmap"), ("cnn", "vmap")]
+BATCHED = [
+    ("softmax", "linear"),
+    ("mlp", "linear"),
+    ("softmax", "vmap"),
+    ("mlp", "vmap"),
+    ("cnn", "vmap"),
+    ("cnn", "conv"),
+]
 
 
 @pytest.mark.parametrize(("name", "backend"), BATCHED)
@@ -167,10 +188,10 @@ def test_training_learns(digits):
 def test_the_automatic_choice_depends_on_model_and_device_only():
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     assert choose_backend(MODELS["mlp"], cpu) == choose_backend(MODELS["softmax"], gpu) == "linear"
-    assert choose_backend(MODELS["cnn"], cpu) == choose_backend(MODELS["cnn"], gpu) == "vmap"
-    wide = FlatModel("cnn", (1, 64, 64), 10)
-    assert choose_backend(wide, cpu) == "loop"
-    assert choose_backend(wide, gpu) == "vmap"
+    assert choose_backend(MODELS["cnn"], cpu) == "conv"
+    assert choose_backend(MODELS["cnn"], gpu) == "vmap"
+    residual = FlatModel("resnet20", (3, 32, 32), 10)
+    assert choose_backend(residual, gpu) == "vmap"
 
 
 def test_bad_columns_are_refused():
@@ -187,4 +208,138 @@ def test_bad_columns_are_refused():
         train("cnn", start("cnn"), [0], [1], backend="linear")
     with pytest.raises(UnknownName, match="did you mean 'loop'"):
         train("softmax", base, [0], [1], backend="lop")
-    assert list(BACKENDS) == ["loop", "linear", "vmap"]
+    with pytest.raises(ValueError, match="'conv' cannot train the model 'mlp'"):
+        train("mlp", start("mlp"), [0], [1], backend="conv")
+    with pytest.raises(ValueError, match="drift must be"):
+        train("mlp", start("mlp"), [0], [1], terms=LocalTerms(drift=torch.zeros(3)))
+    with pytest.raises(ValueError, match="rate must have one entry for each of 1 owners"):
+        train("mlp", start("mlp"), [0], [1], terms=LocalTerms(rate=np.ones(2)))
+    with pytest.raises(ValueError, match="at least 1 owner"):
+        train("mlp", start("mlp"), [0], [1], chunk=0)
+
+
+def test_the_loop_names_the_owner_that_fails():
+    kept = SHARDS.y.clone()
+    try:
+        SHARDS.y[int(SHARDS.offsets[4])] = 99
+        with pytest.raises(Exception, match="99") as met:
+            train("mlp", start("mlp"), np.arange(8), SHARDS.sizes, np.arange(40, 48), backend="loop")
+        assert [note.partition(",")[0] for note in met.value.__notes__] == ["while training owner 44"]
+    finally:
+        SHARDS.y.copy_(kept)
+
+
+def test_the_linear_back_end_gives_the_same_bits_for_every_chunk():
+    base = start("mlp", 8, torch.float32)
+    whole, *parts = (train("mlp", base, np.arange(8), SHARDS.sizes, chunk=chunk, epochs=2) for chunk in (8, 1, 3, 500))
+    assert all(torch.equal(part, whole) for part in parts)
+
+
+def test_bfloat16_is_near_the_loop_and_not_the_loop():
+    exact, rough = (
+        train("cnn", start("cnn", dtype=torch.float32), [1, 5], SHARDS.sizes[[1, 5]], backend=backend)
+        for backend in ("loop", "loop_bf16")
+    )
+    change = (exact - start("cnn", dtype=torch.float32)).norm(dim=1)
+    distance = (rough - exact).norm(dim=1)
+    assert rough.dtype == torch.float32
+    assert (distance > 0).all()
+    assert (distance < 0.1 * change).all()
+
+
+# ---- memory -------------------------------------------------------------------------------------------------------
+
+
+def small_memory(monkeypatch, backend, most):
+    """Let a back-end fail as CUDA does when it gets more than ``most`` owners; returns what it was given."""
+    real, asked = BACKENDS[backend], []
+
+    def limited(model, first, *rest):
+        asked.append(len(first))
+        if len(first) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return real(model, first, *rest)
+
+    monkeypatch.setitem(BACKENDS._entries, backend, limited)
+    return asked
+
+
+@pytest.mark.parametrize(("name", "backend"), [("mlp", "linear"), ("cnn", "conv"), ("cnn", "vmap")])
+def test_without_memory_the_cohort_is_trained_in_halved_chunks_with_the_result_of_such_chunks(
+    monkeypatch, name, backend
+):
+    base = start(name, dtype=torch.float32)
+    expected = train(name, base, np.arange(8), SHARDS.sizes, backend=backend, chunk=2)
+    asked = small_memory(monkeypatch, backend, most=3)
+    report = TrainingReport()
+    got = train(name, base, np.arange(8), SHARDS.sizes, backend=backend, report=report)
+    assert torch.equal(got, expected)
+    assert (report.chunk, report.halvings) == (2, 2)
+    assert asked == [8, 4, 2, 2, 2, 2]
+
+
+def test_memory_for_no_owner_at_all_is_an_error(monkeypatch):
+    small_memory(monkeypatch, "linear", most=0)
+    with pytest.raises(torch.OutOfMemoryError):
+        train("mlp", start("mlp"), np.arange(8), SHARDS.sizes)
+
+
+def test_on_a_device_with_little_free_memory_chunks_are_smaller(monkeypatch):
+    cpu, plan = torch.device("cpu"), LocalTraining(batch_size=7)
+    assert owners_that_fit(MODELS["mlp"], plan, torch.float32, cpu) is None
+    monkeypatch.setattr("learning.training.free_bytes", lambda device: 1_000_000)
+    fitting = owners_that_fit(MODELS["mlp"], plan, torch.float32, cpu)
+    assert 1 <= fitting < chunk_size(MODELS["mlp"], cpu)
+    # All rows of weights that a step can need, and the batch itself, are within the free memory.
+    assert fitting * 4 * (6 * MODELS["mlp"].size + 7 * 64) <= 1_000_000
+    assert owners_that_fit(MODELS["mlp"], plan, torch.float64, cpu) <= fitting // 2 + 1
+    report = TrainingReport()
+    train("mlp", start("mlp", dtype=torch.float32), np.arange(8), SHARDS.sizes, report=report)
+    assert report.chunk == fitting
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA")
+@pytest.mark.parametrize(("name", "backend"), BATCHED)
+def test_on_cuda_back_ends_equal_the_loop_on_the_cpu(name, backend):
+    from learning.device import resolve_device
+
+    device = resolve_device("cuda")
+    expected = train(name, start(name), np.arange(8), SHARDS.sizes, backend="loop")
+    moved = clean_shards(DATASET, 8, STREAMS)
+    moved.x, moved.y = moved.x.to(device), moved.y.to(device)
+    rows = np.arange(8)
+    plan = LocalTraining(batch_size=7)
+    got = train_cohort(
+        MODELS[name], start(name).to(device), moved, rows, SHARDS.sizes, 100 + rows, 1, plan, STREAMS, backend
+    )
+    assert torch.allclose(got.cpu(), expected, atol=1e-9, rtol=0)
+
+
+# ---- the record ---------------------------------------------------------------------------------------------------
+
+
+def test_a_report_adds_up_what_was_trained_and_names_how():
+    report = TrainingReport()
+    assert report.clients_per_second == 0.0
+    for _ in range(2):
+        train("softmax", start("softmax"), np.arange(8), SHARDS.sizes, epochs=3, report=report)
+    plan = LocalTraining(batch_size=7, epochs=3)
+    assert report.clients == 16
+    assert report.steps == 2 * plan.steps(SHARDS.sizes).sum()
+    assert (report.backend, report.dtype, report.threads) == ("linear", "float64", torch.get_num_threads())
+    assert report.chunk == choose(MODELS["softmax"], torch.device("cpu")).chunk
+    assert report.device.startswith("cpu (")
+    assert report.clients_per_second == pytest.approx(16 / report.seconds)
+    line = str(report)
+    assert "back-end linear" in line
+    assert "clients/s" in line
+    assert "\n" not in line
+
+
+def test_a_recorded_choice_repeats_the_bits():
+    first = TrainingReport()
+    base = start("cnn", dtype=torch.float32)
+    once = train("cnn", base, np.arange(8), SHARDS.sizes, backend="conv", report=first)
+    choice = Choice(first.backend, first.chunk)
+    again = train("cnn", base, np.arange(8), SHARDS.sizes, backend=choice.backend, chunk=choice.chunk)
+    assert torch.equal(once, again)

@@ -141,7 +141,7 @@ def test_the_journal_does_not_change_with_the_callers_arrays() -> None:
         (Entries.of("pay", MODEL_OWNER, OWNERS, 1), f"no account of owner {OWNERS}"),
         (Entries.of("pay", center_party(CENTERS), 0, 1), f"no account of center {CENTERS}"),
         (Entries.of("pay", MODEL_OWNER, -50, 1), "no account of party -50"),
-        (Entries.of("pay", WORLD, 0, 2**53 + 2), "more than 2"),
+        (Entries.of("pay", WORLD, 0, 2**62 + 1024), "more than 2"),
         (Entries("pay", np.array([0]), np.array([1, 2]), np.array([1])), "one length"),
     ],
 )

@@ -123,8 +123,10 @@ class Synthetic:
         self.post(closing, "revenue", WORLD, np.array([MODEL_OWNER]), revenue)
         if audited.any():
             self.post(closing, "audit cost", REGULATOR, np.array([WORLD]), 0.05 * audited.sum())
+        for owner, lied in zip(active[audited].tolist(), violation[audited].tolist(), strict=True):
+            self.log(number, "audit", owner, float(lied), closing)
         for owner in active[flagged].tolist():
-            self.log(number, "guilty", owner, 2.0)
+            self.log(number, "guilty", owner, 2.0, closing)
         for owner, stay in self.stays.items():
             stay.utility += float(utility[active == owner].sum())
             stay.rounds += int(arrived[active == owner].sum())
@@ -244,8 +246,8 @@ class Synthetic:
             },
         )  # fmt: skip
 
-    def log(self, number: int, kind: str, owner: int, value: float) -> None:
-        tick = number * TICKS_PER_ROUND
+    def log(self, number: int, kind: str, owner: int, value: float, tick: int | None = None) -> None:
+        tick = number * TICKS_PER_ROUND if tick is None else tick
         row = {"seq": self.events, "tick": tick, "round": number, "kind": kind, "owner": owner, "value": value}
         self.sink.write("events", row)
         self.events += 1

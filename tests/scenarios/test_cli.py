@@ -83,8 +83,9 @@ def test_run_names_its_folder_after_scenario_and_seed(place, capfd):
 def test_verbose_prints_a_line_per_window(place, capfd):
     assert main(["run", "small.yaml", "--verbose"]) == 0
     lines = capfd.readouterr().err.splitlines()[1:]
-    assert [line.split(":")[0] for line in lines] == [f"window {number}/5" for number in range(1, 6)]
-    assert re.fullmatch(r"window 5/5: round \d+, accuracy \d+\.\d %, \d+ owners", lines[-1])
+    assert [line.split(":")[0] for line in lines[:5]] == [f"window {number}/5" for number in range(1, 6)]
+    assert "clients/s" in lines[5], "and what trained, how fast"
+    assert re.fullmatch(r"window 5/5: round \d+, accuracy \d+\.\d %, \d+ owners", lines[4])
 
 
 def test_the_resolved_scenario_of_a_run_plays_the_same_run_again(place, capfd):
@@ -162,7 +163,7 @@ wrong_scenarios = {
     "more shards than samples": ("data: {shards: 300, train_limit: 200}", "data.shards: 300: "),
     "a back-end that cannot train the model": (
         "learning: {model: cnn, backend: linear}",
-        "learning.backend: linear: this model is not a stack of linear layers",
+        "learning.backend: linear: it cannot train the model 'cnn'",
     ),
 }
 
@@ -277,11 +278,38 @@ def test_report_prints_where_the_plots_and_the_page_are(played, capfd):
 )
 def test_list_describes_every_entry_of_a_kind(capfd, kind, name):
     assert main(["list", kind.value]) == 0
-    title, *lines = [line for line in capfd.readouterr().out.splitlines() if line.strip()]
+    title, headings, *lines = [line for line in capfd.readouterr().out.splitlines() if line.strip()]
     assert title.strip() == kind.value
+    assert headings.startswith("name")
     described = {line.split()[0]: line.split()[1:] for line in lines if not line.startswith(" ")}
     assert described[name]
     assert all(described.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "parameters"),
+    [
+        (Kind.STRATEGIES, "free_rider_noise", "claim_factor: 1.0, scale: 1.0"),
+        (Kind.MECHANISMS, "fixed_price", "price: 0.02"),
+        (Kind.PARTITIONS, "dirichlet", "alpha: 0.5, min_samples: 2"),
+        (Kind.PARTITIONS, "natural", "min_samples: 2"),
+        (Kind.DISTRIBUTIONS, "lognormal", "median, sigma"),
+        (Kind.DISTRIBUTIONS, "choice", "values, weights: []"),
+    ],
+)
+def test_list_shows_parameters_with_their_defaults(capfd, kind, name, parameters):
+    assert main(["list", kind.value]) == 0
+    printed = capfd.readouterr().out
+    assert "parameters and defaults" in printed
+    assert "`" not in printed
+    (line,) = [line for line in printed.splitlines() if line.startswith(f"{name} ")]
+    assert line.rstrip().endswith(f"  {parameters}")
+
+
+@pytest.mark.parametrize("kind", [Kind.DATASETS, Kind.MODELS, Kind.SCENARIOS])
+def test_list_shows_no_column_of_parameters_where_there_are_none(capfd, kind):
+    assert main(["list", kind.value]) == 0
+    assert "parameters" not in capfd.readouterr().out.splitlines()[1]
 
 
 def test_list_shows_everything_without_a_kind(capfd):
@@ -306,6 +334,11 @@ def test_version_and_help(capfd):
     assert main([]) == main(["--help"]) == 0
     printed = capfd.readouterr().out
     assert all(command in printed for command in ("run", "list", "report"))
+
+
+def test_the_default_folder_is_told_once_and_plainly(capfd):
+    assert main(["run", "--help"]) == 0
+    assert "[default: runs/<scenario>-seed<seed>]" in " ".join(capfd.readouterr().out.split())
 
 
 # ---- completion ---------------------------------------------------------------------------------------------------

@@ -169,8 +169,22 @@ def test_whatever_the_rules_the_market_keeps_its_laws(change: dict[str, Any]) ->
         rows = transfers[(transfers[side] >= 0) & (transfers[f"{side}_book"] == "wallet")]
         np.add.at(money, rows[side].to_numpy(), sign * rows["amount_micro"].to_numpy())
     assert np.array_equal(money, world.ledger.wallet)
-    in_the_air = world.tally.lost + world.tally.fees
-    assert population.utility_total.sum() == pytest.approx(world.totals.owner_utility - in_the_air, abs=1e-6)
+    summary = recorder.table("runs").iloc[0]
+    assert population.utility_total.sum() == pytest.approx(summary["owner_utility"], abs=1e-6)
+    assert episodes["utility"].sum() == pytest.approx(summary["owner_utility"], abs=1e-6)
+
+    # welfare is what was earned and enjoyed less what was used up; payments, fees and fines only change hands
+    closed = recorder.table("rounds")
+    recorded = owners[owners["moment"] == "round"]
+    used_up = transfers[transfers["kind"].isin(["training cost", "audit"])]["amount_micro"].sum() / 1e6
+    earned = closed["revenue"].sum() + recorded["model_benefit"].sum()
+    assert summary["welfare"] == pytest.approx(earned - used_up, abs=1e-5)
+
+    # of the model's versions only those are kept that somebody still trains from
+    if world.federation is not None:
+        stale = set(world.flights.base_version.tolist())
+        newest = {world.federation.version, world.federation.version - 1}
+        assert set(world.federation._versions) <= stale | newest
 
     # truth and report are two columns, and honest owners' reports equal the truth
     rounds = owners[owners["moment"] == "round"]

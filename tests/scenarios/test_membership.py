@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 from market_runs import play, small
 
+from scenarios.engine.clock import Kind
+
 
 def test_nobody_joins_a_market_that_pays_less_than_staying_outside() -> None:
     run = play(small(population={"participation": "strict", "types": {"outside_option": 1000.0}}))
@@ -101,6 +103,36 @@ def test_owners_on_probation_get_no_model() -> None:
     restricted = owners[owners["on_probation"]].groupby("owner")["round"].min()
     for owner, since in restricted.items():
         assert users[(users["user"] == owner) & (users["round"] > since)].empty
+
+
+def test_a_report_counts_only_in_the_stay_in_which_it_was_sent() -> None:
+    """Owners that leave and come back between report and plan wait for the next round."""
+    reported: dict[int, int] = {}
+
+    def watch(simulation, happening) -> None:
+        stays = simulation.population.stay
+        if happening.kind is Kind.OPEN:
+            reported.clear()
+        if happening.kind is Kind.REPORT:
+            reported.update({owner: int(stays[owner]) for owner in happening.owners.tolist()})
+        if happening.kind is Kind.PLAN:
+            for owner in simulation.world.flights.owner.tolist():
+                assert stays[owner] == reported[owner]
+
+    hasty = {"initial": 30, "departure_rate": 6.0, "participation": {"name": "strict", "return_delay": 2.0}}
+    run = play(small(population=hasty, learning={"enabled": False}), watch)
+    assert (run.table("episodes")["stay"] > 2).any()
+
+
+def test_beliefs_are_smoothed_from_the_second_round_on_whether_or_not_an_upload_arrived() -> None:
+    slow = {"types": {"link_time": 25.0}, "participation": {"name": "strict", "memory": 0.1, "patience": 50}}
+    steady = {"arrival_rate": 0.0, "departure_rate": 0.0, "adaptation": "none"}
+    run = play(small(population={**slow, **steady}, enforcement={"audit_rate": 0.0}))
+    owners = run.table("owners").query("moment == 'round'")
+    for _, life in owners.groupby("owner"):
+        belief, utility = life["believed_utility"].to_numpy(), life["utility"].to_numpy()
+        assert belief[0] == pytest.approx(utility[0])
+        assert belief[1:] == pytest.approx(0.9 * belief[:-1] + 0.1 * utility[1:])
 
 
 def test_arrivals_follow_their_rate_and_their_trace() -> None:

@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from synthetic_run import STRATEGIES, write_run
 
 from market.parties import MODEL_OWNER
 from scenarios import palette, plots
-from scenarios.plots.canvas import spread
+from scenarios.plots.canvas import readable, spread
+from scenarios.plots.money import MOST_LINES
 from scenarios.plots.raster import MOST_OWNERS
 from scenarios.recorder import MemoryRecorder
 from scenarios.tables import TABLES
@@ -122,6 +124,75 @@ def test_the_stack_of_strategies_adds_up_to_the_active_owners(run: Tables) -> No
     assert legend == list(STRATEGIES)[::-1]
 
 
+def emptied(run: Tables, after: int) -> Tables:
+    """The run as if everybody had left after a round."""
+    owners, rounds, edges = run["owners"], run["rounds"], run["edges"]
+    gone = rounds["round"] > after
+    nobody = dict.fromkeys(("active", "participants", "arrived", "trained", "free_riding", "lying", "audited"), 0)
+    return run | {
+        "owners": owners[(owners["moment"] == "round") & (owners["round"] <= after)],
+        "edges": edges[edges["round"] <= after],
+        "transfers": run["transfers"][run["transfers"]["round"] <= after],
+        "rounds": pd.concat([rounds[~gone], rounds[gone].assign(**nobody, flagged=0)]),
+    }
+
+
+OVER_TIME: dict[str, Callable[[Tables], Axes]] = {
+    "accuracy": lambda t: plots.accuracy(t["rounds"]),
+    "event_raster": lambda t: plots.event_raster(t["owners"], t["episodes"], rounds=t["rounds"]),
+    "free_rider_share": lambda t: plots.free_rider_share(t["rounds"]),
+    "money_flows": lambda t: plots.money_flows(t["transfers"], rounds=t["rounds"]),
+    "population_by_strategy": lambda t: plots.population_by_strategy(t["owners"], rounds=t["rounds"]),
+    "reputation": lambda t: plots.reputation(t["owners"], rounds=t["rounds"]),
+    "welfare_split": lambda t: plots.welfare_split(t["rounds"]),
+}
+
+
+@pytest.mark.parametrize("name", OVER_TIME)
+def test_every_axis_of_rounds_spans_the_run_even_if_the_market_emptied(name: str, run: Tables) -> None:
+    ax = OVER_TIME[name](emptied(run, 24))
+    assert ax.get_xlim() == pytest.approx((-0.5, 39.5), abs=0.31)
+
+
+def test_an_empty_market_is_drawn_as_a_population_of_zero(run: Tables) -> None:
+    ax = plots.population_by_strategy(**{name: emptied(run, 24)[name] for name in ("owners", "rounds")})
+    path = np.concatenate([area.get_paths()[0].vertices for area in ax.collections])  # type: ignore[union-attr]
+    assert path[path[:, 0] > 24.6][:, 1].max() == 0
+    assert path[path[:, 0] < 24.4][:, 1].min() == 0
+    assert path[path[:, 0] < 24.4][:, 1].max() > 20
+
+
+def test_rounds_that_were_not_recorded_are_not_taken_for_an_empty_market(run: Tables) -> None:
+    owners = run["owners"][run["owners"]["round"] % 10 == 0]
+    ax = plots.population_by_strategy(owners, rounds=run["rounds"])
+    top = np.asarray(ax.collections[-1].get_paths()[0].vertices)
+    active = run["rounds"].set_index("round")["active"]
+    assert max(y for x, y in top if x == 39.5) == active[30]
+    assert not any(29.5 < x < 39.5 for x, _ in top)
+
+
+def test_lines_that_ended_are_tied_to_their_names_by_a_dotted_line(run: Tables) -> None:
+    ax = plots.free_rider_share(emptied(run, 24)["rounds"])
+    dotted = [one for one in ax.lines if one.get_linestyle() == ":"]
+    assert sorted(float(one.get_xdata()[0]) for one in dotted)[:2] == [24, 24]  # type: ignore[index]
+    assert all(float(one.get_xdata()[1]) == ax.get_xlim()[1] for one in dotted)  # type: ignore[index]
+    assert not [one for one in plots.free_rider_share(run["rounds"]).lines if one.get_linestyle() == ":"]
+
+
+def test_forged_and_lying_can_be_told_apart_where_they_coincide(run: Tables) -> None:
+    same = run["rounds"].assign(lying=run["rounds"]["free_riding"], participants=run["rounds"]["arrived"])
+    ax = plots.free_rider_share(same)
+    below, above = (one for one in ax.lines if one.get_label() in ("forged uploads", "lying reports"))
+    assert below.get_ydata().tolist() == above.get_ydata().tolist()  # type: ignore[union-attr]
+    assert below.get_linewidth() > 2 * above.get_linewidth()
+
+
+def test_the_key_of_accuracy_lies_above_the_axes(run: Tables) -> None:
+    ax = plots.accuracy(run["rounds"])
+    png(ax)  # lays it out
+    assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1
+
+
 def test_owners_that_left_are_not_counted_as_population() -> None:
     owners = tables(rounds=3)["owners"]
     gone = owners.assign(status="left")
@@ -155,8 +226,7 @@ def test_free_rider_share_is_forged_over_all_uploads(run: Tables) -> None:
 
 def test_the_audits_line_is_the_share_found_guilty_in_the_rounds_around(run: Tables) -> None:
     ax = plots.free_rider_share(run["rounds"])
-    dashed = [one for one in ax.lines if str(one.get_label()).startswith("_")]
-    shown = np.asarray(dashed[-1].get_ydata(), dtype=float)
+    shown = line(ax, "found guilty\nof audited")
     for middle in (0, 20, 39):
         around = run["rounds"].iloc[max(0, middle - 3) : middle + 4]
         assert shown[middle] == pytest.approx(around["flagged"].sum() / around["audited"].sum())
@@ -175,20 +245,72 @@ def test_confusion_counts_every_audit_once(run: Tables) -> None:
     printed = texts(plots.audit_confusion(run["rounds"]))
     for count in counts:
         assert f"{count:,}" in printed.split()
-    assert f"missed, {counts[True, False] / counts[True].sum():.0%}" in printed
+    assert f"missed, {counts[True, False] / counts[True].sum():.0%}".replace("%", " %") in printed
+    rows = [label.get_text() for label in plots.audit_confusion(run["rounds"]).get_yticklabels()]
+    assert rows == [f"violations\n{counts[True].sum()}", f"clean rounds\n{counts[False].sum()}"]
 
 
-def test_money_flows_name_every_kind_with_its_total(run: Tables) -> None:
+def named(ax: Axes) -> dict[str, tuple[float, str]]:
+    """Kinds of money that have a name at the right of the picture, with the printed total and the name's colour."""
+    found = [text for text in ax.texts if isinstance(text, Annotation)]
+    return {text.get_text().rsplit(" ", 1)[0]: (float(text.get_text().rsplit(" ", 1)[1].replace(",", "")),
+                                                to_hex(text.get_color())) for text in found}  # fmt: skip
+
+
+def postings(**amounts: list[float]) -> pd.DataFrame:
+    """One posting per round (from 0, a second after its start) of each kind, in money; nothing where it is 0."""
+    sink = MemoryRecorder()
+    for kind, values in amounts.items():
+        for number, amount in enumerate(values):
+            sink.write("transfers", {
+                "tick": 1 + number * 60, "round": number, "kind": kind.replace("_", " "), "payer": -1,
+                "payer_book": "wallet", "payee": -2, "payee_book": "wallet",
+                "amount_micro": np.full(int(amount > 0), round(amount * 1e6)),
+            })  # fmt: skip
+    return sink.table("transfers")
+
+
+def test_every_kind_of_money_has_a_line_in_the_colour_of_its_name_or_is_named_below(run: Tables) -> None:
     ax = plots.money_flows(run["transfers"])
     totals = run["transfers"].groupby("kind", observed=True)["amount_micro"].sum() / 1e6
-    assert {text.get_text() for text in ax.texts} == {f"{kind} {total:,.0f}" for kind, total in totals.items()}
+    names = named(ax)
+    (below,) = [text.get_text() for text in ax.texts if not isinstance(text, Annotation)]
+    assert below == f"only before the first round: endowment {totals['endowment']:,.0f}, treasury 1,000"
+    assert set(names) == set(totals.index) - {"endowment", "treasury"}
+    for kind, (total, colour) in names.items():
+        assert total == pytest.approx(totals[kind], abs=0.5)
+        (drawn,) = [one for one in ax.lines if one.get_label() == kind]
+        assert np.isfinite(np.asarray(drawn.get_ydata(), dtype=float)).any()
+        assert to_hex(drawn.get_color()) == colour
     assert ax.get_yscale() == "log"
+
+
+def test_all_kinds_of_money_that_every_market_has_look_different() -> None:
+    kinds = "payment,revenue,training cost,slash,deposit,deposit back,admission fee,audit,audit subsidy,endowment"
+    kinds += ",new identity,treasury,fee of a center,tax"
+    colours = palette.flow_colours(kinds.split(","))
+    assert len(set(colours.values())) == 14
+    assert [readable(colour) for colour in colours.values()] == list(colours.values())
+
+
+def test_crumbs_do_not_stretch_the_axis_and_are_named_where_they_are_all(run: Tables) -> None:
+    ax = plots.money_flows(postings(payment=[20.0, 20.0, 0.0, 1e-6], tip=[1e-6, 1e-6, 0.0, 0.0]))
+    assert ax.get_ylim()[0] > 1e-4
+    assert list(named(ax)) == ["payment"]
+    assert texts(ax).endswith("too small to draw: tip 0.00")
+
+
+def test_the_smallest_of_very_many_kinds_of_money_share_one_line() -> None:
+    many = postings(**{f"kind_{number}": [100.0 - number] for number in range(MOST_LINES + 3)})
+    names = named(plots.money_flows(many))
+    assert len(names) == MOST_LINES
+    assert names["4 smaller kinds"][0] == sum(100 - number for number in range(MOST_LINES - 1, MOST_LINES + 3))
 
 
 def test_a_steady_payment_is_a_flat_line_and_opening_money_is_not_smeared_over_rounds(run: Tables) -> None:
     ax = plots.money_flows(run["transfers"])
     np.testing.assert_allclose(line(ax, "payment"), 20.0, rtol=1e-6)
-    assert np.isnan(line(ax, "treasury")).all()
+    assert not [one for one in ax.lines if one.get_label() == "treasury"]
 
 
 def test_reputation_is_the_mean_of_the_active_owners(run: Tables) -> None:
@@ -293,6 +415,34 @@ def test_the_network_has_a_spoke_per_upload_used_and_an_arrow_per_copied_model(r
     people = np.asarray(ax.collections[1].get_offsets())
     apart = np.linalg.norm(people[:, None] - people[None], axis=2) + 9 * np.eye(len(people))
     assert apart.min() > 0.05
+
+
+def network_words(ax: Axes) -> str:
+    return " ".join(ax.get_legend().get_title().get_text().split())
+
+
+def two_uploads_per_round(run: Tables) -> pd.DataFrame:
+    """The uploads of two owners that stayed to the end."""
+    used = run["edges"][run["edges"]["user"] == MODEL_OWNER]
+    staying = used.loc[used["round"] == used["round"].max(), "source"].iloc[:2]
+    return used[used["source"].isin(staying)]
+
+
+def test_the_network_is_that_of_the_last_round_with_enough_owners(run: Tables) -> None:
+    edges, owners = run["edges"], run["owners"]
+    assert network_words(plots.network_snapshot(edges, owners)) == "round 39"
+    few = two_uploads_per_round(run)
+    ax = plots.network_snapshot(pd.concat([edges[edges["round"] <= 20], few[few["round"] > 20]]), owners)
+    assert network_words(ax) == "round 20, the last with 5 owners or more"
+    spokes = ax.collections[0].get_segments()  # type: ignore[attr-defined]
+    assert len(spokes) == ((edges["round"] == 20) & (edges["user"] == MODEL_OWNER)).sum()
+
+
+def test_a_network_that_was_always_small_is_a_small_picture(run: Tables) -> None:
+    few = two_uploads_per_round(run)
+    ax = plots.network_snapshot(few, run["owners"][run["owners"]["owner"].isin(few["source"])])
+    assert network_words(ax) == "round 39"
+    assert ax.figure.get_size_inches()[1] < 3.5  # type: ignore[union-attr]
 
 
 def test_a_strategy_keeps_its_colour_whoever_else_is_there() -> None:

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 from synthetic_run import INFO, STRATEGIES, make_folder, write_run
 
+from scenarios.number_text import number, percent
 from scenarios.recorder import Recorder
-from scenarios.report import PLOTS, STRATEGY_COLUMNS, number, strategy_families, strategy_rows, write_report
+from scenarios.report import PLOTS, write_report
 from scenarios.results import BadRun, open_run
-from scenarios.summary import strategy_summary
+from scenarios.summary import strategy_families, strategy_summary
 from scenarios.tables import TABLES
 
 
@@ -75,8 +76,9 @@ def test_the_page_holds_every_picture_and_the_same_ones_lie_beside_it(folder: Pa
     assert all(picture.startswith(b"\x89PNG") for picture in beside)
     assert {path.stem for path in (folder / "plots").iterdir()} == {plot.name for plot in PLOTS}
     for plot in PLOTS:
-        assert plot.caption.endswith(".")
-        assert plot.caption in page.text
+        caption = plot.says(open_run(folder))
+        assert caption.endswith(".")
+        assert caption in page.text
 
 
 def test_the_page_needs_nothing_from_outside(folder: Path, page: Page) -> None:
@@ -91,36 +93,32 @@ def test_the_page_shows_the_key_figures(folder: Path, page: Page) -> None:
     assert f"final accuracy {row['final_accuracy']:.3f}" in page.text
     assert f"welfare {row['welfare']:,.0f}" in page.text
     assert f"expulsions {row['expulsions']}" in page.text
+    assert f"owners that joined {row['owners']} stays {row['joins']}" in page.text
     assert "A made-up market" in page.text
     assert "Sixty owners of five strategies." in page.text
     assert "mechanism proportional" in page.text
 
 
-def test_the_strategy_table_agrees_with_the_tables(folder: Path, page: Page) -> None:
+def test_the_page_shows_the_tables_that_the_command_line_prints(folder: Path, page: Page) -> None:
+    rows = [" ".join(" ".join(row).split()) for row in page.rows]
+    for breakdown in strategy_summary(folder):
+        headings = [breakdown.heading, *(measure.heading for measure in breakdown.measures)]
+        start = rows.index(" ".join(" ".join(headings).split()))
+        printed = [" ".join([name, *cells]) for name, cells in breakdown.rows()]
+        assert rows[start + 1 : start + 1 + len(printed)] == printed
+        assert [row.split()[0] for row in printed] == list(STRATEGIES)
+
+
+def test_stays_and_verdicts_of_the_page_are_those_of_the_tables(folder: Path) -> None:
     run = open_run(folder)
-    last = run.episodes.sort_values("stay").groupby("owner")["strategy_left"].last()
-    shown = {row[0]: row[1:] for row in page.rows if row and row[0] in STRATEGIES}
-    assert list(shown) == list(STRATEGIES)
-    for name, cells in shown.items():
-        owners = set(last.index[last == name])
-        stays = run.episodes[run.episodes["owner"].isin(owners)]
-        final = run.owners[(run.owners["moment"] == "final") & (run.owners["strategy"] == name)]
-        figures = dict(zip(STRATEGY_COLUMNS, cells, strict=True))
-        assert figures["owners"] == str(len(owners))
-        assert figures["utility per owner"] == number(stays["utility"].sum() / len(owners), 2)
-        assert figures["reputation"] == number(final["reputation"].mean(), 2)
-        ends = stays["exit_kind"].value_counts()
-        for column, kind in (("left", "voluntary"), ("expelled", "expelled"), ("still there", "censored")):
-            assert figures[column] == str(ends[kind])
-
-
-def test_paid_and_found_guilty_come_from_the_summary(folder: Path) -> None:
-    summary = strategy_summary(folder)
-    for row in strategy_rows(open_run(folder), strategy_families()):
-        figures = dict(zip(STRATEGY_COLUMNS, row["cells"], strict=True))
-        expected = summary.loc[row["name"]]
-        assert figures["paid per owner"] == number(expected["paid"] / expected["owners"], 2)
-        assert figures["found guilty"] == number(expected["flagged"])
+    stays, audits = (breakdown.figures for breakdown in strategy_summary(folder))
+    for name in STRATEGIES:
+        mine = run.episodes[run.episodes["strategy_left"] == name]
+        assert stays.at[name, "stays"] == len(mine)
+        assert stays.at[name, "expelled"] == (mine["exit_kind"] == "expelled").sum()
+        rows = run.owners[(run.owners["strategy"] == name) & run.owners["flagged"]]
+        assert audits.at[name, "guilty_rightly"] == rows["violation"].sum()
+        assert audits.at[name, "guilty_wrongly"] == (~rows["violation"]).sum()
 
 
 def test_the_resolved_scenario_and_the_versions_are_folded_in(folder: Path, page: Page) -> None:
@@ -157,7 +155,7 @@ def test_a_run_without_a_closed_round_still_has_a_report(tmp_path: Path) -> None
     page = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
     assert len(page.sources) == len(PLOTS)
     assert "nobody ever joined" in page.text
-    assert "final accuracy –" in page.text
+    assert "final accuracy -" in page.text
 
 
 def test_a_sampled_run_says_how_much_of_it_the_pictures_show(folder: Path, page: Page, tmp_path: Path) -> None:
@@ -174,6 +172,30 @@ def test_a_sampled_run_says_how_much_of_it_the_pictures_show(folder: Path, page:
     assert "recorded rows" not in page.text
 
 
+def test_a_market_that_emptied_is_not_taken_for_a_sampled_one(tmp_path: Path) -> None:
+    class Emptied(Recorder):
+        def write(self, table: str, columns: Mapping[str, Any]) -> None:
+            after = columns.get("round", 0)
+            if table == "owners" and columns["moment"] == "round" and after >= 5:
+                return
+            super().write(table, {**columns, "active": 0} if table == "rounds" and after >= 5 else columns)
+
+    recorder = Emptied(tmp_path / "run")
+    write_run(recorder, rounds=8)
+    recorder.close("name: s\n", {})
+    emptied = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
+    assert "Nobody was in the market from round 5 to the end of the run." in emptied.text
+    assert "recorded rows" not in emptied.text
+
+
+def test_captions_speak_of_audits_only_where_there_were_some(folder: Path) -> None:
+    audited, trusting = open_run(folder), open_run(folder)
+    trusting.rounds = audited.rounds.assign(audited=0)  # type: ignore[misc]
+    captions = {plot.name: plot for plot in PLOTS}
+    assert "Grey dots" in captions["free_rider_share"].says(audited)
+    assert "Grey dots" not in captions["free_rider_share"].says(trusting)
+
+
 def test_a_folder_without_a_run_gets_no_report(tmp_path: Path) -> None:
     with pytest.raises(BadRun):
         write_report(tmp_path)
@@ -184,15 +206,19 @@ def test_a_folder_without_a_run_gets_no_report(tmp_path: Path) -> None:
     ("value", "digits", "printed"),
     [
         (1234.5678, 2, "1,234.57"),
-        (-91.2, 0, "−91"),
+        (-91.2, 0, "-91"),
         (-0.001, 2, "0.00"),
         (0, 0, "0"),
-        (np.nan, 3, "–"),
-        (np.inf, 0, "–"),
+        (np.nan, 3, "-"),
+        (np.inf, 0, "-"),
     ],
 )
 def test_numbers_are_printed_for_people(value: float, digits: int, printed: str) -> None:
     assert number(value, digits) == printed
+
+
+def test_shares_are_printed_in_percent() -> None:
+    assert [percent(0.9312), percent(0.9, 0), percent(np.nan)] == ["93.1 %", "90 %", "-"]
 
 
 def test_families_of_strategies_come_from_the_registry() -> None:

@@ -114,7 +114,7 @@ def test_rows_of_the_runs_table_agree_with_the_other_tables() -> None:
     run = play(small())
     summary, rounds = run.table("runs").iloc[0], run.table("rounds")
     assert summary["rounds"] == len(rounds)
-    assert summary["welfare"] == pytest.approx(rounds["welfare"].sum())
+    assert 0 <= rounds["welfare"].sum() - summary["welfare"] < 1, "what is under way at the end is in no round"
     assert summary["slashed"] == pytest.approx(
         run.table("transfers").query("kind == 'slash'")["amount_micro"].sum() / 1e6
     )

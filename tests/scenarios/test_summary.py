@@ -1,8 +1,7 @@
-"""The table of strategies that ends a run, against the run's own tables counted by hand."""
+"""The tables of strategies that end a run, against the run's own tables counted by hand."""
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -10,64 +9,103 @@ import pandas as pd
 import pytest
 
 from scenarios.cli import main
-from scenarios.results import open_run
-from scenarios.summary import strategy_summary
+from scenarios.results import Run, open_run
+from scenarios.summary import AUDITS, STAYS, strategy_summary
 
-SMALL = """\
-title: A small market
-horizon: 5
+LIVELY = """\
+title: A small market in which owners return, change their strategy and are blamed wrongly
+horizon: 16
+seed: 3
 population:
-  initial: 8
-  strategies: [honest, {name: free_rider_global, share: 0.8}, misreport_size]
-market: {budget: 10}
-enforcement: {deposit: 2, audit_rate: 0.5, expel_after: 1}
+  initial: 16
+  strategies: [honest, {name: free_rider_global, claim_factor: 1.5}, misreport_size]
+  participation: {name: logit, temperature: 0.3, patience: 1, return_delay: 60.0}
+  adaptation: {name: imitation, rate: 0.3}
+market: {budget: 4}
+enforcement: {deposit: 1, audit_rate: 0.5, detection_rate: 0.8, false_alarm_rate: 0.4, expel_after: 4}
 data: {train_limit: 400, test_limit: 200}
 """
 
 
-@pytest.fixture(scope="module")
-def played(tmp_path_factory) -> Path:
-    """A finished run of the small scenario."""
-    folder = tmp_path_factory.mktemp("played")
-    (folder / "small.yaml").write_text(SMALL)
-    assert main(["run", str(folder / "small.yaml"), "--out", str(folder / "run"), "--quiet"]) == 0
+def play(folder: Path, *changes: str) -> Path:
+    (folder / "lively.yaml").write_text(LIVELY)
+    options = [word for change in changes for word in ("--set", change)]
+    assert main(["run", str(folder / "lively.yaml"), "--out", str(folder / "run"), "--quiet", *options]) == 0
     return folder / "run"
 
 
-def test_the_summary_agrees_with_the_tables_row_by_row(played):
-    run = open_run(played)
-    strategy = {}
-    for stay in run.episodes.sort_values("stay").itertuples():
-        strategy[stay.owner] = stay.strategy_left
-    utility, paid, flagged, ends = Counter(), Counter(), Counter(), Counter()
-    for stay in run.episodes.itertuples():
-        utility[strategy[stay.owner]] += stay.utility
-        ends[strategy[stay.owner], stay.exit_kind] += 1
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the lively scenario."""
+    return play(tmp_path_factory.mktemp("lively"))
+
+
+@pytest.fixture(scope="module")
+def run(folder: Path) -> Run:
+    return open_run(folder)
+
+
+def test_the_scenario_puts_the_tables_to_the_test(run: Run) -> None:
+    assert (run.episodes["strategy_joined"].astype(str) != run.episodes["strategy_left"].astype(str)).sum() > 2
+    assert (run.episodes["stay"] > 1).sum() > 2
+    assert run.rounds["false_positives"].sum() > 2
+    assert run.rounds["false_negatives"].sum() > 2
+    assert {"voluntary", "expelled", "censored"} <= set(run.episodes["exit_kind"])
+
+
+def test_stays_are_counted_by_the_strategy_at_their_end(folder: Path, run: Run) -> None:
+    table = strategy_summary(folder)[0].figures
+    ends = Counter((stay.strategy_left, stay.exit_kind) for stay in run.episodes.itertuples())
+    kinds = {"left": "voluntary", "expelled": "expelled", "bankrupt": "bankrupt", "still_there": "censored"}
+    assert set(table.index) == set(run.episodes["strategy_left"])
+    for strategy, row in table.iterrows():
+        for column, kind in kinds.items():
+            assert row[column] == ends[strategy, kind]
+    assert (table[list(kinds)].sum(axis=1) == table["stays"]).all()
+    assert table["stays"].sum() == run.runs.at[0, "joins"]
+
+
+def test_money_is_the_mean_over_stays_of_what_each_stay_brought(folder: Path, run: Run) -> None:
+    paid: Counter[tuple[int, int]] = Counter()
     for row in run.owners[run.owners["moment"] == "round"].itertuples():
-        if row.owner in strategy:
-            paid[strategy[row.owner]] += row.payment
-            flagged[strategy[row.owner]] += row.flagged
-    table = strategy_summary(played)
-    assert set(table.index) == set(strategy.values())
-    assert flagged.total() > 0, "the scenario must put the column to the test"
-    for name, row in table.iterrows():
-        owners = sum(kind == name for kind in strategy.values())
-        assert row["owners"] == owners
-        assert row["utility"] == pytest.approx(utility[name] / owners)
-        assert row["paid"] == pytest.approx(paid[name], abs=1e-4)
-        assert row["flagged"] == flagged[name]
-        for column, kind in (("left", "voluntary"), ("expelled", "expelled"), ("still_there", "censored")):
-            assert row[column] == ends[name, kind]
-    assert list(table["utility"]) == sorted(table["utility"], reverse=True)
+        paid[row.owner, row.stay] += row.payment
+    table = strategy_summary(folder)[0].figures
+    for strategy, row in table.iterrows():
+        mine = [stay for stay in run.episodes.itertuples() if stay.strategy_left == strategy]
+        assert row["utility"] == pytest.approx(sum(stay.utility for stay in mine) / len(mine))
+        assert row["paid"] == pytest.approx(sum(paid[stay.owner, stay.stay] for stay in mine) / len(mine), abs=1e-9)
+    assert (table["paid"] * table["stays"]).sum() == pytest.approx(run.runs.at[0, "paid"])
 
 
-def test_the_summary_counts_a_returned_owner_once(played, tmp_path):
-    copy = shutil.copytree(played, tmp_path / "copy")
-    episodes = open_run(played).episodes.copy()
-    again = episodes.iloc[[0]].assign(stay=2, utility=5.0)
-    pd.concat([episodes, again]).to_parquet(copy / "episodes.parquet", index=False)
-    before, after = strategy_summary(played), strategy_summary(copy)
-    name = episodes.iloc[0]["strategy_left"]
-    assert after.loc[name, "owners"] == before.loc[name, "owners"]
-    assert after.loc[name, "stays"] == before.loc[name, "stays"] + 1
-    assert after.loc[name, "utility"] == pytest.approx(before.loc[name, "utility"] + 5 / before.loc[name, "owners"])
+def test_verdicts_are_counted_by_the_strategy_played_in_the_round(folder: Path, run: Run) -> None:
+    counts: Counter[tuple[str, str]] = Counter()
+    words = {(True, True): "guilty_rightly", (True, False): "guilty_wrongly",
+             (False, True): "missed", (False, False): "cleared"}  # fmt: skip
+    for row in run.owners[run.owners["audited"]].itertuples():
+        counts[row.strategy, words[row.flagged, row.violation]] += 1
+    table = strategy_summary(folder)[1].figures
+    assert {(name, word): table.at[name, word] for name, word in counts} == counts
+    assert (table[list(words.values())].sum(axis=1) == table["audits"]).all()
+    rounds = run.rounds
+    assert table["audits"].sum() == rounds["audited"].sum()
+    assert table["guilty_wrongly"].sum() == rounds["false_positives"].sum()
+
+
+def test_the_tables_do_not_depend_on_how_many_owners_are_recorded(folder: Path, tmp_path: Path) -> None:
+    sampled = play(tmp_path, "recording.owners_every=5", "recording.owners_sample=3")
+    assert len(open_run(sampled).owners) < len(open_run(folder).owners) / 3
+    for full, part in zip(strategy_summary(folder), strategy_summary(sampled), strict=True):
+        pd.testing.assert_frame_equal(full.figures, part.figures)
+
+
+def test_strategies_are_listed_as_in_the_pictures_and_printed_with_their_digits(folder: Path) -> None:
+    for breakdown, measures in zip(strategy_summary(folder), (STAYS, AUDITS), strict=True):
+        rows = dict(breakdown.rows())
+        assert list(rows) == ["honest", "misreport_size", "free_rider_global"]
+        first = breakdown.figures.iloc[0]
+        assert rows["honest"] == [f"{first[measure.name]:.{measure.digits}f}" for measure in measures]
+
+
+def test_a_market_without_audits_has_no_table_of_verdicts(tmp_path: Path) -> None:
+    (stays,) = strategy_summary(play(tmp_path, "horizon=2", "enforcement.audit_rate=0"))
+    assert stays.figures["stays"].sum() > 0

@@ -1,0 +1,85 @@
+"""What a data set is, and the table of those with a name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.columns import BoolColumn, IntColumn
+from learning.registry import Registry
+
+FloatArray = NDArray[np.float32]
+
+
+class BadData(ValueError):
+    """Data that cannot be used. ``source`` says where, ``problem`` what; ``str()`` is one line of both."""
+
+    def __init__(self, source: str, problem: str) -> None:
+        super().__init__(source, problem)
+        self.source = source
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.problem}"
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples for training and testing.
+
+    ``x_*`` float32 [n, *shape] (images channel first; text as token ids [n, length]), ``y_*`` int64 [n] in
+    0..classes-1. ``groups``: int64 [n_train], the natural group (author, device) of each training sample, None if
+    there are none. ``vocabulary``: how many token ids there are if ``x_*`` are token ids, None if they are numbers.
+    """
+
+    name: str
+    x_train: FloatArray
+    y_train: IntColumn
+    x_test: FloatArray
+    y_test: IntColumn
+    classes: int
+    groups: IntColumn | None = None
+    vocabulary: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.groups is not None and len(self.groups) != len(self.y_train):
+            raise ValueError(f"{len(self.y_train)} training samples have {len(self.groups)} groups")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one sample."""
+        return tuple(self.x_train.shape[1:])
+
+    def first(self, train: int | None, test: int | None) -> Dataset:
+        """The first samples of each half (None: all)."""
+        return dataclasses.replace(
+            self,
+            x_train=self.x_train[:train],
+            y_train=self.y_train[:train],
+            x_test=self.x_test[:test],
+            y_test=self.y_test[:test],
+            groups=None if self.groups is None else self.groups[:train],
+        )
+
+
+DATASETS: Registry[Callable[[Path], Dataset]] = Registry("data set")
+
+
+def data_folder() -> Path:
+    """The folder that holds downloaded data: ``$DATAGORA_DATA``, else ``~/.cache/datagora/data``."""
+    named = os.environ.get("DATAGORA_DATA")
+    return Path(named) if named else Path.home() / ".cache" / "datagora" / "data"
+
+
+def each_fifth(labels: IntColumn) -> BoolColumn:
+    """Which samples [n] are for testing: of every class each fifth, so the split needs no random numbers."""
+    testing = np.zeros(len(labels), dtype=np.bool_)
+    for label in np.unique(labels):
+        testing[np.flatnonzero(labels == label)[::5]] = True
+    return testing

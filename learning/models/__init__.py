@@ -1,0 +1,12 @@
+"""Model families, one per file, and a module seen as one flat weight vector."""
+
+from __future__ import annotations
+
+from learning.models import convolutional, recurrent, residual, stacks, transformer
+from learning.models.families import MODELS
+from learning.models.flat import FlatModel, LinearLayer
+
+__all__ = ["MODELS", "FlatModel", "LinearLayer"]
+
+# Importing a family files it in MODELS.
+del convolutional, recurrent, residual, stacks, transformer

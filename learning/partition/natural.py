@@ -1,0 +1,60 @@
+"""Shards along the groups that the data itself has."""
+
+from __future__ import annotations
+
+import heapq
+
+import numpy as np
+
+from learning.columns import IntColumn
+from learning.partition.dealing import PARTITIONS
+from learning.partition.pieces import check_counts, repair
+from learning.streams import Streams
+
+
+@PARTITIONS.register("natural")
+def natural(
+    labels: IntColumn,
+    shards: int,
+    streams: Streams,
+    *,
+    groups: IntColumn | None = None,
+    min_samples: int = 2,
+) -> list[IntColumn]:
+    """Along the data's own groups (authors, modules): whole groups per shard, or pieces of one where shards are more.
+
+    With fewer shards than groups, the shuffled groups are dealt out in turn. With more, the shards are handed out one
+    by one to the group that has most samples per shard so far (as seats by D'Hondt's rule); the shards of a group
+    are equal and neighbours in the list. Shards that are still too small are topped up from the largest. ``groups``:
+    int64 [n]. Raises ``ValueError`` also if it is None.
+    """
+    if groups is None:
+        raise ValueError("the partition 'natural' needs data with natural groups, this data set has none")
+    check_counts(len(labels), shards, min_samples)
+    if len(groups) != len(labels):
+        raise ValueError(f"{len(labels)} samples have {len(groups)} groups")
+    chance = streams.generator("partition/natural")
+    members = [np.flatnonzero(groups == group) for group in np.unique(groups)]
+    members = [members[place] for place in chance.permutation(len(members))]
+    if shards <= len(members):
+        parts = [np.concatenate(members[shard::shards]) for shard in range(shards)]
+    else:
+        each = _seats([len(part) for part in members], shards)
+        parts = [
+            piece
+            for part, count in zip(members, each, strict=True)
+            for piece in np.array_split(chance.permutation(part), count)
+        ]
+    return repair(parts, np.full(shards, min_samples), streams.generator("partition/natural/repair"))
+
+
+def _seats(sizes: list[int], seats: int) -> list[int]:
+    """How many of ``seats`` each size gets: one at least, further ones where most is left per seat."""
+    given = [1] * len(sizes)
+    queue = [(-float(size), place) for place, size in enumerate(sizes)]
+    heapq.heapify(queue)
+    for _ in range(seats - len(sizes)):
+        _, place = queue[0]
+        given[place] += 1
+        heapq.heapreplace(queue, (-sizes[place] / given[place], place))
+    return given
