@@ -1,9 +1,10 @@
 """Coalitions of one round evaluated one by one, in batches, and by mixing first-layer outputs: the same values, faster.
 
 Run ``python -m benchmarks.contribution``. Owners with different label mixes train one round; then one set of random
-coalitions, and a GTG-Shapley of at most 4 sweeps, are evaluated in each way, in turn, in this process. "One by one" averages the
-uploads of a coalition in one product, loads the mean into an ordinary module and passes the test set through it.
-Processor time on one thread; medians of ``--repeats`` and ratios to one by one.
+coalitions, and a GTG-Shapley of at most 4 sweeps, are evaluated in each way, in turn, in this process. "One by one"
+averages the uploads of a coalition in one product, loads the mean into an ordinary module and passes the test set
+through it. Preparing the linear way is included. Processor time on one thread; medians of ``--repeats`` (a quarter of
+them for GTG-Shapley) and ratios to one by one.
 """
 
 from __future__ import annotations
