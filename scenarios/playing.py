@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
     from scenarios.simulation import Simulation
 
-_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Voice = Literal["quiet", "normal", "verbose"]
 
@@ -45,7 +45,7 @@ def play(
     from scenarios.summary import strategy_summary
 
     folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
-    with _interruptible():
+    with _interruptible() as asked_to_stop:
         try:
             recorder = Recorder(folder, force=force)
         except FileExistsError as problem:
@@ -62,6 +62,8 @@ def play(
             accuracy = float("nan")
             for moment in _told(voice)(simulation.play(), scenario.horizon):
                 accuracy = moment.accuracy
+                if asked_to_stop():
+                    raise KeyboardInterrupt
             simulation.finish()
             if voice == "verbose" and simulation.world.federation is not None:
                 print(simulation.world.federation.report, file=sys.stderr)
@@ -110,15 +112,24 @@ def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
-    """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays."""
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays.
+
+    Gives a function that tells whether such a request has come. Python drops an exception that is raised within a
+    finaliser or a weak reference's callback, so a run must ask as well.
+    """
+    received: list[int] = []
+
+    def stop(kind: int, _frame: object) -> None:
+        received.append(kind)
+        raise KeyboardInterrupt
+
     try:
-        before = {kind: signal.signal(kind, signal.default_int_handler) for kind in _ENDINGS}
+        before = {kind: signal.signal(kind, stop) for kind in _ENDINGS}
     except ValueError:  # not in the main thread: whoever started it there looks after signals
-        yield
-        return
+        before = {}
     try:
-        yield
+        yield lambda: bool(received)
     finally:
         for kind, handler in before.items():
             signal.signal(kind, handler)
