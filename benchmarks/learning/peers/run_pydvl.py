@@ -55,7 +55,7 @@ def main() -> None:
         torch.save(torch.from_numpy(result.values[np.argsort(result.indices)]), path)
         return {}
 
-    versions = {"pydvl": version("pydvl"), "torch": torch.__version__, "numpy": np.__version__}
+    versions = {"pydvl": version("pydvl"), "torch": torch.__version__}
     serve({"play": play, "check": check, "versions": lambda: versions})
 
 
