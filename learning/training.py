@@ -54,11 +54,9 @@ def choose_backend(model: FlatModel, device: torch.device) -> str:
     """The back-end that ``auto`` stands for. It depends on nothing else, because kernels differ in the last bits."""
     if can_train("linear", model):
         return "linear"
-    if device.type == "cpu" and can_train("conv", model):
-        return "conv"
     if (device.type == "cpu" and model.size >= WIDE_MODEL) or not can_train("vmap", model):
         return "loop"
-    return "vmap"
+    return "conv" if device.type == "cpu" and can_train("conv", model) else "vmap"
 
 
 def chunk_size(model: FlatModel, device: torch.device) -> int:

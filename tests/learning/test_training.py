@@ -190,6 +190,8 @@ def test_the_automatic_choice_depends_on_model_and_device_only():
     assert choose_backend(MODELS["mlp"], cpu) == choose_backend(MODELS["softmax"], gpu) == "linear"
     assert choose_backend(MODELS["cnn"], cpu) == "conv"
     assert choose_backend(MODELS["cnn"], gpu) == "vmap"
+    wide = FlatModel("cnn", (1, 64, 64), 10)
+    assert choose_backend(wide, cpu) == "loop"
     residual = FlatModel("resnet20", (3, 32, 32), 10)
     assert choose_backend(residual, gpu) == "vmap"
 
