@@ -16,7 +16,12 @@ from learning.staleness import Polynomial
 
 def finite(uploads: Tensor) -> BoolColumn:
     """Which uploads [K, P] hold neither NaN nor infinite weights."""
-    return np.asarray(torch.isfinite(uploads).all(dim=1).cpu().numpy())
+    good = torch.isfinite(uploads.sum(dim=1))
+    # A finite sum proves a row; one that is not may be nothing worse than large numbers.
+    doubtful = ~good
+    if doubtful.any():
+        good[doubtful] = torch.isfinite(uploads[doubtful]).all(dim=1)
+    return np.asarray(good.cpu().numpy())
 
 
 def normalised(weights: FloatColumn) -> FloatColumn:

@@ -72,6 +72,14 @@ def test_uploads_with_nan_or_infinity_are_found():
     assert finite(uploads[:0]).tolist() == []
 
 
+def test_large_weights_whose_sum_overflows_are_finite_all_the_same():
+    uploads = torch.full((3, 8), 3e38)
+    uploads[1, 2] = torch.inf
+    uploads[2, 5] = torch.nan
+    assert not torch.isfinite(uploads[0].sum())
+    assert finite(uploads).tolist() == [True, False, False]
+
+
 def test_any_staleness_function_can_discount_the_buffer():
     staleness = np.array([0, 1, 3, 8])
     as_polynomial = discounted(CURRENT, UPLOADS, BASES, WEIGHTS, Polynomial(0.5)(staleness), 0.7)
