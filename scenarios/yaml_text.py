@@ -92,7 +92,10 @@ class _Dumper(yaml.SafeDumper):
         return True
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+        style = "|" if "\n" in text else None
+        if any(mark in text for mark in "\x85\u2028\u2029\ufeff"):
+            style = '"'  # line breaks to YAML, which only this style keeps apart from spaces
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     def represent_tuple(self, items: tuple[Any, ...]) -> yaml.SequenceNode:
         return self.represent_list(list(items))

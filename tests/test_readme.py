@@ -71,7 +71,8 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 def test_every_block_of_a_page_runs(page, copy):
     for block in blocks(page):
         if block.language in ("bash", "console"):
-            done = run(["bash", "-euo", "pipefail", "-c", SEE_MAKE + block.text], copy)
+            # The colon keeps bash from turning into the last command: completion looks for the shell above it.
+            done = run(["bash", "-euo", "pipefail", "-c", SEE_MAKE + block.text + "\n:"], copy)
         elif block.language == "python":
             done = run([sys.executable, "-W", "error", "-c", block.text], copy)
         else:

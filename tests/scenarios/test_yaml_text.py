@@ -32,3 +32,8 @@ def test_plain_words_mean_what_yaml_1_2_says(text, value):
 def test_tags_that_make_something_else_are_refused(text):
     with pytest.raises(BadYaml):
         read_yaml(text)
+
+
+@pytest.mark.parametrize("text", ["\x85", "a\x85b", "a\u2028b\nc", "\ufeffx"])
+def test_text_with_unusual_line_breaks_reads_back_equal(text):
+    assert read_yaml(write_yaml({text: text})) == {text: text}
