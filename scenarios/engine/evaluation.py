@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 from market.mechanism import DATA_SIZE
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.event_log import Event
@@ -43,38 +45,43 @@ def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
 
 def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
     """Asynchronous rounds: train the owners whose updates are in and merge them, discounted by staleness."""
-    flights = world.flights
-    flights.used[rows] = True
-    if world.federation is None:
-        return
+    world.flights.used[rows] = True
+    if world.federation is not None:
+        exponent = world.scenario.round.staleness_exponent
+        _merge(world, rows, tick, partial(world.federation.aggregate_buffered, exponent=exponent))
+
+
+def _merge(
+    world: World, rows: IntColumn, tick: int, aggregate: Callable[[Tensor, CohortWork, FloatColumn], None]
+) -> None:
+    """Train the owners of these flights in one call, measure, and make the next version of what they send.
+
+    Updates with NaN or infinite weights never reach the model: they count as not arrived.
+    """
+    flights, federation = world.flights, world.federation
+    assert federation is not None
     work = _work(world, rows)
-    uploads = world.federation.uploads(work, world.rounds_closed, world.uploads_norm)
-    good = _quarantine(world, rows, world.federation.finite(uploads), tick)
-    if not good.any():
+    uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
+    good = federation.finite(uploads)
+    bad = rows[~good]
+    flights.arrived[bad] = False
+    world.log.add(Event.QUARANTINE, tick, world.rounds_closed, flights.owner[bad], flights.upload[bad])
+    merged = rows[good]
+    weights = _aggregation_weight(world, merged)
+    if not weights.sum() > 0:
         return
-    weights = _aggregation_weight(world, rows)[good]
-    flights.arrived[rows[~good]] = False
-    flights.weight[rows[good]] = weights / max(float(weights.sum()), 1e-300)
-    world.tally.staleness.append((world.federation.version - flights.base_version[rows]).astype(np.float64))
-    world.uploads_norm = float(np.median(world.federation.norms(uploads, work)[good]))
-    _measure(world, rows[good], uploads[good], weights)
-    exponent = world.scenario.round.staleness_exponent
-    world.federation.aggregate_buffered(uploads[good], _work(world, rows[good]), weights, exponent)
-    world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, world.federation.version)
-
-
-def _quarantine(world: World, rows: IntColumn, finite: BoolColumn, tick: int) -> BoolColumn:
-    """Updates with NaN or infinite weights never reach the model."""
-    bad = rows[~finite]
-    world.log.add(Event.QUARANTINE, tick, world.rounds_closed, world.flights.owner[bad], world.flights.upload[bad])
-    return finite
+    flights.weight[merged] = weights / weights.sum()
+    world.tally.staleness.append((federation.version - flights.base_version[merged]).astype(np.float64))
+    world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
+    _measure(world, merged, uploads[good], weights)
+    aggregate(uploads[good], _work(world, merged), weights)
+    world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
 
 def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     """Train everybody whose update has arrived in one call, aggregate, test, and measure what the mechanism asked."""
-    flights, federation = world.flights, world.federation
-    arrived, previous = flights.arrived[rows].copy(), world.accuracy
-    in_time = rows[arrived]
+    flights, federation, previous = world.flights, world.federation, world.accuracy
+    in_time = rows[flights.arrived[rows]]
     if world.scenario.round.late == "buffer" and len(rows):
         # Each aggregate had weights of its own; together they are the round's.
         flights.weight[rows] /= max(float(flights.weight[rows].sum()), 1e-300)
@@ -82,24 +89,13 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         weights = _aggregation_weight(world, in_time)
         flights.weight[in_time] = weights / max(weights.sum(), 1e-300)
     elif world.scenario.round.late != "buffer" and len(in_time):
-        work = _work(world, in_time)
-        uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
-        good = _quarantine(world, in_time, federation.finite(uploads), tick)
-        arrived[np.flatnonzero(arrived)[~good]] = False
-        weights = _aggregation_weight(world, in_time[good])
-        if good.any() and weights.sum() > 0:
-            flights.weight[in_time[good]] = weights / weights.sum()
-            world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
-            _measure(world, in_time[good], uploads[good], weights)
-            federation.aggregate(uploads[good], _work(world, in_time[good]), weights)
-            world.tally.staleness.append(np.zeros(len(weights)))
-            world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
+        _merge(world, in_time, tick, federation.aggregate)
     if federation is not None:
         world.evaluation = federation.evaluate()
     none = np.zeros(len(rows))
     return Settled(
         owner=flights.owner[rows].copy(),
-        arrived=arrived,
+        arrived=flights.arrived[rows].copy(),
         upload=flights.upload[rows].astype(np.int64),
         violation=flights.violation[rows].copy(),
         lie=flights.lie[rows].copy(),

@@ -131,3 +131,13 @@ def test_copying_a_peer_leaves_an_edge_from_the_copier_to_its_source() -> None:
     assert len(between) > 0
     assert set(between["user"]) <= copiers
     assert run.simulation.graph.to_networkx().number_of_edges() > 0
+
+
+@pytest.mark.parametrize("late", ["drop", "buffer"])
+def test_updates_that_are_not_finite_are_quarantined_and_count_as_not_arrived(late: str) -> None:
+    run = play(honest(learning={"learning_rate": 1e38}, round={"late": late, "buffer_size": 3}))
+    assert "quarantine" in set(run.table("events")["kind"])
+    owners = run.table("owners").query("moment == 'round'")
+    assert (owners[owners["took_part"] & ~owners["arrived"]]["payment"] == 0).all()
+    assert np.isfinite(run.simulation.world.federation.weights.numpy()).all()
+    assert np.isfinite(run.table("rounds")["welfare"]).all()
