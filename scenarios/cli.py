@@ -103,6 +103,33 @@ def run(
         raise typer.Exit(INTERRUPTED)
 
 
+def _mechanism_names(incomplete: str) -> list[str]:
+    """Systems with static instances, for the shell's completion."""
+    from scenarios.instances import instance_names
+
+    return [name for name in instance_names() if name.startswith(incomplete)]
+
+
+Mechanism = Annotated[str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=_mechanism_names)]
+InstanceFile = Annotated[str, typer.Argument(help="A JSON file; - reads standard input.", metavar="INSTANCE")]
+
+
+@app.command()
+def solve(mechanism: Mechanism, instance: InstanceFile) -> None:
+    """Print the outcome of one static instance of a published system as JSON."""
+    from scenarios.solving import answer
+
+    typer.echo(answer("solve", mechanism, instance))
+
+
+@app.command()
+def check(mechanism: Mechanism, instance: InstanceFile) -> None:
+    """Print the outcome of one static instance and its measured properties as JSON."""
+    from scenarios.solving import answer
+
+    typer.echo(answer("check", mechanism, instance))
+
+
 @app.command("list")
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,

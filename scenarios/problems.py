@@ -43,7 +43,7 @@ def first_problem(error: ValidationError, content: Mapping[str, Any], model: typ
     first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
     context = first.get("ctx", {})
     below = tuple(str(context["field"]).split(".")) if first["type"] == "named" and context["field"] else ()
-    field = _as_written((*first["loc"], *below), content)
+    field = as_written((*first["loc"], *below), content)
     if first["type"] == "named":  # the schema's own error, about a name or a parameter
         text = str(context["expected"])
         if text.startswith("Input should be "):
@@ -55,7 +55,7 @@ def first_problem(error: ValidationError, content: Mapping[str, Any], model: typ
     return Problem(field, value, expected=_expected(first, model))
 
 
-def _as_written(path: Path, content: Any) -> Path:
+def as_written(path: Path, content: Any) -> Path:
     """The path in the user's own words: ``name`` may be written ``kind``, and a bare name stands for a mapping."""
     written: list[str | int] = []
     for key in path:
