@@ -61,6 +61,17 @@ class BatchTable:
         present = np.arange(self.index.shape[1]) < self.counts[:, None]
         return torch.from_numpy(present / self.counts[:, None]).to(device=device, dtype=dtype)
 
+    def part(self, begin: int, end: int) -> BatchTable:
+        """The table of the owners ``begin`` to ``end`` alone, as if only their batches had been drawn."""
+        if begin == 0 and end >= len(self.owners):
+            return self
+        taken = np.clip(np.array(self.active, dtype=np.int64), begin, end) - begin
+        taken = taken[taken > 0]
+        first = np.array([span.start for span in self.spans[: len(taken)]], dtype=np.int64) + begin
+        ends = np.cumsum(taken)
+        places = np.arange(int(taken.sum())) + np.repeat(first - (ends - taken), taken)
+        return BatchTable(self.index[places], self.counts[places], self.owners[begin:end], *_steps(taken))
+
 
 def draw_batches(
     offsets: IntColumn,
@@ -110,8 +121,14 @@ def draw_batches(
     index = np.zeros((int(active.sum()), plan.batch_size), dtype=np.int64)
     index[batch, position % plan.batch_size] = met
     counts = np.bincount(batch, minlength=len(index))
-    spans = [slice(int(start), int(start + number)) for start, number in zip(starts, active, strict=True)]
-    return BatchTable(index, counts, owners, [int(number) for number in active], spans)
+    return BatchTable(index, counts, owners, *_steps(active))
+
+
+def _steps(active: IntColumn) -> tuple[list[int], list[slice]]:
+    """The owners that train at each step, as a list, and the rows of their batches."""
+    ends = np.cumsum(active).tolist()
+    numbers = active.tolist()
+    return numbers, [slice(end - number, end) for end, number in zip(ends, numbers, strict=True)]
 
 
 def _sorted_within(key: FloatColumn, lengths: IntColumn) -> IntColumn:

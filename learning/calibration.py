@@ -24,9 +24,11 @@ from learning.shards import Shards
 from learning.streams import Streams
 from learning.training import Choice, TrainingReport, choose, owners_that_fit, train_cohort
 
-CHUNKS = {"cpu": (5, 10, 25, 50, 100), "cuda": (32, 128, 512, 2048)}
+CHUNKS = {"cpu": (1, 2, 5, 10, 25, 50, 100), "cuda": (32, 128, 512, 2048)}
 ONE_BY_ONE = ("loop", "loop_bf16")
 """Back-ends whose speed does not depend on the chunk."""
+LARGEST = 2**26
+"""Bytes of weights that are tried together on a CPU; its caches are smaller."""
 STEPS = 5
 """SGD steps of each owner in a measurement."""
 PATIENCE = 2.0
@@ -76,6 +78,8 @@ def _measured(
 ) -> Choice:
     usual = choose(model, device).chunk
     fitting = owners_that_fit(model, plan, dtype, device)
+    if device.type == "cpu":
+        fitting = max(1, LARGEST // (model.size * dtype.itemsize))
     base = model.initial(Streams(0)).to(device=device, dtype=dtype)
 
     def speed(choice: Choice) -> float:

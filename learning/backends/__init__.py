@@ -1,8 +1,8 @@
 """Ways to train one chunk of owners: the same result up to rounding, at different speed.
 
 A back-end takes the model, the starting weights [K, P], the flat data x [N, *shape] and y [N], the batch table of the
-K owners (longest first), the plan and the terms of the K owners, and returns new weights [K, P]. It never changes or
-aliases the start, which may be one row expanded to K.
+K owners (longest first), the plan and the terms of the K owners, and writes the new weights into its last argument
+[K, P], whose rows may lie apart in memory. It never changes the start, which may be one row expanded to K.
 
 =========== ======================================= ============================================================
 back-end    trains                                  remarks
@@ -33,7 +33,7 @@ from learning.local_terms import LocalTerms
 from learning.models import FlatModel
 from learning.registry import Registry
 
-Backend = Callable[[FlatModel, Tensor, Tensor, Tensor, BatchTable, LocalTraining, LocalTerms], Tensor]
+Backend = Callable[[FlatModel, Tensor, Tensor, Tensor, BatchTable, LocalTraining, LocalTerms, Tensor], None]
 
 BACKENDS: Registry[Backend] = Registry("training back-end")
 BACKENDS.register("loop")(train_loop)

@@ -17,7 +17,7 @@ from torch.func import grad, vmap
 from learning.backends import vmap as mapped
 from learning.backends.descent import Descent
 from learning.batches import BatchTable, LocalTraining
-from learning.local_terms import PLAIN, LocalTerms
+from learning.local_terms import LocalTerms
 from learning.models import FlatModel
 
 Gradients = Callable[[list[Tensor], Tensor, Tensor, Tensor], list[Tensor]]
@@ -33,8 +33,9 @@ def train_compiled(
     y: Tensor,
     batches: BatchTable,
     plan: LocalTraining,
-    terms: LocalTerms = PLAIN,
-) -> Tensor:
+    terms: LocalTerms,
+    trained: Tensor,
+) -> None:
     """Train a chunk with a compiled gradient. The last bits depend on the chunk and on the compiler.
 
     Needs a C++ compiler on a CPU and Triton on CUDA. Raises ``ValueError`` for a model that cannot be mapped.
@@ -42,7 +43,7 @@ def train_compiled(
     if not mapped.fits(model):
         problem = "it has layers that do not map"
         raise ValueError(f"the back-end 'compiled' cannot train the model '{model.name}': {problem}")
-    descent = Descent(start, model, plan, terms)
+    descent = Descent(start, model, plan, terms, trained)
     gradients = _gradients(model)
     index = torch.from_numpy(batches.index).to(x.device)
     share = batches.share(start.dtype, x.device)
@@ -53,7 +54,6 @@ def train_compiled(
         with torch._dynamo.config.patch(recompile_limit=SHAPES):
             slopes = gradients(now, x[rows].to(start.dtype), y[rows], parts)
         descent.step(active, [slope[:active] for slope in slopes])
-    return descent.flat()
 
 
 @lru_cache(maxsize=8)

@@ -10,6 +10,7 @@ rest is PyTorch's, of the sum over owners of their mean losses: no owner's loss 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from weakref import WeakKeyDictionary
 
 import torch
@@ -19,7 +20,7 @@ from torch.nn.functional import conv2d, group_norm
 from learning.backends.dense import DenseStack
 from learning.backends.descent import Descent
 from learning.batches import BatchTable, LocalTraining
-from learning.local_terms import PLAIN, LocalTerms
+from learning.local_terms import LocalTerms
 from learning.models import FlatModel
 
 ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
@@ -40,34 +41,56 @@ def train_conv(
     y: Tensor,
     batches: BatchTable,
     plan: LocalTraining,
-    terms: LocalTerms = PLAIN,
-) -> Tensor:
+    terms: LocalTerms,
+    trained: Tensor,
+) -> None:
     """Train a chunk by grouped convolution. The last bits depend on the size of the chunk.
 
     Raises ``ValueError`` for a model that is no such stack.
     """
+    train_stack(model, start, x, y, batches, plan, terms, trained, nullcontext())
+
+
+def train_stack(
+    model: FlatModel,
+    start: Tensor,
+    x: Tensor,
+    y: Tensor,
+    batches: BatchTable,
+    plan: LocalTraining,
+    terms: LocalTerms,
+    trained: Tensor,
+    products: AbstractContextManager[object],
+) -> None:
+    """The same with ``products`` entered around what is below ``Flatten``."""
     body = _body(model)
     if body is None:
         raise ValueError(f"the back-end 'conv' cannot train the model '{model.name}': it is no stack of convolutions")
-    descent = Descent(start, model, plan, terms)
+    descent = Descent(start, model, plan, terms, trained)
     below = sum(len(list(layer.parameters())) for layer in body)
     dense = DenseStack(descent, below)
     index = torch.from_numpy(batches.index).to(x.device)
     share = batches.share(start.dtype, x.device)
+    dense_format = torch.contiguous_format
     layout = torch.channels_last if x.device.type == "cpu" else torch.contiguous_format
     for span, active in zip(batches.spans, batches.active, strict=True):
         rows = index[span]
         images = x.index_select(0, rows.T.reshape(-1)).to(start.dtype).view(-1, active * x.shape[1], *x.shape[2:])
-        now = [part[:active].detach().requires_grad_() for part in descent.weights[:below]]
-        with torch.enable_grad():
-            features = grouped_features(body, now, images.contiguous(memory_format=layout))
-        error = dense.step(features, y.index_select(0, rows.view(-1)), share[span])
-        descent.step(active, torch.autograd.grad(features, now, error))
-    return descent.flat()
+        # Copies: autograd would take the fused step of the layers above, in the same rows, for a change of these.
+        now = [part[:active].clone(memory_format=dense_format).requires_grad_() for part in descent.weights[:below]]
+        with torch.enable_grad(), products:
+            maps = grouped_maps(body, now, images.contiguous(memory_format=layout))
+        # [B, A * channels, height, width] as the rows [A, B, features] that Flatten makes, and back.
+        features = maps.detach().view(len(maps), active, -1, *maps.shape[2:]).transpose(0, 1).flatten(2)
+        features = features.to(start.dtype, memory_format=dense_format)
+        error = dense.step(features, y.index_select(0, rows.view(-1)), share[span], errors_below=True)
+        assert error is not None
+        error = error.transpose(0, 1).reshape(maps.shape).to(maps.dtype).contiguous(memory_format=layout)
+        descent.step(active, torch.autograd.grad(maps, now, error))
 
 
-def grouped_features(layers: Sequence[nn.Module], weights: Sequence[Tensor], images: Tensor) -> Tensor:
-    """Features [A, B, F] that the layers below the linear ones make of images [B, A * channels, height, width].
+def grouped_maps(layers: Sequence[nn.Module], weights: Sequence[Tensor], images: Tensor) -> Tensor:
+    """What the layers below ``Flatten`` make of images [B, A * channels, height, width]; its axes mean the same.
 
     ``weights`` are the parameters of the layers in order, each [A, *shape].
     """
@@ -85,7 +108,7 @@ def grouped_features(layers: Sequence[nn.Module], weights: Sequence[Tensor], ima
             hidden = group_norm(hidden, owners * layer.num_groups, scale, shift, layer.eps)
         else:
             hidden = layer(hidden)
-    return hidden.reshape(len(hidden), owners, -1).transpose(0, 1)
+    return hidden
 
 
 def _body(model: FlatModel) -> list[nn.Module] | None:
@@ -104,7 +127,7 @@ def _known(module: nn.Module, axes: int) -> list[nn.Module] | None:
     if axes != 3 or tied or nn.Conv2d not in kinds or nn.Flatten not in kinds:
         return None
     cut = kinds.index(nn.Flatten)
-    body, tail = layers[:cut], layers[cut + 1 :]
+    body, tail = _pooled_early(layers[:cut]), layers[cut + 1 :]
     tail_kinds = [nn.Linear if place % 2 == 0 else nn.ReLU for place in range(len(tail))]
     if (
         not set(kinds[:cut]) <= {nn.Conv2d, nn.GroupNorm, *POOLING, *ELEMENTWISE}
@@ -116,6 +139,15 @@ def _known(module: nn.Module, axes: int) -> list[nn.Module] | None:
     ):
         return None
     return body
+
+
+def _pooled_early(layers: list[nn.Module]) -> list[nn.Module]:
+    """The layers with each max-pooling before the ReLU that it follows: the same numbers from fewer of them."""
+    order = list(layers)
+    for place in range(1, len(order)):
+        if type(order[place - 1]) is nn.ReLU and type(order[place]) is nn.MaxPool2d:
+            order[place - 1 : place + 1] = order[place], order[place - 1]
+    return order
 
 
 def _sequence(module: nn.Module) -> list[nn.Module]:

@@ -27,15 +27,15 @@ class Descent:
     """Weights of K owners as stacked tensors, one [K, *shape] for each parameter, and how a gradient changes them.
 
     Attributes:
-        weights: the current weights, one contiguous tensor [K, *shape] of its own per parameter, so that a batched
-            product can write into them.
+        weights: the current weights, one tensor [K, *shape] per parameter: views of the rows of ``trained``.
         rate: learning rate: a number, or [K] where owners differ.
     """
 
-    def __init__(self, start: Tensor, model: FlatModel, plan: LocalTraining, terms: LocalTerms) -> None:
-        # clone: the start may be one row expanded to all owners, and must stay as it is.
-        dense = torch.contiguous_format
-        self.weights = [part.clone(memory_format=dense) for part in model.unflatten(start).values()]
+    def __init__(
+        self, start: Tensor, model: FlatModel, plan: LocalTraining, terms: LocalTerms, trained: Tensor
+    ) -> None:
+        """Weights that begin as ``start`` [K, P] and live in ``trained`` [K, P], which shares no memory with it."""
+        self.weights = list(model.unflatten(trained.copy_(start)).values())
         rate = np.asarray(plan.learning_rate if terms.rate is None else terms.rate, dtype=np.float64)
         shrink = plan.proximal + terms.weight_decay + (0.0 if terms.pull is None else terms.pull)
         self.rate = _number_or_column(rate, start)
@@ -91,10 +91,6 @@ class Descent:
             else:
                 target.addcmul_(gradient, rate, value=-1)
             self.settle(which, active)
-
-    def flat(self) -> Tensor:
-        """The current weights [K, P], a new tensor."""
-        return torch.cat([part.flatten(1) for part in self.weights], dim=1)
 
 
 def _push(start: Tensor, rate: ArrayLike, plan: LocalTraining, terms: LocalTerms) -> Tensor | None:

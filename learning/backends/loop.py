@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from learning.backends import conv
 from learning.batches import BatchTable, LocalTraining
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
@@ -20,14 +22,15 @@ def train_loop(
     y: Tensor,
     batches: BatchTable,
     plan: LocalTraining,
-    terms: LocalTerms = PLAIN,
-) -> Tensor:
+    terms: LocalTerms,
+    trained: Tensor,
+) -> None:
     """Train each owner by itself; also the fastest exact way for wide convolutions on a CPU.
 
     An error of the module or of PyTorch says in a note which owner and step it met.
     """
     module = model.build().to(device=start.device, dtype=start.dtype)
-    return _one_by_one(module, start, x, y, batches, plan, terms, nullcontext())
+    _one_by_one(module, start, x, y, batches, plan, terms, trained, nullcontext())
 
 
 def train_loop_bf16(
@@ -37,18 +40,26 @@ def train_loop_bf16(
     y: Tensor,
     batches: BatchTable,
     plan: LocalTraining,
-    terms: LocalTerms = PLAIN,
-) -> Tensor:
-    """The loop with channels-last images and bfloat16 products; float32 weights. Fast for wide convolutions.
+    terms: LocalTerms,
+    trained: Tensor,
+) -> None:
+    """One owner after another with channels-last images and bfloat16 products; float32 weights.
 
-    It changes the numbers (8 bits of mantissa in each product's factors), so it runs only where it is asked for.
-    Float64 weights are trained in float64.
+    It changes the numbers (8 bits of mantissa in each product's factors), so it runs only where it is asked for. Fast
+    for wide convolutions. A stack of convolutions goes through ``learning.backends.conv``, one owner at a time, whose
+    linear layers keep to float32: they are bound by memory. Float64 weights are trained in float64.
     """
+    products = torch.autocast(start.device.type, dtype=torch.bfloat16, enabled=start.dtype == torch.float32)
+    if conv.fits(model):
+        for owner in range(len(start)):
+            one = slice(owner, owner + 1)
+            own_terms = terms if terms is PLAIN else terms.take(np.array([owner]))
+            own_batches = batches.part(owner, owner + 1)
+            conv.train_stack(model, start[one], x, y, own_batches, plan, own_terms, trained[one], products)
+        return
     module = model.build().to(device=start.device, dtype=start.dtype)
     module = module.to(memory_format=torch.channels_last)
-    images = x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
-    products = torch.autocast(start.device.type, dtype=torch.bfloat16, enabled=start.dtype == torch.float32)
-    return _one_by_one(module, start, images, y, batches, plan, terms, products)
+    _one_by_one(module, start, x, y, batches, plan, terms, trained, products)
 
 
 def _one_by_one(
@@ -59,10 +70,10 @@ def _one_by_one(
     batches: BatchTable,
     plan: LocalTraining,
     terms: LocalTerms,
+    trained: Tensor,
     products: AbstractContextManager[object],
-) -> Tensor:
+) -> None:
     """The loop itself; ``products`` is entered around each forward pass."""
-    trained = start.clone(memory_format=torch.contiguous_format)
     optimizer = torch.optim.SGD(
         module.parameters(), lr=plan.learning_rate, momentum=terms.momentum, weight_decay=terms.weight_decay
     )
@@ -88,8 +99,7 @@ def _one_by_one(
             except Exception as problem:
                 problem.add_note(f"while training owner {batches.owners[owner]}, step {step + 1}, {len(rows)} samples")
                 raise
-        trained[owner] = _flat(module).detach()
-    return trained
+        _store(module, trained[owner])
 
 
 def _with_terms(
@@ -110,6 +120,15 @@ def _with_terms(
 def _flat(module: nn.Module) -> Tensor:
     """All parameters in one vector [P], each in its own logical order whatever its memory format."""
     return torch.cat([parameter.reshape(-1) for parameter in module.parameters()])
+
+
+def _store(module: nn.Module, weights: Tensor) -> None:
+    """Copy the parameters into a vector [P]."""
+    begin = 0
+    with torch.no_grad():
+        for parameter in module.parameters():
+            weights[begin : begin + parameter.numel()].view(parameter.shape).copy_(parameter)
+            begin += parameter.numel()
 
 
 def _load(weights: Tensor, module: nn.Module) -> None:

@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from learning.backends.descent import Descent
 from learning.batches import BatchTable, LocalTraining
-from learning.local_terms import PLAIN, LocalTerms
+from learning.local_terms import LocalTerms
 from learning.models import FlatModel
 
 
@@ -33,8 +33,9 @@ def train_vmap(
     y: Tensor,
     batches: BatchTable,
     plan: LocalTraining,
-    terms: LocalTerms = PLAIN,
-) -> Tensor:
+    terms: LocalTerms,
+    trained: Tensor,
+) -> None:
     """Train a chunk with ``torch.func``. Convolutions may change their last bits with the size of the chunk.
 
     Raises ``ValueError`` for a model that cannot be mapped.
@@ -42,7 +43,7 @@ def train_vmap(
     if not fits(model):
         raise ValueError(f"the back-end 'vmap' cannot train the model '{model.name}': it has layers that do not map")
     names = list(model.unflatten(start[:0]))
-    descent = Descent(start, model, plan, terms)
+    descent = Descent(start, model, plan, terms, trained)
     index = torch.from_numpy(batches.index).to(x.device)
     share = batches.share(start.dtype, x.device)
 
@@ -54,4 +55,3 @@ def train_vmap(
         rows = index[span]
         now = [part[:active] for part in descent.weights]
         descent.step(active, gradients(now, x[rows].to(start.dtype), y[rows], share[span]))
-    return descent.flat()

@@ -75,6 +75,19 @@ def test_shares_weigh_each_batch_to_its_mean():
     assert share[batches.spans[1]].tolist() == [[0.5, 0.5, 0.0, 0.0, 0.0]]
 
 
+@settings(deadline=None)
+@given(sizes, st.integers(1, 3), st.integers(0, 8), st.integers(1, 8))
+def test_a_part_of_a_table_is_what_its_owners_draw_alone(samples, epochs, begin, count):
+    plan, owners = LocalTraining(epochs=epochs, batch_size=4), np.arange(len(samples)) * 3
+    whole, offsets = draw(samples, plan, owners=owners)
+    some = slice(begin, begin + count)
+    alone = draw_batches(offsets[some], samples[some], owners[some], 0, plan, Streams(3))
+    part = whole.part(begin, begin + count)
+    assert (part.active, part.spans) == (alone.active, alone.spans)
+    for name in ("index", "counts", "owners"):
+        np.testing.assert_array_equal(getattr(part, name), getattr(alone, name))
+
+
 def draw_steps(samples, steps, size=4, seed=3):
     samples, steps = np.array(samples, dtype=np.int64), np.array(steps, dtype=np.int64)
     offsets = np.cumsum(samples) - samples

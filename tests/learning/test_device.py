@@ -1,7 +1,31 @@
+import os
+import platform
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from learning.device import resolve_device, use_threads
+from learning.device import keep_freed_memory, resolve_device, use_threads
+
+PAGES_TAKEN = """
+import resource
+import numpy as np
+from learning.device import keep_freed_memory
+
+def taken():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(5):
+        blocks = [np.ones(2**21) for _ in range(4)]  # 64 MiB, given back together
+        del blocks
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+taken()
+before = taken()
+assert keep_freed_memory()
+taken()
+print(before, taken())
+"""
 
 
 def test_cpu_is_always_there():
@@ -36,3 +60,18 @@ def test_threads_are_set_and_none_is_refused():
     assert torch.get_num_threads() == 1
     with pytest.raises(ValueError, match="at least 1"):
         use_threads(0)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_freed_memory_is_kept_for_the_next_tensors():
+    """In a process of its own, counted by the pages that the kernel must hand out."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MALLOC_")}
+    plain.pop("GLIBC_TUNABLES", None)
+    told = subprocess.run([sys.executable, "-c", PAGES_TAKEN], capture_output=True, text=True, check=True, env=plain)
+    before, after = map(int, told.stdout.split())
+    assert after < before / 10
+
+
+def test_an_allocator_that_the_user_has_set_is_left_alone(monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1000")
+    assert not keep_freed_memory.__wrapped__()

@@ -24,6 +24,7 @@ PAIRS = [
     ("cnn", "conv"),
     ("stacked_modules:Normed", "conv"),
     ("cnn", "loop_bf16"),  # float64 stays float64
+    ("mlp", "loop_bf16"),
 ]
 
 
