@@ -92,7 +92,7 @@ def write_work(shape: Shape, folder: Path) -> Path:
         "steps_per_round": shape.cohort * shape.steps_per_owner,
         "check_counter": CHECK_COUNTER,
     }
-    return _write(folder, arrays, plan)
+    return write_arrays(folder, arrays, plan)
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,11 @@ def write_coalitions(game: Coalitions, folder: Path) -> Path:
         "seed": SEED,
         "few": game.few,
     }
-    return _write(folder, arrays, plan)
+    return write_arrays(folder, arrays, plan)
 
 
-def _write(folder: Path, arrays: dict[str, np.ndarray], plan: dict[str, object]) -> Path:
+def write_arrays(folder: Path, arrays: dict[str, np.ndarray], plan: dict[str, object]) -> Path:
+    """Write arrays and plan as ``peers.worker.Work`` reads them; returns the folder."""
     for name, array in arrays.items():
         np.save(folder / f"{name}.npy", array)
     (folder / "plan.json").write_text(json.dumps(plan))

@@ -99,3 +99,19 @@ def test_both_worlds_start_with_the_same_persons(contrast) -> None:
         first[first["owner"].isin(both)][truth].values.tolist()
         == second[second["owner"].isin(both)][truth].values.tolist()
     )
+
+
+def test_the_cifar10_baseline_has_the_shape_of_the_published_benchmark() -> None:
+    scenario = load_scenario("fedavg_cifar10")
+    assert (scenario.population.initial, scenario.round.invited, scenario.horizon) == (1_000, 50, 1_500)
+    assert (scenario.learning.model, scenario.learning.batch_size, scenario.learning.epochs) == ("simple_cnn", 10, 1)
+
+
+@pytest.mark.skipif(not (data_folder() / "mnist.npz").exists(), reason="the MNIST data set is not on this machine")
+def test_in_the_fedavg_baseline_everybody_trains_and_no_money_moves() -> None:
+    run = play(load_scenario("fedavg_mnist", overrides=["horizon=2", "data.train_limit=3000", "data.test_limit=1000"]))
+    rounds, owners = run.table("rounds"), run.table("owners")
+    assert rounds["arrived"].tolist() == [100, 100]
+    assert (owners["payment"] == 0).all()
+    assert (owners["training_cost"] == 0).all()
+    assert rounds["accuracy"].iloc[-1] > 0.2

@@ -79,8 +79,12 @@ def main() -> None:
         torch.save(flat(one.module), path)
         return {}
 
+    def save(path: str) -> dict:
+        torch.save(flat(federation.module), path)
+        return {}
+
     versions = {"pfl": version("pfl"), "torch": torch.__version__}
-    serve({"play": play, "check": check, "versions": lambda: versions})
+    serve({"play": play, "check": check, "save": save, "versions": lambda: versions})
 
 
 if __name__ == "__main__":
