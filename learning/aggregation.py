@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
-from learning.staleness import Polynomial
 
 
 def finite(uploads: Tensor) -> BoolColumn:
@@ -39,27 +38,35 @@ def fedavg(uploads: Tensor, weights: FloatColumn) -> Tensor:
     return column_like(uploads, normalised(weights)) @ uploads
 
 
-def fednova(current: Tensor, uploads: Tensor, bases: Tensor, weights: FloatColumn, steps: FloatColumn) -> Tensor:
-    """Next global model [P] from changes normalised by local steps (FedNova, Wang et al. 2020).
+def step_normalised(
+    uploads: Tensor,
+    bases: Tensor,
+    weights: FloatColumn,
+    steps: IntColumn,
+    *,
+    momentum: float = 0.0,
+    shrink: float = 0.0,
+) -> Tensor:
+    """Uploads [K, P] whose changes are scaled as if all had made equally many local steps (FedNova, Wang et al. 2020).
 
-    current + (sum_k p_k tau_k) * sum_k p_k (upload_k - base_k) / tau_k with p the normalised ``weights`` [K]: owners
-    that make more steps no longer pull the model towards their own optimum. ``uploads`` and ``bases`` are [K, P] (one
-    base [1, P] for all will do), ``steps`` [K] are the tau of ``effective_steps``.
+    base_k + (sum_j p_j tau_j) / tau_k * (upload_k - base_k) with p the normalised ``weights`` [K] and tau the
+    ``effective_steps`` of ``steps`` [K]: owners that make more steps no longer pull the model towards their own
+    optimum. The weighted mean of the result is FedNova's next model. ``bases`` is [K, P]; one base [1, P] will do.
     Raises ``ValueError`` for steps that are not above 0: an owner that made none has no direction; leave it out.
     """
-    if not (np.isfinite(steps).all() and (steps > 0).all()):
+    if (steps <= 0).any():
         raise ValueError("FedNova needs the local steps of every upload, as numbers above 0")
-    share = normalised(weights)
-    factors = float(share @ steps) * share / steps
-    return current + column_like(uploads, factors) @ (uploads - bases)
+    effective = effective_steps(steps, momentum=momentum, shrink=shrink)
+    factors = float(normalised(weights) @ effective) / effective
+    return bases + column_like(uploads, factors).unsqueeze(1) * (uploads - bases)
 
 
 def effective_steps(steps: IntColumn, *, momentum: float = 0.0, shrink: float = 0.0) -> FloatColumn:
     """FedNova's tau [K]: the sum of the factors with which the gradients of ``steps`` [K] steps enter an update.
 
     The steps themselves for plain SGD. ``momentum`` is that of the local SGD, ``shrink`` its learning rate times the
-    proximal mu (both cases are in Wang et al. 2020). Found by running the local
-    recursion on gradients of 1, so both may be at work at once.
+    sum of the proximal mu and the weight decay (momentum and mu are cases of Wang et al. 2020). Found by running the
+    local recursion on gradients of 1, so both may be at work at once.
     Raises ``ValueError`` for negative steps, and for a momentum or shrink outside [0, 1).
     """
     if (steps < 0).any():
@@ -74,35 +81,13 @@ def effective_steps(steps: IntColumn, *, momentum: float = 0.0, shrink: float = 
     return np.asarray(reached[steps])
 
 
-def buffered(
-    current: Tensor,
-    uploads: Tensor,
-    bases: Tensor,
-    weights: FloatColumn,
-    staleness: IntColumn,
-    exponent: float,
-    server_rate: float = 1.0,
-) -> Tensor:
+def buffered(current: Tensor, uploads: Tensor, bases: Tensor, weights: FloatColumn, discount: FloatColumn) -> Tensor:
     """Next global model [P] of the asynchronous, buffered mode (FedBuff, Nguyen et al. 2022).
 
-    current + server_rate * sum_k a_k s(tau_k) (upload_k - base_k) / sum_k a_k, with the polynomial staleness factor
-    s(tau) = (1 + tau)^-exponent of FedAsync (Xie et al. 2019). ``uploads`` and the models they started from,
-    ``bases``, are [K, P]; ``staleness`` [K] counts global versions since the base.
+    current + sum_k a_k s_k (upload_k - base_k) / sum_k a_k. ``uploads`` and the models they started from, ``bases``,
+    are [K, P]; ``discount`` [K] are staleness factors, such as ``STALENESS["polynomial"](0.5)(ages)``.
     """
-    return discounted(current, uploads, bases, weights, Polynomial(exponent)(staleness), server_rate)
-
-
-def discounted(
-    current: Tensor,
-    uploads: Tensor,
-    bases: Tensor,
-    weights: FloatColumn,
-    discount: FloatColumn,
-    server_rate: float = 1.0,
-) -> Tensor:
-    """``buffered`` with staleness factors [K] of any kind, such as ``STALENESS["hinge"]()(staleness)``."""
-    factors = server_rate * normalised(weights) * discount
-    return current + column_like(uploads, factors) @ (uploads - bases)
+    return current + column_like(uploads, normalised(weights) * discount) @ (uploads - bases)
 
 
 def fedasync(current: Tensor, upload: Tensor, mixing: float, discount: float) -> Tensor:

@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from learning import aggregation, forging
+from learning.cohort_work import CohortWork
 from learning.columns import FloatColumn, IntColumn
-from learning.contribution import Contribution, shapley
+from learning.contribution import Contribution, Draws, Effort, Method, RoundGame
+from learning.contribution.sampling import ALL
 from learning.data import Dataset
 from learning.evaluation import Evaluation, evaluate
 from learning.local_terms import PLAIN, LocalTerms
+from learning.model_versions import ModelVersions
 from learning.models import FlatModel
-from learning.robust import Mean, RobustRule
-from learning.server import FedAvg, Server, ServerOptimizer
+from learning.owner_rows import OwnerRows
+from learning.privacy_hook import ClipAndNoise
+from learning.server import Server
+from learning.server_rules import ServerRules
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import LocalTraining, TrainingReport, choose_backend, train_cohort
-from learning.upload_memory import UploadMemory
+from learning.training import Choice, LocalTraining, TrainingReport, choose, train_cohort
 from learning.uploads import Upload
 
-
-@dataclass(frozen=True, eq=False)
-class CohortWork:
-    """What K owners do in a round; aligned columns [K].
-
-    ``owner``: id; ``shard``: row of its data; ``samples``: how many of them it trains on; ``base_version``: the global
-    version it received; ``upload``: kind of upload (``Upload``); ``scale``: noise norm as a multiple of the reference
-    norm; ``peer``: owner whose last upload is copied, -1 for none.
-    """
-
-    owner: IntColumn
-    shard: IntColumn
-    samples: IntColumn
-    base_version: IntColumn
-    upload: NDArray[np.int8]
-    scale: FloatColumn
-    peer: IntColumn
-
-    def __post_init__(self) -> None:
-        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"the columns of a cohort's work differ in length: {lengths}")
-
-    def __len__(self) -> int:
-        return len(self.owner)
+__all__ = ["CohortWork", "Federation"]
 
 
 class Federation:
-    """Global model versions and everything that is done with them. ``version`` 0 is the initial model.
+    """Global model versions and everything that is done with them. Version 0 is the initial model.
 
-    The current and the previous version are always kept, older ones as long as somebody holds them. All random draws
-    are functions of (owner, counter), so the numbers in ``state`` are all there is to resume.
+    All random draws are functions of (owner, counter), so the numbers in ``state`` are all there is to resume.
+
+    Args:
+        choice: back-end and owners trained at once, for the whole run (None: by the static rule).
+        terms: momentum and weight decay of local training.
+        privacy: what happens to each trained update before it leaves its owner.
+        copying: whether owners may copy each other's uploads; if not, no upload is kept.
+
+    Raises ``ValueError`` for rules that have no meaning together or for such owners.
     """
 
     def __init__(
@@ -68,49 +54,57 @@ class Federation:
         plan: LocalTraining,
         streams: Streams,
         device: torch.device,
-        backend: str = "auto",
+        choice: Choice | None = None,
         terms: LocalTerms = PLAIN,
-        rule: RobustRule | None = None,
-        optimizer: ServerOptimizer | None = None,
+        privacy: ClipAndNoise | None = None,
+        rules: ServerRules | None = None,
+        copying: bool = True,
     ) -> None:
-        self.backend = choose_backend(model, device) if backend == "auto" else backend
+        self.choice = choice or choose(model, device)
         self.report = TrainingReport()
-        self._terms = terms
-        self._rule = rule or Mean()
         self.model = model
         self.shards = shards
-        self.plan = plan
-        self.version = 0
+        self.rules = rules or ServerRules()
+        self._privacy = privacy or ClipAndNoise()
+        self.rules.check(plan, terms, self._privacy)
+        self.plan = self.rules.algorithm.plan(plan)
+        self._terms = terms
         self._streams = streams
         self._device = device
         self._classes = dataset.classes
         self._x_test = torch.from_numpy(dataset.x_test).to(device)
         self._y_test = torch.from_numpy(dataset.y_test).to(device)
-        self._versions: dict[int, Tensor] = {0: model.initial(streams).to(device)}
-        self._holds: dict[int, int] = {}
-        self._server = Server(optimizer or FedAvg(), self._versions[0])
-        self._memory = UploadMemory(model.size, torch.float32, device)
+        initial = model.initial(streams).to(device)
+        self._versions = ModelVersions(initial)
+        self._server = Server(self.rules.optimizer, initial)
+        self._memory = OwnerRows(model.size, torch.float32, device) if copying else None
+        self._controls = OwnerRows(model.size, torch.float32, device)
 
     # Versions
 
     @property
+    def version(self) -> int:
+        """Number of the current global model."""
+        return self._versions.current
+
+    @property
     def weights(self) -> Tensor:
         """The current global model [P]. Read only."""
-        return self._versions[self.version]
+        return self._versions.at(self.version)
 
     def hold(self, version: int) -> None:
         """Keep a version until it is released as often as it was held. Raises ``ValueError`` if it is gone."""
-        self._at(version)
-        self._holds[version] = self._holds.get(version, 0) + 1
+        self._versions.hold(version)
 
     def release(self, version: int) -> None:
         """Give up one hold. Raises ``ValueError`` if there is none."""
-        if self._holds.get(version, 0) == 0:
-            raise ValueError(f"global version {version} is released but was not held")
-        self._holds[version] -= 1
-        if self._holds[version] == 0:
-            del self._holds[version]
-        self._forget()
+        self._versions.release(version)
+
+    def retain(self, owners: IntColumn) -> None:
+        """Forget what is remembered of everybody but ``owners``: last uploads and the algorithm's rows."""
+        for rows in (self._memory, self._controls):
+            if rows is not None:
+                rows.retain(owners)
 
     # Uploads
 
@@ -118,7 +112,7 @@ class Federation:
         """What the cohort sends [K, P]: trained where ``work`` says so, forged elsewhere.
 
         ``counter`` (the round) keys all draws. ``reference_norm`` is the published typical norm of an update, NaN
-        while there is none.
+        while there is none. Raises ``ValueError`` for peer copies where no uploads are kept.
         """
         base = self._bases(work)
         sent = base.clone()
@@ -134,29 +128,42 @@ class Federation:
         owners = work.owner[rows]
         match kind:
             case Upload.TRAINED:
-                data = work.shard[rows], work.samples[rows]
                 return train_cohort(
                     self.model,
                     base,
                     self.shards,
-                    *data,
+                    work.shard[rows],
+                    work.samples[rows],
                     owners,
                     counter,
                     self.plan,
                     self._streams,
-                    self.backend,
-                    terms=self._terms,
+                    self.choice.backend,
+                    chunk=self.choice.chunk,
+                    terms=self._terms_of(owners),
                     report=self.report,
                 )
             case Upload.GLOBAL_COPY:
                 return base
             case Upload.REPLAY:
-                return forging.replay(base, self.weights, self._versions.get(self.version - 1))
+                return forging.replay(base, self.weights, self._versions.previous())
             case Upload.NOISE:
                 norms = work.scale[rows] * reference_norm
                 return forging.noise(base, owners, norms, counter, self._streams)
             case Upload.PEER_COPY:
+                if self._memory is None:
+                    raise ValueError(
+                        "no uploads are kept to be copied: a strategy that copies must not say that it trains"
+                    )
                 return forging.peer_copy(base, work.peer[rows], self._memory)
+
+    def _terms_of(self, owners: IntColumn) -> LocalTerms:
+        """The terms of owners that train now, with the algorithm's drift and with privacy."""
+        drift = self.rules.algorithm.drift(owners, self._controls)
+        columns = self._privacy.columns(len(owners))
+        if drift is None and columns["clip"] is None:
+            return self._terms
+        return dataclasses.replace(self._terms, drift=drift, **columns)
 
     def norms(self, uploads: Tensor, work: CohortWork) -> FloatColumn:
         """L2 norm [K] of each upload minus the model it started from; NaN or infinite where the upload is."""
@@ -168,28 +175,45 @@ class Federation:
     # Aggregation
 
     def aggregate(self, uploads: Tensor, work: CohortWork, weights: FloatColumn) -> None:
-        """Make the next version (synchronous rounds) and remember what was sent.
+        """Make the next version of uploads [K, P] that started from the current one, and remember what was sent.
 
-        The rule (FedAvg unless another was given) makes one model of the uploads, the server's optimizer takes the
-        step to it. If nothing has weight, or fewer came than the rule needs, the next version equals the current one.
-        Raises ``ValueError``, and changes nothing, if an upload is not finite.
+        ``weights`` [K] are the samples that the owners say they trained on. The algorithm prepares the uploads, the
+        rule makes one model of them, the server's optimizer takes the step to it. If nothing has weight, or fewer
+        came than the rule needs, the next version equals the current one. Raises ``ValueError``, and changes nothing,
+        if an upload is not finite.
         """
         self._refuse_poison(uploads, work)
-        if not np.any(weights) or len(uploads) < self._rule.least:
+        rule, base = self.rules.aggregation, self.weights.unsqueeze(0)
+        if not np.any(weights) or len(uploads) < rule.least:
             self._advance(self.weights, uploads, work)
             return
-        merged = self._rule(uploads, weights, self.weights)
+        merged = rule(self._prepared(uploads, base, weights), weights, self.weights)
+        self._advance(self._server.step(self.weights, merged), uploads, work)
+        self._learn(uploads, base, work)
+
+    def aggregate_buffered(self, uploads: Tensor, work: CohortWork, weights: FloatColumn) -> None:
+        """Make the next version of uploads that started from several (asynchronous mode); otherwise as ``aggregate``.
+
+        Raises ``ValueError`` for rules that have no asynchronous mode, too.
+        """
+        self.rules.check_asynchronous()
+        self._refuse_poison(uploads, work)
+        if not np.any(weights) or len(uploads) < self.rules.aggregation.least:
+            self._advance(self.weights, uploads, work)
+            return
+        bases = self._bases(work)
+        discount = self.rules.staleness(self.version - work.base_version)
+        prepared = self._prepared(uploads, bases, weights)
+        merged = self.rules.merging(self.weights, prepared, bases, weights, discount, self.rules.aggregation)
         self._advance(self._server.step(self.weights, merged), uploads, work)
 
-    def aggregate_buffered(self, uploads: Tensor, work: CohortWork, weights: FloatColumn, exponent: float) -> None:
-        """Make the next version by FedBuff (asynchronous mode); otherwise as ``aggregate``."""
-        self._refuse_poison(uploads, work)
-        if not np.any(weights):
-            self._advance(self.weights, uploads, work)
-            return
-        staleness = self.version - work.base_version
-        merged = aggregation.buffered(self.weights, uploads, self._bases(work), weights, staleness, exponent)
-        self._advance(self._server.step(self.weights, merged), uploads, work)
+    def _prepared(self, uploads: Tensor, bases: Tensor, weights: FloatColumn) -> Tensor:
+        return self.rules.algorithm.prepared(uploads, bases, weights, self.plan, self._terms)
+
+    def _learn(self, uploads: Tensor, bases: Tensor, work: CohortWork) -> None:
+        rows = np.flatnonzero(work.upload == Upload.TRAINED)
+        trained = uploads[torch.from_numpy(rows).to(self._device)]
+        self.rules.algorithm.learn(trained, bases, work.owner[rows], work.samples[rows], self.plan, self._controls)
 
     def _refuse_poison(self, uploads: Tensor, work: CohortWork) -> None:
         good = aggregation.finite(uploads)
@@ -199,10 +223,9 @@ class Federation:
     def _advance(self, weights: Tensor, uploads: Tensor, work: CohortWork) -> None:
         if not bool(torch.isfinite(weights).all()):
             raise ValueError("the aggregate of the uploads overflows")
-        self.version += 1
-        self._versions[self.version] = weights
-        self._memory.remember(work.owner, uploads)
-        self._forget()
+        self._versions.add(weights)
+        if self._memory is not None:
+            self._memory.remember(work.owner, uploads)
 
     # Measurement
 
@@ -212,79 +235,52 @@ class Federation:
 
     def owner_mean(self, by_class: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
         """What a figure per class [C] (accuracy, loss) comes to [K] on data with the true label mix of each shard."""
-        return np.asarray(self.shards.class_mix[shard_rows] @ by_class)
+        with np.errstate(invalid="ignore"):  # an infinite loss of a class that an owner has none of gives NaN
+            return np.asarray(self.shards.class_mix[shard_rows] @ by_class)
 
     def contribution(
         self,
         uploads: Tensor,
         weights: FloatColumn,
+        method: Method,
         *,
-        permutations: int,
-        tolerance: float,
         counter: int,
+        effort: Effort = ALL,
+        worth: str = "accuracy",
         samples: int | None = None,
     ) -> Contribution:
-        """Shapley values of uploads to the current model, on the first ``samples`` of the test set (None: all)."""
+        """What each upload [K, P] adds to the current model, on the first ``samples`` of the test set (None: all).
+
+        ``worth`` is the accuracy or the negative_loss of a coalition's model. Raises ``ValueError`` if the method
+        cannot value so many uploads, or not within the effort.
+        """
         x, y = self._x_test[:samples], self._y_test[:samples]
-        return shapley(
-            self.model,
-            self.weights,
-            uploads,
-            weights,
-            x,
-            y,
-            permutations=permutations,
-            tolerance=tolerance,
-            streams=self._streams,
-            counter=counter,
-        )
+        game = RoundGame(self.model, self.weights, uploads, weights, x, y, worth=worth)
+        return method.measure(game, Draws(self._streams, counter), effort)
 
     # Resumption
 
     def state(self) -> dict[str, Tensor]:
-        """Copies on the CPU of all that changes: versions and how often they are held, and the last uploads."""
-        kept = list(self._versions)
-        owners, rows = self._memory.state()
-        return {
-            "version": torch.tensor(self.version),
-            "versions": torch.tensor(kept, dtype=torch.int64),
-            "weights": torch.stack([self._versions[version] for version in kept]).cpu().clone(),
-            "holds": torch.tensor([self._holds.get(version, 0) for version in kept], dtype=torch.int64),
-            "upload_owners": owners,
-            "upload_rows": rows,
-            **{f"server_{name}": moment for name, moment in self._server.state().items()},
-        }
+        """Copies on the CPU of all that changes: versions and how often they are held, moments, rows of owners."""
+        parts = self._versions.state()
+        parts |= {f"server_{name}": moment for name, moment in self._server.state().items()}
+        for name, kept in self._kept().items():
+            parts[f"{name}_owners"], parts[f"{name}_rows"] = kept.state()
+        return parts
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """Take over what ``state`` gave. Raises ``ValueError`` if it belongs to another model."""
-        if state["weights"].shape[1] != self.model.size:
-            raise ValueError(f"the state has {state['weights'].shape[1]} weights, the model {self.model.size}")
-        kept = state["versions"].tolist()
-        self.version = int(state["version"])
-        self._versions = {
-            version: row.to(self._device, copy=True) for version, row in zip(kept, state["weights"], strict=True)
-        }
-        holds = zip(kept, state["holds"].tolist(), strict=True)
-        self._holds = {version: count for version, count in holds if count > 0}
-        self._memory.load_state(state["upload_owners"], state["upload_rows"])
+        """Take over what ``state`` gave. Raises ``ValueError`` if it belongs to another model or server."""
         moments = {name.removeprefix("server_"): part for name, part in state.items() if name.startswith("server_")}
+        self._versions.load_state(state)
         self._server.load_state(moments)
+        for name, kept in self._kept().items():
+            kept.load_state(state[f"{name}_owners"], state[f"{name}_rows"])
 
-    def _at(self, version: int) -> Tensor:
-        try:
-            return self._versions[version]
-        except KeyError:
-            raise ValueError(f"global version {version} is not kept (the current one is {self.version})") from None
+    def _kept(self) -> dict[str, OwnerRows]:
+        """What is remembered of owners, by name."""
+        kept = {"control": self._controls}
+        return kept if self._memory is None else {"upload": self._memory, **kept}
 
     def _bases(self, work: CohortWork) -> Tensor:
         """The models [K, P] that the owners received."""
-        if len(work) == 0:
-            return self.weights.new_empty(0, self.model.size)
-        versions, rows = np.unique(work.base_version, return_inverse=True)
-        stacked = torch.stack([self._at(int(version)) for version in versions])
-        return stacked[torch.from_numpy(rows).to(self._device)]
-
-    def _forget(self) -> None:
-        for version in list(self._versions):
-            if version < self.version - 1 and version not in self._holds:
-                del self._versions[version]
+        return self._versions.rows(work.base_version)

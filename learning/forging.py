@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from learning.columns import FloatColumn, IntColumn
+from learning.owner_rows import OwnerRows
 from learning.streams import Streams
-from learning.upload_memory import UploadMemory
 
 
 def replay(base: Tensor, current: Tensor, previous: Tensor | None) -> Tensor:
@@ -36,7 +36,7 @@ def noise(base: Tensor, owners: IntColumn, norms: FloatColumn, counter: int, str
     return forged
 
 
-def peer_copy(base: Tensor, peers: IntColumn, memory: UploadMemory) -> Tensor:
+def peer_copy(base: Tensor, peers: IntColumn, memory: OwnerRows) -> Tensor:
     """The last upload of the owner ``peers[k]``, as it was sent; -1: no peer."""
     forged = base.clone()
     copies, known = memory.recall(peers)

@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from learning.columns import FloatColumn, IntColumn
 from learning.streams import Streams
+
+
+@dataclass(frozen=True)
+class ClipAndNoise:
+    """The same clipping norm and noise for everybody.
+
+    ``clip``: largest L2 norm of an update, above 0, None for no limit; ``noise_multiplier``: standard deviation of the
+    Gaussian noise on each weight, in clipping norms. Raises ``ValueError`` for noise without a clipping norm.
+    """
+
+    clip: float | None = None
+    noise_multiplier: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.clip is not None and not (np.isfinite(self.clip) and self.clip > 0):
+            raise ValueError(f"clip must be a number above 0, got {self.clip}")
+        if not (np.isfinite(self.noise_multiplier) and self.noise_multiplier >= 0):
+            raise ValueError(f"noise_multiplier must be a number of at least 0, got {self.noise_multiplier}")
+        if self.clip is None and self.noise_multiplier > 0:
+            raise ValueError("noise_multiplier is in units of clip, so clip must be given")
+
+    def columns(self, count: int) -> dict[str, Any]:
+        """``clip`` and ``noise`` of ``LocalTerms`` for so many owners."""
+        if self.clip is None:
+            return {"clip": None, "noise": None}
+        noise = np.full(count, self.noise_multiplier * self.clip) if self.noise_multiplier > 0 else None
+        return {"clip": np.full(count, float(self.clip)), "noise": noise}
 
 
 def privatise(

@@ -15,6 +15,7 @@ import numpy as np
 from learning.columns import FloatColumn
 from market.mechanism import (
     AMPLE_BUDGET,
+    CONTRIBUTION,
     COST,
     DATA_SIZE,
     MECHANISMS,
@@ -162,32 +163,21 @@ class Proportional:
 @MECHANISMS.register("shapley")
 @dataclass(frozen=True)
 class Shapley:
-    """The budget is shared by measured contribution: the positive part of each upload's Shapley value of the round.
+    """The budget is shared by measured contribution: the positive part of what each upload adds, by the Shapley value.
 
-    Nobody is paid when no value is positive. What an owner claims does not enter its payment, but claims may decide
-    the weight of its upload in the aggregate, so no incentive compatibility is claimed. The advice takes claimed
-    samples * quality for the prior of contributions.
-
-    ``permutations``: sampled orders of joining, at least 2; ``tolerance``: the rest of an order is cut off once it
-    can change the accuracy by no more than this, at least 0 (truncated Monte Carlo).
+    How contributions are measured is not the mechanism's business: by default, and as in the literature, by Shapley
+    values of the round. Nobody is paid when no value is positive. What an owner claims does not enter its payment, but
+    claims may decide the weight of its upload in the aggregate, so no incentive compatibility is claimed. The advice
+    takes claimed samples * quality for the prior of contributions.
     """
-
-    permutations: int = 20
-    tolerance: float = 0.01
 
     name: ClassVar[str] = "shapley"
     needs: ClassVar[tuple[str, ...]] = (DATA_SIZE, QUALITY)
-    measures: ClassVar[tuple[str, ...]] = ("shapley",)
+    measures: ClassVar[tuple[str, ...]] = (CONTRIBUTION,)
     guarantees: ClassVar[tuple[Guarantee, ...]] = (FEASIBLE, EXHAUSTED)
     reference: ClassVar[str] = (
         "Ghorbani, Zou (2019), Data Shapley; Wang et al. (2020), A principled approach to data valuation for FL"
     )
-
-    def __post_init__(self) -> None:
-        if self.permutations < 2:
-            raise ValueError(f"permutations: expected an integer of at least 2, got {self.permutations}")
-        if not (self.tolerance >= 0.0 and math.isfinite(self.tolerance)):
-            raise ValueError(f"tolerance: expected a number of at least 0, got {self.tolerance}")
 
     def announce(self, board: Board) -> Terms:
         return Terms(board.round, board.budget, {CLAIMED: board.claimed})
@@ -200,7 +190,7 @@ class Shapley:
 
     def settle(self, terms: Terms, allocation: Allocation, outcome: Outcome) -> Settlement:
         came = arrivals(allocation, outcome)
-        payment = share_out(terms.budget, np.maximum(outcome.measured["shapley"], 0.0) * came)
+        payment = share_out(terms.budget, np.maximum(outcome.measured[CONTRIBUTION], 0.0) * came)
         return pay_arrivals(allocation, outcome, payment, claimed=float((_quality_units(allocation) * came).sum()))
 
 

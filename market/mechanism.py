@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
@@ -22,6 +23,26 @@ from learning.registry import Registry
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
 CLAIMS = (DATA_SIZE, QUALITY, COST)
 """What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money."""
+
+CONTRIBUTION = "contribution"
+"""What can be measured: how much each upload adds to the model, by the method that the scenario names."""
+
+
+@dataclass(frozen=True)
+class Members:
+    """Public columns of the owners in the market, one entry each.
+
+    ``owner``: id; ``claims``: its last claims by name, NaN before the first; ``measured``: what was last measured of
+    it by name, NaN before; ``center``: number of the computing center that it is matched with, -1 for none.
+    """
+
+    owner: IntColumn
+    claims: Mapping[str, FloatColumn]
+    measured: Mapping[str, FloatColumn]
+    center: IntColumn
+
+    def __len__(self) -> int:
+        return len(self.owner)
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,9 @@ class Board:
     ``claimed`` and ``paid`` are the last settled round's totals (claim units as the mechanism weighs them; money);
     ``accuracy`` is the last published test accuracy, NaN before the first; ``update_norm`` is the median L2 norm of
     the last round's uploads, NaN before the first; ``budget`` is what the model owner can spend this round.
-    ``deposit`` is locked per owner, ``fine`` is what a guilty verdict takes of it (money).
+    ``deposit`` is locked per owner, ``fine`` is what a guilty verdict takes of it (money). ``members`` are there for
+    mechanisms that ask for them; ``center_cost`` [M] is what the computing centers pay per unit of work, relative to
+    each other; ``lot`` is a number drawn for the round, uniform in [0, 1), for mechanisms that leave things to chance.
     """
 
     round: int
@@ -47,24 +70,37 @@ class Board:
     audit_rate: float = 0.0
     detection_rate: float = 0.0
     admission_fee: float = 0.0
+    members: Members | None = None
+    center_cost: FloatColumn = field(default_factory=lambda: np.zeros(0))
+    lot: float = 0.0
 
 
 @dataclass(frozen=True)
 class Terms:
-    """What the mechanism publishes when the round opens; ``figures`` holds a mechanism's own numbers by name."""
+    """What the mechanism publishes when the round opens.
+
+    ``figures`` and ``columns`` hold a mechanism's own numbers by name; ``measure`` says which of the mechanism's
+    ``measures`` are taken this round (None: all).
+    """
 
     round: int
     budget: float
     figures: Mapping[str, float] = field(default_factory=dict)
+    columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    measure: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
 class Types:
-    """True types of some owners, as the advice needs them: samples, quality in [0, 1], money per trained sample."""
+    """Types of some owners, as the advice needs them: samples, quality in [0, 1], money per trained sample.
+
+    ``owner`` are their ids, to tell who is in the market already; empty where nobody is.
+    """
 
     data_size: FloatColumn
     quality: FloatColumn
     cost: FloatColumn
+    owner: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __len__(self) -> int:
         return len(self.data_size)
@@ -97,13 +133,18 @@ class Reports:
 
 @dataclass(frozen=True)
 class Allocation:
-    """Who takes part, with which share of its data, and what it was promised (money, provisional)."""
+    """Who takes part, with which share of its data, and what it was promised (money, provisional).
+
+    ``center`` is the computing center that an owner is matched with, -1 for none; without the column the owners
+    spread over the centers by themselves.
+    """
 
     owner: IntColumn
     selected: BoolColumn
     data_share: FloatColumn
     promised: FloatColumn
     claims: Mapping[str, FloatColumn]
+    center: IntColumn | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -190,7 +231,7 @@ class Mechanism(Protocol):
     needs: ClassVar[tuple[str, ...]]
     """Claims that must be reported."""
     measures: ClassVar[tuple[str, ...]]
-    """What must be measured after training: any of ``shapley``."""
+    """What must be measured after training: any of ``CONTRIBUTION``."""
     guarantees: ClassVar[tuple[Guarantee, ...]]
     reference: ClassVar[str]
 

@@ -40,7 +40,7 @@ def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: in
     """
     from pydantic import ValidationError
 
-    from scenarios.problems import first_problem
+    from scenarios.problems import Problem, first_problem
     from scenarios.schema import Scenario
 
     path = find_scenario(source)
@@ -56,10 +56,13 @@ def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: in
         scenario = Scenario.model_validate(content)
     except ValidationError as error:
         raise _refusal(first_problem(error, content, Scenario), path, changed) from None
-    problem = _learning_problem(scenario) or _type_problem(scenario, content)
+    checked = _with_learning(scenario, content)
+    if isinstance(checked, Problem):
+        raise _refusal(checked, path, changed)
+    problem = _type_problem(checked, content)
     if problem is not None:
         raise _refusal(problem, path, changed)
-    return scenario
+    return checked
 
 
 def resolved_yaml(scenario: Scenario) -> str:
@@ -80,27 +83,38 @@ def find_scenario(source: str | Path) -> Path:
     raise BadInput("SCENARIO", "", text, problem=f"no such file or ready-made scenario, {hint}")
 
 
-def _learning_problem(scenario: Scenario) -> Problem | None:
-    """An unknown model, rule or optimizer; the schema leaves these to us, for it must not import torch."""
+def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Problem:
+    """The scenario with all parameters of the rules of learning, or what is wrong with its model or a rule.
+
+    The schema leaves these to us, for it must not import torch.
+    """
     from pydantic_core import PydanticCustomError
 
-    from scenarios.problems import Problem
-    from scenarios.schema import check_named, models, robust_rules, server_optimizers
+    from scenarios import schema
+    from scenarios.problems import Problem, as_written
 
-    learning = scenario.learning
+    model = scenario.learning.model
     try:
-        if ":" not in learning.model:  # else the path of a user's own module, imported when the run is built
-            models()[learning.model]
+        if ":" not in model:  # else the path of a user's own module, imported when the run is built
+            schema.models()[model]
     except UnknownName as unknown:
-        return Problem(("learning", "model"), learning.model, problem=str(unknown))
-    for field, kind in (("aggregation", robust_rules), ("server", server_optimizers)):
+        return Problem(("learning", "model"), model, problem=str(unknown))
+    for part, field, kind in (
+        ("learning", "algorithm", schema.algorithms),
+        ("learning", "aggregation", schema.robust_rules),
+        ("learning", "server", schema.server_optimizers),
+        ("learning", "contribution", schema.contribution_methods),
+        ("round", "merging", schema.merging_rules),
+    ):
+        above = getattr(scenario, part)
         try:
-            check_named(kind, frozenset(), getattr(learning, field))
+            whole = schema.check_named(kind, frozenset(), getattr(above, field))
         except PydanticCustomError as error:
             found = error.context or {}
-            below = tuple(part for part in str(found["field"]).split(".") if part)
-            return Problem(("learning", field, *below), found["value"], problem=str(found["expected"]))
-    return None
+            below = tuple(step for step in str(found["field"]).split(".") if step)
+            return Problem(as_written((part, field, *below), content), found["value"], problem=str(found["expected"]))
+        scenario = scenario.model_copy(update={part: above.model_copy(update={field: whole})})
+    return scenario
 
 
 def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None:

@@ -60,10 +60,11 @@ def play(
                     file=sys.stderr,
                 )
             accuracy = float("nan")
-            for moment in _told(voice)(simulation.play(), scenario.horizon):
-                accuracy = moment.accuracy
-                if asked_to_stop():
-                    raise KeyboardInterrupt
+            with _blamed_on(scenario, str(find_scenario(source)), changes):
+                for moment in _told(voice)(simulation.play(), scenario.horizon):
+                    accuracy = moment.accuracy
+                    if asked_to_stop():
+                        raise KeyboardInterrupt
             simulation.finish()
             if voice == "verbose" and simulation.world.federation is not None:
                 print(simulation.world.federation.report, file=sys.stderr)
@@ -83,8 +84,7 @@ def play(
 
 
 def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:
-    """The simulation, built; what it finds wrong is said about the file or the option that caused it."""
-    from learning.data import BadData
+    """The simulation, built."""
     from learning.device import resolve_device
     from scenarios.simulation import Simulation
 
@@ -92,8 +92,18 @@ def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: s
         resolve_device(device)
     except ValueError as problem:
         raise BadInput("--device", "", device, problem=str(problem)) from None
-    try:
+    with _blamed_on(scenario, file, changes):
         return Simulation(scenario=scenario, device=device, recorder=recorder)
+
+
+@contextmanager
+def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator[None]:
+    """What a run finds wrong with its scenario is said about the file or the option that caused it."""
+    from learning.data import BadData
+
+    try:
+        yield
+        return
     except BadData as problem:
         wrong = BadInput("", "data.dataset", scenario.data.dataset, problem=problem.problem)
     except BadInput as problem:

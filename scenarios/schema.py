@@ -202,6 +202,34 @@ def datasets() -> Registry[Any]:
     return DATASETS
 
 
+def staleness_functions() -> Registry[Any]:
+    """The registry of staleness functions."""
+    from learning.staleness import STALENESS
+
+    return STALENESS
+
+
+def algorithms() -> Registry[Any]:
+    """The registry of algorithms of federated optimization (imports torch)."""
+    from learning.algorithms import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def contribution_methods() -> Registry[Any]:
+    """The registry of methods that measure contributions to a round (imports torch)."""
+    from learning.contribution import CONTRIBUTION
+
+    return CONTRIBUTION
+
+
+def merging_rules() -> Registry[Any]:
+    """The registry of ways to merge uploads of different ages (imports torch)."""
+    from learning.asynchronous import MERGING
+
+    return MERGING
+
+
 def robust_rules() -> Registry[Any]:
     """The registry of rules that make one model of the uploads (imports torch)."""
     from learning.robust import ROBUST
@@ -245,16 +273,24 @@ if TYPE_CHECKING:
     Adaptation: TypeAlias = Named
     Distribution: TypeAlias = Named
     Partition: TypeAlias = Named
+    StalenessFunction: TypeAlias = Named
+    Algorithm: TypeAlias = Named
     Aggregation: TypeAlias = Named
     ServerStep: TypeAlias = Named
+    ContributionMethod: TypeAlias = Named
+    Merging: TypeAlias = Named
 else:
     Strategy = _choice(StrategyShare, strategies)
     MechanismChoice = _choice(Named, mechanisms)
     Participation = _choice(Named, participation_rules)
     Adaptation = _choice(Named, adaptation_rules)
     Distribution = Annotated[_choice(Named, distributions, "kind"), BeforeValidator(_from_number)]
+    StalenessFunction = _choice(Named, staleness_functions)
+    Algorithm = Annotated[Named, BeforeValidator(partial(_bare_name, algorithms))]
     Aggregation = Annotated[Named, BeforeValidator(partial(_bare_name, robust_rules))]
     ServerStep = Annotated[Named, BeforeValidator(partial(_bare_name, server_optimizers))]
+    ContributionMethod = Annotated[Named, BeforeValidator(partial(_bare_name, contribution_methods))]
+    Merging = Annotated[Named, BeforeValidator(partial(_bare_name, merging_rules))]
     Partition = _choice(Named, partitions, skip=("labels", "shards", "streams", "groups"))
 
 
@@ -351,6 +387,38 @@ class DataSpec(Spec):
     test_limit: Annotated[int, Field(ge=1)] | None = Field(None, description="use only the first test samples")
 
 
+class PrivacySpec(Spec):
+    """What is done to each trained update before it leaves its owner. No privacy loss is accounted for yet."""
+
+    clip: Positive | None = Field(None, description="largest L2 norm of an update, in units of weights (null: any)")
+    noise_multiplier: NotNegative = Field(
+        0.0, description="standard deviation of the Gaussian noise on each weight of an update, in units of clip"
+    )
+
+    @model_validator(mode="after")
+    def _noise_needs_clip(self) -> PrivacySpec:
+        if self.noise_multiplier > 0 and self.clip is None:
+            raise _problem(
+                "noise_multiplier", self.noise_multiplier, "the noise is in units of clip, so clip is needed"
+            )
+        return self
+
+
+class MeasurementSpec(Spec):
+    """What a contribution is counted in, and how much work may go into measuring it."""
+
+    worth: Literal["accuracy", "negative_loss"] = Field(
+        "accuracy", description="worth of some uploads' mean: its test accuracy (0 to 1) or its negative loss (nats)"
+    )
+    max_evaluations: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="models tested at most per measurement (default: as the method's parameters say)"
+    )
+    half_width: Positive | None = Field(
+        None, description="sampling stops at confidence intervals this wide to either side, in units of the worth"
+    )
+    level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of these confidence intervals")
+
+
 class LearningSpec(Spec):
     """The federated training that really runs."""
 
@@ -359,17 +427,30 @@ class LearningSpec(Spec):
     epochs: Annotated[int, Field(ge=1)] = Field(1, description="local epochs per round")
     batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(10, description="samples per local step")
     learning_rate: Positive = Field(0.1, description="local SGD step size")
-    proximal: NotNegative = Field(0.0, description="FedProx penalty on the distance to the global model")
     momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="momentum of the local SGD")
     weight_decay: Annotated[float, Field(ge=0, le=1)] = Field(0.0, description="weight decay of the local SGD")
+    algorithm: Algorithm = Field(
+        default_factory=lambda: Named(name="fedavg"), description="algorithm of federated optimization"
+    )
     aggregation: Aggregation = Field(
         default_factory=lambda: Named(name="mean"), description="rule that makes one model of the uploads"
     )
     server: ServerStep = Field(
-        default_factory=lambda: Named(name="fedavg"), description="optimizer of the server's step to that model"
+        default_factory=lambda: Named.model_validate({"name": "fedavg", "learning_rate": 1.0}),
+        description="optimizer of the server's step to that model",
     )
-    backend: Literal["auto", "loop", "linear", "conv", "vmap", "loop_bf16", "compiled"] = Field(
-        "auto", description="how a cohort is trained"
+    privacy: PrivacySpec = Field(default_factory=PrivacySpec)
+    contribution: ContributionMethod = Field(
+        default_factory=lambda: Named.model_validate({"name": "shapley", "permutations": 20, "tolerance": 0.01}),
+        description="how contributions are measured, where the mechanism asks for them",
+    )
+    measurement: MeasurementSpec = Field(default_factory=MeasurementSpec)
+    backend: Literal["auto", "measured", "loop", "linear", "conv", "vmap", "loop_bf16", "compiled"] = Field(
+        "auto",
+        description="how a cohort is trained: auto goes by model and device, measured by a trial on this machine",
+    )
+    chunk: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="owners trained at once (default: as the back-end is chosen)"
     )
     threads: Annotated[int, Field(ge=1)] = Field(1, description="torch threads")
 
@@ -383,7 +464,13 @@ class RoundSpec(Spec):
         "drop", description="late updates: dropped, waited for, or aggregated whenever enough have come (asynchronous)"
     )
     buffer_size: Annotated[int, Field(ge=1)] = Field(10, description="updates per aggregation when late is buffer")
-    staleness_exponent: NotNegative = Field(0.5, description="weight of an update that is s versions old: (1+s)^-this")
+    merging: Merging = Field(
+        default_factory=lambda: Named(name="fedbuff"), description="what is made of the buffer's updates"
+    )
+    staleness: StalenessFunction = Field(
+        default_factory=lambda: Named.model_validate({"name": "polynomial", "exponent": 0.5}),
+        description="what counts of an update that started from an older version",
+    )
     invited: Annotated[int, Field(ge=1)] | None = Field(None, description="owners invited per round (default: all)")
 
 

@@ -215,10 +215,29 @@ class Simulation(mesa.Model):
         if self.recorder is None:
             return None
         info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}
-        if world.federation is not None:  # kernels differ in the last bits, so a repetition needs the same ones
-            report = world.federation.report
-            info["training"] = {"backend": world.federation.backend, "chunk": report.chunk, "dtype": report.dtype}
-        return self.recorder.close(resolved_yaml(self.scenario), info)
+        if world.federation is not None:
+            choice, report = world.federation.choice, world.federation.report
+            info["training"] = {
+                "backend": choice.backend,
+                "chunk": choice.chunk,
+                "dtype": report.dtype,
+                "threads": self.scenario.learning.threads,
+                "halvings": report.halvings,
+            }
+        return self.recorder.close(resolved_yaml(self.resolved), info)
+
+    @property
+    def resolved(self) -> Scenario:
+        """The scenario with the back-end and the chunk that were chosen for it.
+
+        Kernels differ in the last bits, so a repetition needs the same ones: playing this gives the same bits, and
+        nothing is chosen or measured again. (Unless a device lacks memory: ``halvings`` in ``run.json`` counts that.)
+        """
+        if self.world.federation is None:
+            return self.scenario
+        choice = self.world.federation.choice
+        fixed = self.scenario.learning.model_copy(update={"backend": choice.backend, "chunk": choice.chunk})
+        return self.scenario.model_copy(update={"learning": fixed})
 
     # -- building --------------------------------------------------------------------------------------------------
 

@@ -189,6 +189,8 @@ OWNERS = _table(
     ("trained", "bool", "its upload was really trained (truth)"),
     ("upload", "label", "kind of upload: none, trained, global_copy, replay, noise or peer_copy (truth)"),
     ("weight", "float", "share of its upload in the aggregate, 0 to 1"),
+    ("contribution", "float", "its upload's measured contribution, in the method's unit; NaN if none was measured"),
+    ("contribution_error", "float", "standard error of that from sampling: 0 if exact, infinite if it cannot be told"),
     ("payment", "float", "received from the mechanism, net, in money"),
     ("training_cost", "float", "spent on training, in money"),
     ("model_benefit", "float", "worth of the model held, in money"),

@@ -114,6 +114,12 @@ REGISTRIES = [
     schema.partitions,
     schema.datasets,
     schema.models,
+    schema.algorithms,
+    schema.contribution_methods,
+    schema.staleness_functions,
+    schema.merging_rules,
+    schema.robust_rules,
+    schema.server_optimizers,
 ]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from learning.contribution.method import CONTRIBUTION
 from learning.contribution.result import Contribution, exactly
 from learning.contribution.round_game import RoundGame
@@ -15,7 +17,8 @@ from learning.contribution.sampling import ALL, Draws, Effort
 class LossDrop:
     """Test loss of the round's base model less that of each upload alone, in nats: K + 1 models are evaluated.
 
-    Aggregation weights play no part. An upload that repeats the base has the value 0.
+    Aggregation weights play no part. An upload that repeats the base has the value 0. Where losses overflow, values are
+    infinite or NaN.
     """
 
     def measure(
@@ -24,4 +27,5 @@ class LossDrop:
         """Values [K]. Raises ``ValueError`` if K + 1 evaluations are not allowed."""
         effort.require(game.players + 1, "loss_drop")
         losses = game.losses_alone()
-        return exactly(losses[-1] - losses[:-1], game.players + 1)
+        with np.errstate(invalid="ignore"):  # the drop from one infinite loss to another is no number
+            return exactly(losses[-1] - losses[:-1], game.players + 1)

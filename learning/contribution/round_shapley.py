@@ -29,10 +29,13 @@ class Shapley:
     permutations: int = 200
     tolerance: float = 0.01
 
+    def __post_init__(self) -> None:
+        TruncatedMonteCarlo(self.permutations, self.tolerance)  # which refuses what has no meaning
+
     def measure(
         self, game: Game, draws: Draws, effort: Effort = ALL, begun: Contribution | None = None
     ) -> Contribution:
-        """Values [K]. Raises ``ValueError`` for fewer than 2 permutations when sampling."""
+        """Values [K]."""
         if game.players <= EXACT_UP_TO:
             return ExactShapley().measure(game, draws, effort)
         return TruncatedMonteCarlo(self.permutations, self.tolerance).measure(game, draws, effort, begun)
@@ -54,7 +57,7 @@ def shapley(
     """Shapley values of uploads [K, P] with aggregation weights [K]: exact up to 8, sampled above.
 
     The game is the accuracy of the coalitions' weighted means on samples x [n, *shape] with labels y [n]. Raises
-    ``ValueError`` for uploads that are not finite, and for fewer than 2 permutations when sampling.
+    ``ValueError`` for uploads that are not finite, and for fewer than 2 permutations.
     """
     game = RoundGame(model, base, uploads, weights, x, y)
     return Shapley(permutations, tolerance).measure(game, Draws(streams, counter))

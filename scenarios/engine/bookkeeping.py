@@ -148,6 +148,8 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "trained": arrived & (upload == Upload.TRAINED),
             "upload": Codes(upload + 1, _UPLOADS),
             "weight": of_round("weight", 0.0),
+            "contribution": of_round("contribution", np.nan),
+            "contribution_error": of_round("contribution_error", np.nan),
             "accuracy": population.held_accuracy[owners],
             "loss": population.held_loss[owners],
             "on_probation": population.restricted[owners],

@@ -8,7 +8,7 @@ from learning.columns import IntColumn
 from scenarios.engine.bookkeeping import write_round
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.enforcing import enforce
-from scenarios.engine.evaluation import train_and_evaluate
+from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
 from scenarios.engine.membership import forget_flights
 from scenarios.engine.reacting import react
@@ -26,6 +26,7 @@ def close_round(world: World, tick: int) -> None:
     forget_flights(world, done)  # before anybody is expelled: who leaves now forfeits nothing that is settled
     enforce(world, settled, tick)
     react(world, settled, tick)
+    forget_absent(world)
     world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)
     write_round(world, settled, tick)
     world.rounds_closed += 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
-from market.mechanism import DATA_SIZE
+from market.mechanism import CONTRIBUTION, DATA_SIZE
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.event_log import Event
+from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -47,8 +47,7 @@ def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
     """Asynchronous rounds: train the owners whose updates are in and merge them, discounted by staleness."""
     world.flights.used[rows] = True
     if world.federation is not None:
-        exponent = world.scenario.round.staleness_exponent
-        _merge(world, rows, tick, partial(world.federation.aggregate_buffered, exponent=exponent))
+        _merge(world, rows, tick, world.federation.aggregate_buffered)
 
 
 def _merge(
@@ -100,6 +99,8 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         violation=flights.violation[rows].copy(),
         lie=flights.lie[rows].copy(),
         weight=flights.weight[rows].copy(),
+        contribution=flights.contribution[rows].copy(),
+        contribution_error=flights.contribution_error[rows].copy(),
         spent=flights.spent[rows].copy(),
         previous_accuracy=previous,
         payment=none.copy(),
@@ -110,22 +111,30 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     )
 
 
-class _Shapley(Protocol):
-    """What a mechanism that measures ``shapley`` says about the effort to spend on it."""
-
-    permutations: int
-    tolerance: float
-
-
 def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColumn) -> None:
-    """Measure what the mechanism asked for, and nothing else, before the uploads are merged."""
-    if "shapley" in world.mechanism.measures and world.federation is not None:
-        effort = cast(_Shapley, world.mechanism)
-        contribution = world.federation.contribution(
+    """Measure what the mechanism asked for, and nothing else, before the uploads are merged.
+
+    Raises ``BadInput`` if the method that the scenario names cannot value so many uploads.
+    """
+    federation, spec = world.federation, world.scenario.learning
+    if CONTRIBUTION not in world.mechanism.measures or federation is None:
+        return
+    with blamed_on("learning.contribution", spec.contribution.name):
+        found = federation.contribution(
             uploads,
             weights,
-            permutations=effort.permutations,
-            tolerance=effort.tolerance,
-            counter=world.federation.version,
+            method_of(spec),
+            counter=federation.version,
+            effort=effort_of(spec),
+            worth=spec.measurement.worth,
         )
-        world.flights.shapley[rows] = contribution.values
+    world.flights.contribution[rows] = found.values
+    world.flights.contribution_error[rows] = found.standard_error
+
+
+def forget_absent(world: World) -> None:
+    """What training remembers of persons that have left goes with them, unless somebody is about to copy it."""
+    if world.federation is not None:
+        population, peers = world.population, world.flights.peer
+        needed = np.concatenate([population.active(), peers[peers >= 0]])
+        world.federation.retain(population.person[needed])

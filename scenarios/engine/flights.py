@@ -29,7 +29,8 @@ _COLUMNS: dict[str, str] = {
     "arrived": "?",
     "used": "?",  # aggregated into a model version
     "weight": "f8",  # share in that aggregate
-    "shapley": "f8",  # measured contribution to it, if the mechanism asks
+    "contribution": "f8",  # measured contribution to it, NaN where none is measured
+    "contribution_error": "f8",  # its standard error
 }
 
 

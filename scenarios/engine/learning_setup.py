@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from agents.private_types import make_distribution
+from agents.strategies import make_strategy
 from learning.columns import FloatColumn, IntColumn
 from learning.corruption import usable_samples
 from learning.data import load_dataset
 from learning.partition import deal
 from learning.streams import Streams
+from learning.uploads import Upload
+from scenarios.engine.learning_rules import blamed_on, choice_of, plan_of, privacy_of, rules_of, terms_of
 from scenarios.errors import BadInput
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, StrategyShare
 
 if TYPE_CHECKING:
     from learning.federation import Federation
@@ -39,30 +40,26 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     Raises ``BadData``, and ``BadInput`` that names the field but no source.
     """
     spec, data = scenario.learning, scenario.data
+    rules = rules_of(scenario) if spec.enabled else None
     dataset = load_dataset(data.dataset).first(data.train_limit, data.test_limit)
     count = data.shards or scenario.population.initial
     if count > len(dataset.y_train):
         raise BadInput("", "data.shards", count, f"at most {len(dataset.y_train)}, the number of training samples")
-    with _blamed_on("data.partition", {"name": data.partition.name, **data.partition.params}):
+    with blamed_on("data.partition", {"name": data.partition.name, **data.partition.params}):
         indices = deal(data.partition.name, dataset, count, streams, **data.partition.params)
     draws = streams.uniform("quality", np.arange(count))
     quality = make_distribution(data.quality.name, data.quality.params).sample(draws)
-    with _blamed_on("data.max_class_loss", data.max_class_loss):
+    with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
     chance = float(np.bincount(dataset.y_test, minlength=dataset.classes).max() / len(dataset.y_test))
-    if not spec.enabled:
+    if rules is None:
         return Learning(None, sizes, quality, chance, "none")
 
-    from learning.backends import can_train
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
-    from learning.local_terms import LocalTerms
     from learning.models import FlatModel
-    from learning.robust import ROBUST
-    from learning.server import SERVER_OPTIMIZERS
     from learning.shards import Shards
-    from learning.training import LocalTraining
 
     use_threads(spec.threads)
     place = resolve_device(device)
@@ -77,13 +74,9 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         streams=streams,
         device=place,
     )
-    plan = LocalTraining(
-        epochs=spec.epochs, batch_size=spec.batch_size, learning_rate=spec.learning_rate, proximal=spec.proximal
-    )
-    with _blamed_on("learning.model", spec.model):
+    with blamed_on("learning.model", spec.model):
         model = FlatModel.for_dataset(spec.model, dataset, frozen_seed=scenario.seed % 2**31)
-    if spec.backend != "auto" and not can_train(spec.backend, model):
-        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{spec.model}'")
+    plan = plan_of(spec)
     federation = Federation(
         model=model,
         dataset=dataset,
@@ -91,18 +84,16 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         plan=plan,
         streams=streams,
         device=place,
-        backend=spec.backend,
-        terms=LocalTerms(momentum=spec.momentum, weight_decay=spec.weight_decay),
-        rule=ROBUST[spec.aggregation.name](**spec.aggregation.params),
-        optimizer=SERVER_OPTIMIZERS[spec.server.name](**spec.server.params),
+        choice=choice_of(spec, model, shards, plan, place),
+        terms=terms_of(spec),
+        privacy=privacy_of(spec),
+        rules=rules,
+        copying=any(_may_copy(share) for share in scenario.population.strategies),
     )
     return Learning(federation, sizes, quality, chance, place.type)
 
 
-@contextmanager
-def _blamed_on(field: str, value: object) -> Iterator[None]:
-    """What goes wrong inside is a bad value of that field of the scenario."""
-    try:
-        yield
-    except ValueError as problem:
-        raise BadInput("", field, value, problem=str(problem)) from None
+def _may_copy(share: StrategyShare) -> bool:
+    """Whether owners of this strategy may copy their peers' uploads: unless it trains or names another forgery."""
+    strategy = make_strategy(share.name, share.params)
+    return not strategy.trains and getattr(strategy, "forgery", Upload.PEER_COPY) == Upload.PEER_COPY

@@ -192,6 +192,8 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "spent": from_micro(spent),
             "compute_ticks": after(0, compute),
             "link_ticks": after(0, link),
+            "contribution": np.full(len(owners), np.nan),
+            "contribution_error": np.full(len(owners), np.nan),
         },
         {name: column[selected] for name, column in allocation.claims.items()},
     )

@@ -21,6 +21,8 @@ class Settled:
     violation: BoolColumn
     lie: BoolColumn
     weight: FloatColumn
+    contribution: FloatColumn
+    contribution_error: FloatColumn
     spent: FloatColumn
     previous_accuracy: float
     payment: FloatColumn

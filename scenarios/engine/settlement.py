@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from learning.columns import IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import Allocation, Edges, Outcome, Settlement
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
@@ -30,7 +30,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.promised[rows],
         {name: column[rows] for name, column in flights.claims.items()},
     )
-    measured = {name: np.where(settled.arrived, getattr(flights, name)[rows], 0.0) for name in world.mechanism.measures}
+    measured = {name: _measured(getattr(flights, name)[rows], settled.arrived) for name in world.mechanism.measures}
     outcome = Outcome(settled.arrived, settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)
     transfers = result.transfers
@@ -42,6 +42,11 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         np.add.at(net, party[party >= 0], sign * amount[party >= 0])
     settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
     _deliver(world, settled, result)
+
+
+def _measured(column: FloatColumn, arrived: BoolColumn) -> FloatColumn:
+    """What was measured, 0 where nothing arrived and where a value is no number (of a loss that overflowed, say)."""
+    return np.where(arrived & np.isfinite(column), column, 0.0)
 
 
 def _deliver(world: World, settled: Settled, result: Settlement) -> None:

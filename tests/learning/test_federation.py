@@ -3,10 +3,14 @@ import pytest
 import torch
 from learning_samples import CPU, blobs, clean_shards
 
+from learning.contribution import Shapley
 from learning.federation import CohortWork, Federation
 from learning.models import FlatModel
+from learning.privacy_hook import ClipAndNoise
+from learning.robust import Krum
+from learning.server_rules import ServerRules
 from learning.streams import Streams
-from learning.training import LocalTraining, train_cohort
+from learning.training import Choice, LocalTraining, train_cohort
 from learning.uploads import Upload
 
 STREAMS = Streams(4)
@@ -16,9 +20,9 @@ PLAN = LocalTraining(batch_size=8)
 NO_NORM = float("nan")
 
 
-def federation(model="mlp") -> Federation:
+def federation(model="mlp", **how) -> Federation:
     flat = FlatModel(model, DATASET.shape, DATASET.classes)
-    return Federation(model=flat, dataset=DATASET, shards=SHARDS, plan=PLAN, streams=STREAMS, device=CPU)
+    return Federation(model=flat, dataset=DATASET, shards=SHARDS, plan=PLAN, streams=STREAMS, device=CPU, **how)
 
 
 def work(kinds, version=0, peers=None, scale=1.0) -> CohortWork:
@@ -55,7 +59,7 @@ def test_rounds_of_training_make_the_model_better():
 def test_a_cohort_is_trained_and_forged_in_one_call():
     running = federation()
     play(running, 2)
-    previous, current = running._versions[1], running.weights
+    previous, current = running._versions.at(1), running.weights
     cohort = work(
         [Upload.GLOBAL_COPY, Upload.TRAINED, Upload.REPLAY, Upload.NOISE, Upload.PEER_COPY, Upload.TRAINED],
         version=2,
@@ -112,7 +116,7 @@ def test_buffered_aggregation_discounts_stale_updates():
     current = running.weights.clone()
     cohort = work([Upload.TRAINED, Upload.TRAINED], version=[0, 3])
     sent = running.uploads(cohort, 3, NO_NORM)
-    running.aggregate_buffered(sent, cohort, np.array([1.0, 1.0]), exponent=0.5)
+    running.aggregate_buffered(sent, cohort, np.array([1.0, 1.0]))
     expected = current + 0.5 * (0.5 * (sent[0] - initial) + (sent[1] - current))
     assert torch.allclose(running.weights, expected, atol=1e-6)
     assert running.version == 4
@@ -146,9 +150,8 @@ def test_a_poisoned_upload_shows_and_is_refused_without_a_trace(poison, mode):
     assert running.finite(sent).tolist() == [True, False, True]
     assert not np.isfinite(running.norms(sent, cohort)[1])
     before = running.weights.clone()
-    extra = {} if mode == "aggregate" else {"exponent": 0.5}
     with pytest.raises(ValueError, match=r"NaN or infinite weights, of owners \[11\]"):
-        getattr(running, mode)(sent, cohort, np.ones(3), **extra)
+        getattr(running, mode)(sent, cohort, np.ones(3))
     assert running.version == 0
     assert torch.equal(running.weights, before)
     assert not running._memory.recall(np.array([10]))[1].any()
@@ -160,20 +163,19 @@ def test_a_mean_that_overflows_is_refused():
     sent = torch.full((2, running.model.size), 3e38)
     running.aggregate(sent, cohort, np.ones(2))
     with pytest.raises(ValueError, match="overflows"):
-        running.aggregate_buffered(sent, work([Upload.TRAINED] * 2, version=0), np.ones(2), exponent=0.0)
+        running.aggregate_buffered(sent, work([Upload.TRAINED] * 2, version=0), np.ones(2))
 
 
 @pytest.mark.parametrize("mode", ["aggregate", "aggregate_buffered"])
 def test_a_round_in_which_nothing_counts_leaves_the_model_as_it_is(mode):
     running = federation()
     before = running.weights.clone()
-    extra = {} if mode == "aggregate" else {"exponent": 0.5}
     nobody = work([])
     sent = running.uploads(nobody, 0, NO_NORM)
     assert running.norms(sent, nobody).shape == (0,)
-    getattr(running, mode)(sent, nobody, np.empty(0), **extra)
+    getattr(running, mode)(sent, nobody, np.empty(0))
     weightless = work([Upload.TRAINED] * 2, version=1)
-    getattr(running, mode)(running.uploads(weightless, 1, NO_NORM), weightless, np.zeros(2), **extra)
+    getattr(running, mode)(running.uploads(weightless, 1, NO_NORM), weightless, np.zeros(2))
     assert running.version == 2
     assert torch.equal(running.weights, before)
 
@@ -192,11 +194,11 @@ def test_contributions_sum_to_the_gain_of_the_round():
     cohort = work([Upload.TRAINED] * 3 + [Upload.GLOBAL_COPY])
     weights = cohort.samples.astype(float)
     sent = running.uploads(cohort, 0, NO_NORM)
-    found = running.contribution(sent, weights, permutations=10, tolerance=0.0, counter=0)
+    found = running.contribution(sent, weights, Shapley(10, 0.0), counter=0)
     before = running.evaluate().accuracy
     running.aggregate(sent, cohort, weights)
     assert found.values.sum() == pytest.approx(running.evaluate().accuracy - before, abs=1e-9)
-    few = running.contribution(sent, weights, permutations=10, tolerance=0.0, counter=0, samples=30)
+    few = running.contribution(sent, weights, Shapley(10, 0.0), counter=0, samples=30)
     assert few.values.tolist() != found.values.tolist()
 
 
@@ -244,3 +246,49 @@ def test_the_state_of_another_model_is_refused():
 def test_columns_of_different_length_are_refused():
     with pytest.raises(ValueError, match="differ in length"):
         CohortWork(*(np.zeros(2, dtype=np.int64) for _ in range(6)), peer=np.zeros(3, dtype=np.int64))
+
+
+def test_trained_updates_are_clipped_and_noised_and_forged_ones_are_not():
+    kinds = [Upload.TRAINED, Upload.NOISE, Upload.TRAINED]
+    free, clipped = federation(), federation(privacy=ClipAndNoise(clip=0.1))
+    noised = federation(privacy=ClipAndNoise(clip=0.1, noise_multiplier=2.0))
+    cohort = work(kinds)
+    plain, near, loud = (running.uploads(cohort, 0, reference_norm=0.5) for running in (free, clipped, noised))
+    assert clipped.norms(near, cohort) == pytest.approx([0.1, 0.5, 0.1], rel=1e-4)
+    assert torch.equal(plain[1], near[1])
+    assert torch.equal(plain[1], loud[1])
+    spread = (loud[[0, 2]] - near[[0, 2]]).std().item()
+    assert spread == pytest.approx(0.2, rel=0.1)
+
+
+def test_without_copiers_no_upload_is_kept():
+    running = federation(copying=False)
+    play(running, 2)
+    assert not any(name.startswith("upload_") for name in running.state())
+    with pytest.raises(ValueError, match="kept to be copied"):
+        running.uploads(work([Upload.PEER_COPY], version=2), 2, NO_NORM)
+
+
+def test_the_upload_of_an_owner_that_is_gone_is_forgotten():
+    running = federation()
+    play(running, 1)
+    running.retain(np.array([11, 12]))
+    assert running.state()["upload_owners"].tolist() == [11, 12]
+    sent = running.uploads(work([Upload.PEER_COPY], version=1, peers=[10]), 1, NO_NORM)
+    assert torch.equal(sent[0], running.weights)
+
+
+def test_the_given_choice_trains():
+    running = federation(choice=Choice("loop", 4))
+    play(running, 1)
+    assert (running.report.backend, running.report.chunk) == ("loop", 4)
+
+
+def test_too_few_uploads_for_the_rule_leave_the_model_as_it_is():
+    running = federation(rules=ServerRules(aggregation=Krum(byzantine=2)))
+    before = running.weights.clone()
+    for mode in (running.aggregate, running.aggregate_buffered):
+        cohort = work([Upload.TRAINED] * 3, version=running.version)
+        mode(running.uploads(cohort, 0, NO_NORM), cohort, np.ones(3))
+    assert running.version == 2
+    assert torch.equal(running.weights, before)

@@ -2,15 +2,15 @@ import numpy as np
 import torch
 
 from learning.forging import noise, peer_copy, replay
+from learning.owner_rows import OwnerRows
 from learning.streams import Streams
-from learning.upload_memory import UploadMemory
 
 BASE = torch.arange(12, dtype=torch.float32).reshape(3, 4)
 STREAMS = Streams(5)
 
 
-def filled_memory() -> UploadMemory:
-    memory = UploadMemory(4, torch.float32, torch.device("cpu"))
+def filled_memory() -> OwnerRows:
+    memory = OwnerRows(4, torch.float32, torch.device("cpu"))
     memory.remember(np.array([7, 40]), torch.tensor([[1.0] * 4, [2.0] * 4]))
     return memory
 
@@ -56,7 +56,7 @@ def test_a_peer_copy_is_the_peers_last_upload_as_sent():
 
 
 def test_a_copy_of_a_peer_that_sent_nothing_is_the_base():
-    empty = UploadMemory(4, torch.float32, torch.device("cpu"))
+    empty = OwnerRows(4, torch.float32, torch.device("cpu"))
     assert torch.equal(peer_copy(BASE, np.array([3, 4, 5]), empty), BASE)
 
 
@@ -78,7 +78,7 @@ def test_memory_does_not_follow_later_changes_of_what_it_was_given():
 
 
 def test_memory_is_restored_from_its_state():
-    restored = UploadMemory(4, torch.float32, torch.device("cpu"))
+    restored = OwnerRows(4, torch.float32, torch.device("cpu"))
     restored.load_state(*filled_memory().state())
     restored.remember(np.array([8]), torch.zeros(1, 4))
     rows, known = restored.recall(np.array([7, 8, 40]))

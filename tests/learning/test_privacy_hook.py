@@ -1,9 +1,10 @@
 import numpy as np
+import pytest
 import torch
 from learning_samples import blobs, clean_shards
 
 from learning.models import FlatModel
-from learning.privacy_hook import privatise
+from learning.privacy_hook import ClipAndNoise, privatise
 from learning.streams import Streams
 from learning.training import LocalTerms, LocalTraining, train_cohort
 
@@ -71,3 +72,25 @@ def test_without_clip_and_noise_nothing_is_copied_or_changed():
     assert privatise(start, trained, np.arange(1), 0, None, None, STREAMS) is trained
     privatise(start, trained, np.arange(1), 0, np.ones(1), np.ones(1), STREAMS)
     assert torch.equal(trained, torch.ones(1, 4))
+
+
+def test_the_same_limits_for_everybody_are_columns_of_the_terms():
+    columns = ClipAndNoise(clip=2.0, noise_multiplier=0.25).columns(3)
+    assert columns["clip"].tolist() == [2.0] * 3
+    assert columns["noise"].tolist() == [0.5] * 3
+    assert ClipAndNoise(clip=2.0).columns(3)["noise"] is None
+    assert ClipAndNoise().columns(3) == {"clip": None, "noise": None}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"clip": 0.0}, "clip must be"),
+        ({"clip": float("inf")}, "clip must be"),
+        ({"clip": 1.0, "noise_multiplier": -1.0}, "noise_multiplier must be"),
+        ({"noise_multiplier": 1.0}, "clip must be given"),
+    ],
+)
+def test_limits_without_a_meaning_are_refused(wrong, message):
+    with pytest.raises(ValueError, match=message):
+        ClipAndNoise(**wrong)

@@ -19,6 +19,7 @@ from market.baselines import FixedPrice, Free, Proportional, Shapley
 from market.mechanism import (
     AMPLE_BUDGET,
     CLAIMS,
+    CONTRIBUTION,
     DATA_SIZE,
     MECHANISMS,
     QUALITY,
@@ -52,7 +53,7 @@ def units(market: StaticMarket) -> FloatColumn:
 
 
 def contribution(market: StaticMarket) -> FloatColumn:
-    return market.conditions.measured["shapley"]
+    return market.conditions.measured[CONTRIBUTION]
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def markets(draw: st.DrawFn, min_owners: int = 0, max_owners: int = 7) -> Static
     types = Types(np.floor(column(0.0, 500.0)), column(0.0, 1.0), column(0.0, 0.2))
     conditions = Conditions(
         arrived=np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=np.bool_),
-        measured={"shapley": column(-0.5, 0.5)},
+        measured={CONTRIBUTION: column(-0.5, 0.5)},
         reputation=column(0.05, 1.0),
     )
     return StaticMarket(types, draw(st.floats(0.0, 100.0)), conditions)
@@ -148,7 +149,7 @@ def test_metadata_is_complete(case: Case) -> None:
     assert MECHANISMS.description(mechanism.name).endswith(".")
     assert mechanism.reference
     assert set(mechanism.needs) <= set(CLAIMS)
-    assert set(mechanism.measures) <= {"shapley"}
+    assert set(mechanism.measures) <= {CONTRIBUTION}
     for guarantee in mechanism.guarantees:
         assert guarantee.property in CHECKED
         assert guarantee.when in {None, AMPLE_BUDGET, SOMEBODY_EARNS}
@@ -244,7 +245,7 @@ def test_payments_do_not_depend_on_who_is_listed_first(case: Case, data: st.Data
 @pytest.mark.parametrize("count", [0, 1])
 def test_a_market_of_nobody_and_of_one_owner(case: Case, count: int) -> None:
     ones = np.ones(count)
-    conditions = Conditions(np.ones(count, dtype=np.bool_), {"shapley": 0.3 * ones}, ones)
+    conditions = Conditions(np.ones(count, dtype=np.bool_), {CONTRIBUTION: 0.3 * ones}, ones)
     static = StaticMarket(Types(100.0 * ones, 0.8 * ones, 0.001 * ones), 5.0, conditions)
     _, _, settlement = Moments(case.mechanism, static, np.arange(count)).run()
     assert settlement.delivered.tolist() == [True] * count
@@ -305,6 +306,6 @@ def test_a_share_of_the_data_earns_no_more_than_all_of_it(case: Case) -> None:
     ids, ones = np.arange(2), np.ones(2)
     claims = {DATA_SIZE: 100.0 * ones, QUALITY: ones, "cost": 0.0 * ones}
     allocation = mechanism.plan(terms, Reports(ids, claims, np.array([0.5, 1.0]), ones))
-    outcome = Outcome(ones > 0, ones / 2, 0.5, 0.4, {"shapley": 0.1 * ones})
+    outcome = Outcome(ones > 0, ones / 2, 0.5, 0.4, {CONTRIBUTION: 0.1 * ones})
     half, whole = received(mechanism.settle(terms, allocation, outcome), ids)
     assert half <= whole

@@ -8,6 +8,7 @@ import pytest
 
 from market.baselines import FixedPrice, Free, Proportional, Shapley
 from market.mechanism import (
+    CONTRIBUTION,
     COST,
     DATA_SIZE,
     QUALITY,
@@ -112,7 +113,7 @@ def test_quality_claims_stay_within_their_range() -> None:
 
 
 def test_claims_do_not_enter_a_payment_by_measured_contribution() -> None:
-    measured = Conditions(measured={"shapley": np.array([0.1, 0.2, -0.1])})
+    measured = Conditions(measured={CONTRIBUTION: np.array([0.1, 0.2, -0.1])})
     assert misreport_gain(Shapley(), TYPES, 100.0, DATA_SIZE, [0.5, 3.0], conditions=measured) == (0.0, 0.0)
     assert play(Shapley(), TYPES, truthful_claims(TYPES), 30.0, conditions=measured).payments.tolist() == pytest.approx(
         [10.0, 20.0, 0.0]

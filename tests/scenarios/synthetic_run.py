@@ -211,6 +211,7 @@ class Synthetic:
         given |= dict.fromkeys(("took_part", "arrived", "trained", "audited", "flagged", "violation"), nothing)
         money = ("payment", "training_cost", "model_benefit", "penalty", "utility", "weight", "accuracy", "loss")
         given |= dict.fromkeys(money, 0.0)
+        given |= {"contribution": np.nan, "contribution_error": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
 

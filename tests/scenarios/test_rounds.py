@@ -108,7 +108,8 @@ def test_reports_that_would_miss_the_deadline_are_not_sent() -> None:
 
 
 def test_shapley_is_measured_only_when_the_mechanism_asks() -> None:
-    run = play(honest(market={"mechanism": {"name": "shapley", "permutations": 3}}, horizon=3))
+    few = {"name": "shapley", "permutations": 3}
+    run = play(honest(market={"mechanism": "shapley"}, learning={"contribution": few}, horizon=3))
     paid = run.table("owners").query("moment == 'round'")
     assert paid["payment"].nunique() > 3, "contributions differ"
     assert run.table("rounds")["paid"].max() == pytest.approx(20.0, abs=1e-4)

@@ -1,0 +1,36 @@
+"""What the owners of a cohort do in a round, as columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from learning.columns import FloatColumn, IntColumn
+
+
+@dataclass(frozen=True, eq=False)
+class CohortWork:
+    """What K owners do in a round; aligned columns [K].
+
+    ``owner``: id; ``shard``: row of its data; ``samples``: how many of them it trains on; ``base_version``: the global
+    version it received; ``upload``: kind of upload (``Upload``); ``scale``: noise norm as a multiple of the reference
+    norm; ``peer``: owner whose last upload is copied, -1 for none.
+    """
+
+    owner: IntColumn
+    shard: IntColumn
+    samples: IntColumn
+    base_version: IntColumn
+    upload: NDArray[np.int8]
+    scale: FloatColumn
+    peer: IntColumn
+
+    def __post_init__(self) -> None:
+        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"the columns of a cohort's work differ in length: {lengths}")
+
+    def __len__(self) -> int:
+        return len(self.owner)

@@ -1,0 +1,76 @@
+"""Data quality as real training shows it: how far an owner's own loss falls, per sample.
+
+QD-RDFL ("Data Assetization via Resources-decoupled Federated Learning", arXiv 2501.14588) has every computing center
+train a throw-away copy of the model on its owner's data for a few epochs and takes
+
+    (mean training loss after the first epoch - mean training loss after the last) / samples
+
+for the owner's raw quality. The authors' code averages the batch losses within an epoch, while the weights move; here
+both losses are those of the finished epoch's weights on all of the data, which needs no back-end to report losses.
+Clean data is learnt, noise is not, so the drop tells them apart; being per sample, it favours small owners.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from learning.batches import LocalTraining
+from learning.columns import FloatColumn, IntColumn
+from learning.evaluation import blocks
+from learning.models import FlatModel
+from learning.shards import Shards
+from learning.streams import Streams
+from learning.training import train_cohort
+
+
+def own_losses(model: FlatModel, weights: Tensor, shards: Shards, rows: IntColumn, samples: IntColumn) -> FloatColumn:
+    """Mean cross-entropy [K] in nats of weights [K, P], each on the first ``samples[k]`` of shard ``rows[k]``.
+
+    NaN for an owner without samples.
+    """
+    found = np.full(len(rows), np.nan)
+    with torch.no_grad():
+        for place in np.flatnonzero(samples > 0).tolist():
+            begin = int(shards.offsets[rows[place]])
+            own = slice(begin, begin + int(samples[place]))
+            total = 0.0
+            for x, y in blocks(shards.x[own], shards.y[own]):
+                logits = model.logits(weights[place : place + 1], x.to(weights.dtype))[0]
+                total += float(cross_entropy(logits.double(), y, reduction="sum"))
+            found[place] = total / samples[place]
+    return found
+
+
+def loss_drop_quality(
+    model: FlatModel,
+    base: Tensor,
+    shards: Shards,
+    rows: IntColumn,
+    samples: IntColumn,
+    owners: IntColumn,
+    counter: int,
+    plan: LocalTraining,
+    streams: Streams,
+    *,
+    epochs: int = 5,
+    backend: str = "auto",
+) -> FloatColumn:
+    """Raw qualities [K], in nats per sample: of throw-away copies of ``base`` [P] trained for ``epochs`` epochs.
+
+    Arguments as in ``train_cohort``. 0 for an owner without samples, as in the authors' code; not a number where the
+    training diverges. The draws are those of the round's own training, which the copies do not disturb. Raises
+    ``ValueError`` for fewer than 2 epochs.
+    """
+    if epochs < 2:
+        raise ValueError(f"epochs must be at least 2 for a loss to drop between them, got {epochs}")
+    losses = []
+    for length in (1, epochs):
+        longer = replace(plan, epochs=length)
+        copies = train_cohort(model, base, shards, rows, samples, owners, counter, longer, streams, backend)
+        losses.append(own_losses(model, copies, shards, rows, samples))
+    return np.where(samples > 0, (losses[0] - losses[1]) / np.maximum(samples, 1), 0.0)
