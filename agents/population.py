@@ -61,6 +61,9 @@ COLUMNS: dict[str, Column] = {
     "reported_data_size": Column("f8", np.nan, "samples claimed"),
     "reported_quality": Column("f8", np.nan, "quality claimed"),
     "reported_cost": Column("f8", np.nan, "money per trained sample claimed"),
+    # what the market found out
+    "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
+    "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
     # last round's treatment (its own history)
     "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),

@@ -166,6 +166,12 @@ population columns and have their units there."""
 
 TYPE_COLUMNS = tuple(TYPE_BOUNDS)
 
+CENTER_BOUNDS: dict[str, Bounds] = {
+    "rate": Bounds(at_least=1e-6, at_most=1e12),
+    "cost_factor": Bounds(at_least=0, at_most=_MOST),
+}
+"""The same for each computing center: samples per second of a slot, and cost per unit of work beside others'."""
+
 
 def make_distribution(kind: str, params: Mapping[str, Any]) -> Distribution:
     """The registered distribution ``kind`` with these parameters; errors as in ``agents.parameters.make``."""
@@ -185,6 +191,14 @@ def check_types(spec: Mapping[str, Distribution]) -> None:
         if name not in TYPE_BOUNDS:
             raise ValueError(UnknownName("private type", name, list(TYPE_BOUNDS)).line)
         check_support(name, distribution, TYPE_BOUNDS[name])
+
+
+def draw_center_types(count: int, spec: Mapping[str, Distribution], streams: Streams) -> dict[str, FloatColumn]:
+    """The types of computing centers 0 .. count - 1, one column per name in ``spec``; errors as in ``draw_types``."""
+    for name, distribution in spec.items():
+        check_support(name, distribution, CENTER_BOUNDS[name])
+    numbers = np.arange(count)
+    return {name: dist.sample(streams.uniform(f"center/{name}", numbers)) for name, dist in spec.items()}
 
 
 def draw_types(persons: IntColumn, spec: Mapping[str, Distribution], streams: Streams) -> dict[str, FloatColumn]:

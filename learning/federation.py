@@ -17,6 +17,7 @@ from learning.contribution.sampling import ALL
 from learning.data import Dataset
 from learning.evaluation import Evaluation, evaluate
 from learning.local_terms import PLAIN, LocalTerms
+from learning.loss_drop_quality import loss_drop_quality
 from learning.model_versions import ModelVersions
 from learning.models import FlatModel
 from learning.owner_rows import OwnerRows
@@ -237,6 +238,25 @@ class Federation:
         """What a figure per class [C] (accuracy, loss) comes to [K] on data with the true label mix of each shard."""
         with np.errstate(invalid="ignore"):  # an infinite loss of a class that an owner has none of gives NaN
             return np.asarray(self.shards.class_mix[shard_rows] @ by_class)
+
+    def data_quality(self, work: CohortWork, counter: int) -> FloatColumn:
+        """Raw quality [K] of the data that each owner trains on, nats per sample (``learning.loss_drop_quality``).
+
+        Throw-away copies of the current model are trained; 0 where ``work`` says that nothing was trained.
+        """
+        samples = np.where(work.upload == Upload.TRAINED, work.samples, 0)
+        return loss_drop_quality(
+            self.model,
+            self.weights,
+            self.shards,
+            work.shard,
+            samples,
+            work.owner,
+            counter,
+            self.plan,
+            self._streams,
+            choice=self.choice,
+        )
 
     def contribution(
         self,

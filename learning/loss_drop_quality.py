@@ -25,7 +25,7 @@ from learning.evaluation import blocks
 from learning.models import FlatModel
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import train_cohort
+from learning.training import Choice, choose, train_cohort
 
 
 def own_losses(model: FlatModel, weights: Tensor, shards: Shards, rows: IntColumn, samples: IntColumn) -> FloatColumn:
@@ -58,19 +58,22 @@ def loss_drop_quality(
     streams: Streams,
     *,
     epochs: int = 5,
-    backend: str = "auto",
+    choice: Choice | None = None,
 ) -> FloatColumn:
     """Raw qualities [K], in nats per sample: of throw-away copies of ``base`` [P] trained for ``epochs`` epochs.
 
-    Arguments as in ``train_cohort``. 0 for an owner without samples, as in the authors' code; not a number where the
-    training diverges. The draws are those of the round's own training, which the copies do not disturb. Raises
-    ``ValueError`` for fewer than 2 epochs.
+    Arguments as in ``train_cohort``; ``choice`` is the back-end and the chunk (None: by the static rule). 0 for an
+    owner without samples, as in the authors' code; not a number where the training diverges. The draws are those of
+    the round's own training, which the copies do not disturb. Raises ``ValueError`` for fewer than 2 epochs.
     """
     if epochs < 2:
         raise ValueError(f"epochs must be at least 2 for a loss to drop between them, got {epochs}")
+    best = choice or choose(model, base.device)
     losses = []
     for length in (1, epochs):
         longer = replace(plan, epochs=length)
-        copies = train_cohort(model, base, shards, rows, samples, owners, counter, longer, streams, backend)
+        copies = train_cohort(
+            model, base, shards, rows, samples, owners, counter, longer, streams, best.backend, chunk=best.chunk
+        )
         losses.append(own_losses(model, copies, shards, rows, samples))
     return np.where(samples > 0, (losses[0] - losses[1]) / np.maximum(samples, 1), 0.0)

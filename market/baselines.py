@@ -50,6 +50,7 @@ class Free:
     name: ClassVar[str] = "free"
     needs: ClassVar[tuple[str, ...]] = ()
     measures: ClassVar[tuple[str, ...]] = ()
+    watches_members: ClassVar[bool] = False
     guarantees: ClassVar[tuple[Guarantee, ...]] = (FEASIBLE,)
     reference: ClassVar[str] = (
         "McMahan et al. (2017), Communication-efficient learning of deep networks from decentralized data"
@@ -87,6 +88,7 @@ class FixedPrice:
     name: ClassVar[str] = "fixed_price"
     needs: ClassVar[tuple[str, ...]] = (DATA_SIZE, COST)
     measures: ClassVar[tuple[str, ...]] = ()
+    watches_members: ClassVar[bool] = False
     guarantees: ClassVar[tuple[Guarantee, ...]] = (
         FEASIBLE,
         Guarantee("individual_rationality", when=AMPLE_BUDGET),
@@ -136,6 +138,7 @@ class Proportional:
     name: ClassVar[str] = "proportional"
     needs: ClassVar[tuple[str, ...]] = (DATA_SIZE, QUALITY)
     measures: ClassVar[tuple[str, ...]] = ()
+    watches_members: ClassVar[bool] = False
     guarantees: ClassVar[tuple[Guarantee, ...]] = (FEASIBLE, EXHAUSTED)
     reference: ClassVar[str] = "Kelly (1997), Charging and rate control for elastic traffic (proportional shares)"
 
@@ -174,6 +177,7 @@ class Shapley:
     name: ClassVar[str] = "shapley"
     needs: ClassVar[tuple[str, ...]] = (DATA_SIZE, QUALITY)
     measures: ClassVar[tuple[str, ...]] = (CONTRIBUTION,)
+    watches_members: ClassVar[bool] = False
     guarantees: ClassVar[tuple[Guarantee, ...]] = (FEASIBLE, EXHAUSTED)
     reference: ClassVar[str] = (
         "Ghorbani, Zou (2019), Data Shapley; Wang et al. (2020), A principled approach to data valuation for FL"

@@ -23,7 +23,8 @@ from learning.registry import Registry
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
 CLAIMS = (DATA_SIZE, QUALITY, COST)
 """What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money."""
-
+MEASURED_QUALITY = "measured_quality"
+"""What can be measured: raw quality of an owner's data, the fall of its loss per sample in real training."""
 CONTRIBUTION = "contribution"
 """What can be measured: how much each upload adds to the model, by the method that the scenario names."""
 
@@ -189,18 +190,37 @@ class Edges:
     weight: FloatColumn
     payment: FloatColumn
 
+    def take(self, rows: BoolColumn) -> Edges:
+        """Some of the edges."""
+        return Edges(self.user[rows], self.source[rows], self.weight[rows], self.payment[rows])
+
 
 @dataclass(frozen=True)
 class Settlement:
     """Transfers and edges of the round, and who is entitled to the new global model (aligned with the allocation).
 
-    ``claimed`` is the total of claim units that shared the reward, for the next board.
+    ``transfers`` are what the model owner pays; ``claimed`` is the total of claim units that shared it, for the next
+    board. ``further`` are transfers between others by kind, made after it, in this order; who cannot pay one in full
+    pays what it has.
     """
 
     transfers: Transfers
     edges: Edges
     delivered: BoolColumn
     claimed: float
+    further: Mapping[str, Transfers] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PaperUtility:
+    """Utilities as a mechanism's source defines them, on true types, in money: they stand beside the realised ones.
+
+    ``owners`` is aligned with the allocation; ``centers`` is the sum over computing centers.
+    """
+
+    model_owner: float
+    owners: FloatColumn
+    centers: float = 0.0
 
 
 AMPLE_BUDGET = "ample_budget"
@@ -231,7 +251,9 @@ class Mechanism(Protocol):
     needs: ClassVar[tuple[str, ...]]
     """Claims that must be reported."""
     measures: ClassVar[tuple[str, ...]]
-    """What must be measured after training: any of ``CONTRIBUTION``."""
+    """What must be measured after training: any of ``CONTRIBUTION`` and ``MEASURED_QUALITY``."""
+    watches_members: ClassVar[bool]
+    """Whether the board must show the members."""
     guarantees: ClassVar[tuple[Guarantee, ...]]
     reference: ClassVar[str]
 
@@ -242,6 +264,13 @@ class Mechanism(Protocol):
     def plan(self, terms: Terms, reports: Reports) -> Allocation: ...
 
     def settle(self, terms: Terms, allocation: Allocation, outcome: Outcome) -> Settlement: ...
+
+
+@runtime_checkable
+class Scored(Protocol):
+    """A mechanism whose source defines utilities of its own."""
+
+    def paper_utility(self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types) -> PaperUtility: ...
 
 
 MECHANISMS: Registry[type[Mechanism]] = Registry("mechanism")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+from learning.columns import IntColumn
+
 WORLD = -1  # everything outside the market: endowments and revenue come from it, operating costs go to it
 MODEL_OWNER = -2
 REGULATOR = -3
 _FIRST_CENTER = -100
 
 
-def center_party(center: int) -> int:
-    """Party number of computing center 0, 1, 2, ..."""
+Number = TypeVar("Number", int, IntColumn)
+
+
+def center_party(center: Number) -> Number:
+    """Party number of computing center 0, 1, 2, ..., or a column of them."""
     return _FIRST_CENTER - center
 
 

@@ -8,12 +8,12 @@ owners * factors plays: meant for markets of up to a few hundred owners.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import (
     COST,
     DATA_SIZE,
@@ -22,6 +22,7 @@ from market.mechanism import (
     Allocation,
     Board,
     Mechanism,
+    Members,
     Outcome,
     Reports,
     Settlement,
@@ -86,6 +87,14 @@ def truthful_claims(types: Types) -> dict[str, FloatColumn]:
     return {DATA_SIZE: types.data_size, QUALITY: types.quality, COST: types.cost}
 
 
+def with_members(board: Board, mechanism: Mechanism, owner: IntColumn, claims: Mapping[str, FloatColumn]) -> Board:
+    """The board with newcomers that made these claims as the members, if the mechanism watches them."""
+    if not mechanism.watches_members:
+        return board
+    unknown = {QUALITY: np.full(len(owner), np.nan)}
+    return replace(board, members=Members(owner, claims, unknown, np.full(len(owner), -1, dtype=np.int64)))
+
+
 def play(
     mechanism: Mechanism,
     types: Types,
@@ -97,7 +106,9 @@ def play(
 ) -> Play:
     """Play one round: owners take part as advised for their true types, or as ``participate`` says."""
     count = len(types)
-    terms = mechanism.announce(Board(round=0, budget=budget, claimed=conditions.claimed))
+    types = replace(types, owner=np.arange(count))
+    board = Board(round=0, budget=budget, claimed=conditions.claimed)
+    terms = mechanism.announce(with_members(board, mechanism, types.owner, claims))
     advice = mechanism.recommend(terms, types)
     answering = np.flatnonzero(advice.participate if participate is None else participate)
     reputation = np.ones(count) if conditions.reputation is None else conditions.reputation
@@ -121,9 +132,10 @@ def play(
     )
     settlement = mechanism.settle(terms, allocation, outcome)
     payments = np.zeros(count)
-    earned, spent = settlement.transfers.payee, settlement.transfers.payer
-    np.add.at(payments, earned[earned >= 0], settlement.transfers.amount[earned >= 0])
-    np.subtract.at(payments, spent[spent >= 0], settlement.transfers.amount[spent >= 0])
+    for transfers in (settlement.transfers, *settlement.further.values()):
+        earned, spent = transfers.payee, transfers.payer
+        np.add.at(payments, earned[earned >= 0], transfers.amount[earned >= 0])
+        np.subtract.at(payments, spent[spent >= 0], transfers.amount[spent >= 0])
     samples = np.zeros(count)
     samples[allocation.owner] = allocation.selected * allocation.data_share * types.data_size[allocation.owner]
     return Play(terms, advice, allocation, settlement, payments, payments - types.cost * samples)
@@ -175,4 +187,4 @@ def misreport_gain(
 def budget_gap(mechanism: Mechanism, types: Types, budget: float, *, conditions: Conditions = UNTROUBLED) -> float:
     """Budget left unspent (money) when all report truthfully: 0 if exhausted, negative if overspent."""
     played = play(mechanism, types, truthful_claims(types), budget, conditions=conditions)
-    return budget - float(played.payments.sum())
+    return budget - float(played.settlement.transfers.amount.sum())

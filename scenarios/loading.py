@@ -119,11 +119,14 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
 
 def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None:
     """A private type that could be drawn where it has no meaning, such as a negative cost."""
-    from agents.parameters import PROBABILITY
-    from agents.private_types import TYPE_BOUNDS, check_support, make_distribution
+    from agents.parameters import PROBABILITY, Bounds
+    from agents.private_types import CENTER_BOUNDS, TYPE_BOUNDS, check_support, make_distribution
     from scenarios.problems import Problem
 
-    places = [(("population", "types", name), bounds) for name, bounds in TYPE_BOUNDS.items()]
+    places: list[tuple[tuple[str, ...], Bounds]] = [
+        (("population", "types", name), bounds) for name, bounds in TYPE_BOUNDS.items()
+    ]
+    places += [(("centers", name), bounds) for name, bounds in CENTER_BOUNDS.items()]
     for place, bounds in [*places, (("data", "quality"), PROBABILITY)]:
         chosen: Any = scenario
         written: Any = content

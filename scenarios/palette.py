@@ -40,13 +40,15 @@ STATES = {
 }
 """Colours of an identity's state."""
 
-PARTIES = {"owners": BLUE, "model owner": GREEN, "regulator": PURPLE, "all": INK}
+PARTIES = {"owners": BLUE, "model owner": GREEN, "regulator": PURPLE, "centers": ORANGE, "all": INK}
 """Colours of who gains."""
 
 _FLOWS = {
     "payment": BLUE,
     "revenue": GREEN,
     "training cost": VERMILION,
+    "training fee": "#B5532A",
+    "compute cost": "#4A5A1A",
     "slash": "#8B1A2B",
     "deposit": "#B87A00",
     "deposit back": "#6B8E23",

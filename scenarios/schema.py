@@ -161,6 +161,7 @@ def strategies() -> Registry[Any]:
 def mechanisms() -> Registry[Any]:
     """The mechanism registry, filled."""
     import market.baselines
+    import market.qd_rdfl.mechanism
     from market.mechanism import MECHANISMS
 
     del market
@@ -513,7 +514,14 @@ class CentersSpec(Spec):
 
     count: Annotated[int, Field(ge=0)] = Field(0, description="computing centers")
     slots: Annotated[int, Field(ge=1)] = Field(4, description="trainings that one center runs at once")
-    rate: Positive = Field(200.0, description="samples per second of one slot")
+    rate: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 200.0}),
+        description="samples per second of one slot, drawn per center",
+    )
+    cost_factor: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1.0}),
+        description="what a unit of work costs a center beside others (for mechanisms that pay centers)",
+    )
 
 
 class RecordingSpec(Spec):
@@ -555,10 +563,11 @@ class Scenario(Spec):
                 self.round.train_deadline,
                 f"report_deadline + train_deadline must be below the window of {self.window:g} s",
             )
-        if not self.learning.enabled and mechanisms()[self.market.mechanism.name].measures:
+        mechanism = self.market.mechanism
+        if not self.learning.enabled and mechanisms()[mechanism.name](**mechanism.params).measures:
             raise _problem(
                 "market.mechanism.name",
                 self.market.mechanism.name,
-                "this mechanism measures contributions, so learning must be enabled",
+                "this mechanism measures what is trained, so learning must be enabled",
             )
         return self

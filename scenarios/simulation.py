@@ -23,10 +23,10 @@ from agents.data_owner import DataOwner
 from agents.model_owner import ModelOwner
 from agents.participation import make_participation
 from agents.population import Population, Status
-from agents.private_types import make_distribution
+from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribution
 from agents.regulator import Regulator
 from agents.strategies import make_strategy
-from learning.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
@@ -279,6 +279,7 @@ class Simulation(mesa.Model):
             fee_micro=int(to_micro(policy.admission_fee)),
             model_owner=self.model_owner,
             centers=[],
+            center_types=self._center_types(streams),
             federation=learning.federation,
             board=board,
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
@@ -291,7 +292,14 @@ class Simulation(mesa.Model):
 
     def _build_centers(self) -> list[ComputingCenter]:
         spec = self.scenario.centers
-        return [ComputingCenter(self, k, self.world.clock.env, spec.slots, spec.rate) for k in range(spec.count)]
+        rates = self.world.center_types["rate"].tolist()
+        return [ComputingCenter(self, k, self.world.clock.env, spec.slots, rate) for k, rate in enumerate(rates)]
+
+    def _center_types(self, streams: Streams) -> dict[str, FloatColumn]:
+        spec = self.scenario.centers
+        named = {name: getattr(spec, name) for name in CENTER_BOUNDS}
+        kinds = {name: make_distribution(choice.name, choice.params) for name, choice in named.items()}
+        return draw_center_types(spec.count, kinds, streams)
 
     # -- wiring ----------------------------------------------------------------------------------------------------
 

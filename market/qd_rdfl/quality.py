@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from learning.columns import FloatColumn, IntColumn
+from learning.columns import FloatColumn
 
 AUTHORS_FLOOR = 0.9
 
@@ -18,16 +18,6 @@ def self_report(noise_power: FloatColumn, understated: float | FloatColumn = 0.0
     A misreport understates the noise by that share; a negative share overstates it (the paper's -60 % to +60 %).
     """
     return np.asarray(1.0 - noise_power * (1.0 - np.asarray(understated)))
-
-
-def loss_drop_per_sample(first_loss: FloatColumn, last_loss: FloatColumn, samples: IntColumn) -> FloatColumn:
-    """Raw quality measured in training: the fall of the mean loss from first to last epoch, per sample.
-
-    0 for an owner without samples. As in the authors' code it favours small owners, and it may be negative.
-    """
-    drop = np.zeros(len(samples))
-    np.divide(first_loss - last_loss, samples, out=drop, where=samples > 0)
-    return drop
 
 
 def floored(raw: FloatColumn, floor: float = AUTHORS_FLOOR) -> FloatColumn:

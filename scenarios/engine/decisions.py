@@ -48,7 +48,7 @@ class Decisions:
 
 def true_types(population: Population, owners: IntColumn) -> Types:
     """True types of some owners."""
-    return Types(population.data_size[owners], population.quality[owners], population.cost[owners])
+    return Types(population.data_size[owners], population.quality[owners], population.cost[owners], owners)
 
 
 def decide(

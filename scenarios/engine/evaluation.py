@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
-from market.mechanism import CONTRIBUTION, DATA_SIZE
+from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.event_log import Event
 from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
@@ -73,6 +73,7 @@ def _merge(
     world.tally.staleness.append((federation.version - flights.base_version[merged]).astype(np.float64))
     world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
     _measure(world, merged, uploads[good], weights)
+    _measure_quality(world, merged)
     aggregate(uploads[good], _work(world, merged), weights)
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
@@ -111,13 +112,32 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     )
 
 
+def _wanted(world: World, measure: str) -> bool:
+    """Whether the mechanism asked for this measurement, in this round."""
+    now = None if world.round is None else world.round.terms.measure
+    return measure in world.mechanism.measures and (now is None or measure in now)
+
+
+def _measure_quality(world: World, rows: IntColumn) -> None:
+    """Measure the quality of the data behind these flights in training, if this round's terms say so.
+
+    Nothing is learnt from data that nobody trains on: their quality is 0, and so is that of a training that diverges.
+    """
+    federation = world.federation
+    if federation is None or not _wanted(world, MEASURED_QUALITY):
+        return
+    found = np.nan_to_num(federation.data_quality(_work(world, rows), world.rounds_closed), posinf=0.0, neginf=0.0)
+    world.flights.measured_quality[rows] = found
+    world.population.measured_quality[world.flights.owner[rows]] = found
+
+
 def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColumn) -> None:
     """Measure what the mechanism asked for, and nothing else, before the uploads are merged.
 
     Raises ``BadInput`` if the method that the scenario names cannot value so many uploads.
     """
     federation, spec = world.federation, world.scenario.learning
-    if CONTRIBUTION not in world.mechanism.measures or federation is None:
+    if federation is None or not _wanted(world, CONTRIBUTION):
         return
     with blamed_on("learning.contribution", spec.contribution.name):
         found = federation.contribution(

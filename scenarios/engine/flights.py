@@ -19,6 +19,7 @@ _COLUMNS: dict[str, str] = {
     "upload": "i1",
     "scale": "f8",
     "peer": "i8",  # owner whose shared model is copied, -1 for none
+    "center": "i8",  # computing center that trains it; of no meaning where there are none
     "violation": "?",
     "lie": "?",
     "data_share": "f8",
@@ -29,6 +30,7 @@ _COLUMNS: dict[str, str] = {
     "arrived": "?",
     "used": "?",  # aggregated into a model version
     "weight": "f8",  # share in that aggregate
+    "measured_quality": "f8",  # raw quality, if the mechanism asks
     "contribution": "f8",  # measured contribution to it, NaN where none is measured
     "contribution_error": "f8",  # its standard error
 }

@@ -16,6 +16,7 @@ from market.mechanism import Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
+from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
@@ -113,9 +114,9 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
 def _consider(world: World, ids: IntColumn, tick: int) -> None:
     """Join where the expected utility, from the public board, beats the outside option and the entry can be paid."""
     population, board = world.population, world.board
-    terms = world.mechanism.announce(board)
+    terms = world.mechanism.announce(full_board(world))
     decisions = decide(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids)
-    claimed = Types(decisions.claims["data_size"], decisions.claims["quality"], decisions.claims["cost"])
+    claimed = Types(decisions.claims["data_size"], decisions.claims["quality"], decisions.claims["cost"], ids)
     advice = world.mechanism.recommend(terms, claimed)
     own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
     expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
@@ -129,6 +130,8 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~(willing & able)])
     schedule_return(world, declined, tick)
     joining = ids[willing & able]
+    for claim, column in decisions.claims.items():  # who joins registers with its claims
+        getattr(population, f"reported_{claim}")[joining] = column[willing & able]
     if len(joining):
         population.believed_utility[joining] = expected[willing & able]
         _join(world, joining, tick)
@@ -175,6 +178,7 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode."""
     population = world.population
     population.status[owner] = _STATUS[kind]
+    population.center[owner] = -1
     who = np.array([owner])
     world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
     in_flight = world.flights.owner == owner

@@ -26,6 +26,7 @@ from learning.uploads import Upload
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
+from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round
 from scenarios.engine.decisions import Decisions, decide
@@ -45,7 +46,7 @@ def open_round(world: World, happening: Happening) -> None:
     _end_probation(world, number)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
-    terms = world.mechanism.announce(world.board)
+    terms = world.mechanism.announce(full_board(world))
     invited = _invite(world, number)
     decisions = decide(
         world.population, world.strategies, world.mechanism, world.policy, world.streams, world.board, terms, invited
@@ -173,7 +174,8 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
         version = world.federation.version
         for _ in range(len(owners)):
             world.federation.hold(version)
-    speed = population.compute_rate[owners] if not world.centers else world.scenario.centers.rate
+    center = _centers(world, owners, allocation, selected)
+    speed = world.center_types["rate"][center] if world.centers else population.compute_rate[owners]
     compute = samples * world.scenario.learning.epochs / speed
     link = population.link_time[owners] * world.exponential("link", owners, current.number)
     return world.flights.add(
@@ -185,6 +187,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "upload": chosen.upload,
             "scale": chosen.scale,
             "peer": peer,
+            "center": center,
             "violation": chosen.violation,
             "lie": chosen.lie,
             "data_share": allocation.data_share[selected],
@@ -199,6 +202,15 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     )
 
 
+def _centers(world: World, owners: IntColumn, allocation: Allocation, selected: IntColumn) -> IntColumn:
+    """The center of each owner that trains: its match, which is kept, or one by its number."""
+    if allocation.center is None:
+        return np.asarray(world.population.person[owners] % max(1, len(world.centers)))
+    matched = allocation.center[selected]
+    world.population.center[owners] = matched
+    return matched
+
+
 def _queue_at_centers(world: World, serials: IntColumn, owners: IntColumn, tick: int) -> None:
     """Each owner lines up at its center; forged uploads need none and only travel."""
     flights, population = world.flights, world.population
@@ -206,9 +218,9 @@ def _queue_at_centers(world: World, serials: IntColumn, owners: IntColumn, tick:
     idle = flights.compute_ticks[rows] == 0
     due = tick + flights.link_ticks[rows[idle]]
     world.clock.schedule(Kind.UPDATE, due, owners[idle], population.stay[owners[idle]], serials[idle])
-    for serial, owner in zip(serials[~idle].tolist(), owners[~idle].tolist(), strict=True):
-        center = world.centers[int(population.person[owner]) % len(world.centers)]
-        center.request(owner).callbacks.append(_slot_granted(world, owner, serial))
+    working = zip(serials[~idle].tolist(), owners[~idle].tolist(), flights.center[rows[~idle]].tolist(), strict=True)
+    for serial, owner, center in working:
+        world.centers[center].request(owner).callbacks.append(_slot_granted(world, owner, serial))
 
 
 def _slot_granted(world: World, owner: int, serial: int):  # type: ignore[no-untyped-def]
@@ -222,10 +234,9 @@ def start_at_center(world: World, happening: Happening) -> None:
     """START: training begins at a center; it ends after the service time."""
     for tick, owner, serial in _entries(happening):
         row = int(world.flights.find(np.array([serial]))[0])
-        center = int(world.population.person[owner]) % len(world.centers)
         if row < 0:
             continue  # the round went on without it
-        world.log.add(Event.START, tick, int(world.flights.round[row]), owner, center)
+        world.log.add(Event.START, tick, int(world.flights.round[row]), owner, int(world.flights.center[row]))
         due = tick + int(world.flights.compute_ticks[row])
         world.clock.at(Kind.TRAINED, due, owner, int(world.population.stay[owner]), serial)
 
@@ -236,7 +247,7 @@ def finish_at_center(world: World, happening: Happening) -> None:
         row = int(world.flights.find(np.array([serial]))[0])
         if row < 0:
             continue  # dropped at the deadline, and its slot given back then
-        world.centers[int(world.population.person[owner]) % len(world.centers)].cancel(owner)
+        world.centers[int(world.flights.center[row])].cancel(owner)
         due = tick + int(world.flights.link_ticks[row])
         world.clock.at(Kind.UPDATE, due, owner, int(world.population.stay[owner]), serial)
 

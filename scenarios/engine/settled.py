@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 
@@ -36,3 +38,7 @@ class Settled:
     audit_cost: float = 0.0
     claimed: float = 0.0
     expelled: int = 0
+    center_income: float = 0.0
+    paper_utility: FloatColumn = field(default_factory=lambda: np.zeros(0))  # of each owner, as the source defines it
+    paper_model_owner: float = np.nan
+    paper_centers: float = np.nan

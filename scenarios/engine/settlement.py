@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
-from market.mechanism import Allocation, Edges, Outcome, Settlement
+from market.mechanism import Allocation, Edges, Outcome, Scored, Settlement, Transfers
 from market.money import from_micro, to_micro
-from market.parties import MODEL_OWNER, WORLD
+from market.parties import MODEL_OWNER, WORLD, center_party
+from scenarios.engine.decisions import true_types
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -29,6 +30,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.data_share[rows],
         flights.promised[rows],
         {name: column[rows] for name, column in flights.claims.items()},
+        flights.center[rows],
     )
     measured = {name: _measured(getattr(flights, name)[rows], settled.arrived) for name in world.mechanism.measures}
     outcome = Outcome(settled.arrived, settled.weight, world.accuracy, settled.previous_accuracy, measured)
@@ -38,10 +40,51 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     world.post(tick, "payment", transfers.payer, transfers.payee, amount)
     settled.claimed, settled.paid = result.claimed, float(from_micro(amount.sum()))
     net = np.zeros(len(population), dtype=np.int64)
+    _count(net, transfers, amount)
+    settled.center_income = 0.0
+    for kind, more in result.further.items():
+        amount = _affordable(world, more)
+        world.post(tick, kind, more.payer, more.payee, amount)
+        _count(net, more, amount)
+        settled.center_income += _center_income(more, amount)
+    settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
+    _score(world, settled, allocation, outcome)
+    _deliver(world, settled, result)
+
+
+def _count(net: IntColumn, transfers: Transfers, amount: IntColumn) -> None:
+    """Add what owners get, and take off what they pay, micro-units."""
     for party, sign in ((transfers.payee, 1), (transfers.payer, -1)):
         np.add.at(net, party[party >= 0], sign * amount[party >= 0])
-    settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
-    _deliver(world, settled, result)
+
+
+def _center_income(transfers: Transfers, amount: IntColumn) -> float:
+    """What the computing centers get less what they pay, money."""
+    least = center_party(0)
+    return float(from_micro(amount[transfers.payee <= least].sum() - amount[transfers.payer <= least].sum()))
+
+
+def _affordable(world: World, transfers: Transfers) -> IntColumn:
+    """The amounts in micro-units, cut to what each payer has; it makes its payments in their order."""
+    amount = to_micro(transfers.amount)
+    left: dict[int, int] = {}
+    for row, payer in enumerate(transfers.payer.tolist()):
+        if payer == WORLD:
+            continue
+        has = left.get(payer, world.ledger.balance(payer))
+        amount[row] = min(int(amount[row]), has)
+        left[payer] = has - int(amount[row])
+    return amount
+
+
+def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outcome) -> None:
+    """Utilities as the mechanism's source defines them, on true types."""
+    settled.paper_utility = np.full(len(settled.owner), np.nan)
+    if isinstance(world.mechanism, Scored) and world.round is not None:
+        types = true_types(world.population, settled.owner)
+        scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, types)
+        settled.paper_utility = scored.owners
+        settled.paper_model_owner, settled.paper_centers = scored.model_owner, scored.centers
 
 
 def _measured(column: FloatColumn, arrived: BoolColumn) -> FloatColumn:

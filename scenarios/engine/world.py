@@ -100,6 +100,7 @@ class World:
     policy: EnforcementPolicy
     model_owner: ModelOwner
     centers: list[ComputingCenter]
+    center_types: dict[str, FloatColumn]
     federation: Federation | None
     board: Board
     types: dict[str, Distribution]

@@ -52,7 +52,7 @@ def accuracy(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 @styled
 def welfare_split(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Cumulative gains of owners, model owner and regulator, and their sum."""
+    """Cumulative gains of owners, model owner, regulator and, where they are paid, computing centers; their sum."""
     title = "Welfare and who gets it"
     if rounds.empty:
         return nothing_to_show(ax, title, "no round was closed")
@@ -63,6 +63,8 @@ def welfare_split(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
         "model owner": "model_owner_utility",
         "regulator": "regulator_income",
     }
+    if rounds["center_income"].any():
+        columns["centers"] = "center_income"
     ends, last = [], float(rounds["round"].iloc[-1])
     for party, column in columns.items():
         total = rounds[column].fillna(0.0).cumsum()

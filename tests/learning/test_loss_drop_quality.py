@@ -14,7 +14,7 @@ from learning.models import FlatModel
 from learning.partition import deal
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import train_cohort
+from learning.training import Choice, train_cohort
 
 STREAMS = Streams(7)
 PLAN = LocalTraining(epochs=1, batch_size=10, learning_rate=0.1)
@@ -56,7 +56,9 @@ def test_the_measure_is_the_fall_of_the_own_loss_per_sample(digits):
     shards = shards_of(digits, [1.0, 1.0, 1.0])
     model = FlatModel.for_dataset("mlp", digits)
     base, rows, samples = model.initial(STREAMS), np.arange(3), np.array([30, 60, 90])
-    found = loss_drop_quality(model, base, shards, rows, samples, rows, 4, PLAN, STREAMS, epochs=3, backend="loop")
+    found = loss_drop_quality(
+        model, base, shards, rows, samples, rows, 4, PLAN, STREAMS, epochs=3, choice=Choice("loop", 10)
+    )
     after = []
     for epochs in (1, 3):
         plan = LocalTraining(epochs=epochs, batch_size=10, learning_rate=0.1)

@@ -21,6 +21,7 @@ from market.mechanism import (
     CLAIMS,
     CONTRIBUTION,
     DATA_SIZE,
+    MEASURED_QUALITY,
     MECHANISMS,
     QUALITY,
     SOMEBODY_EARNS,
@@ -33,7 +34,16 @@ from market.mechanism import (
     Types,
 )
 from market.parties import MODEL_OWNER
-from market.properties import Conditions, budget_gap, individual_rationality, misreport_gain, play, truthful_claims
+from market.properties import (
+    Conditions,
+    budget_gap,
+    individual_rationality,
+    misreport_gain,
+    play,
+    truthful_claims,
+    with_members,
+)
+from market.qd_rdfl.mechanism import QDRDFL
 
 
 @dataclass(frozen=True)
@@ -62,6 +72,10 @@ class Case:
 
     mechanism: Mechanism
     earning: Callable[[StaticMarket], FloatColumn] | None = None
+    delivers: bool = True
+    """Whether owners get the new model."""
+    least: int = 1
+    """Owners without which there is no market."""
 
 
 CASES: dict[str, list[Case]] = {
@@ -72,6 +86,15 @@ CASES: dict[str, list[Case]] = {
         Case(Proportional(reputation_exponent=1.5), units),
     ],
     "shapley": [Case(Shapley(), contribution)],
+    "qd_rdfl": [
+        Case(mechanism, delivers=False, least=2)
+        for mechanism in (
+            QDRDFL(),
+            QDRDFL(quality_floor=-1.0),
+            QDRDFL(reward="random", owner_solver="foc", center_solver="authors"),
+            QDRDFL(reward="fixed", adjustment_every=3),
+        )
+    ],
 }
 ALL = [case for cases in CASES.values() for case in cases]
 every_case = pytest.mark.parametrize("case", ALL, ids=lambda case: repr(case.mechanism))
@@ -118,7 +141,9 @@ class Moments:
         truth = truthful_claims(types)
         self.claims = {name: truth[name].copy() for name in self.mechanism.needs}
         freeze(*self.claims.values(), self.ids, types.data_size, types.quality, types.cost)
-        terms = self.mechanism.announce(Board(round=4, budget=self.market.budget, claimed=17.0))
+        types = replace(types, owner=self.ids)
+        board = Board(round=4, budget=self.market.budget, claimed=17.0)
+        terms = self.mechanism.announce(with_members(board, self.mechanism, self.ids, truth))
         advice = self.mechanism.recommend(terms, types)
         freeze(advice.data_share)
         assert len(advice.participate) == len(advice.data_share) == len(advice.expected_payment) == len(types)
@@ -127,7 +152,10 @@ class Moments:
         allocation = self.mechanism.plan(terms, reports)
         arrived = allocation.selected & conditions.arrived
         weight = arrived / max(1, arrived.sum())
-        measured = {name: np.where(arrived, conditions.measured[name], 0.0) for name in self.mechanism.measures}
+        none = np.zeros(len(types))
+        measured = {
+            name: np.where(arrived, conditions.measured.get(name, none), 0.0) for name in self.mechanism.measures
+        }
         freeze(arrived, weight, allocation.selected, allocation.promised, *measured.values())
         outcome = Outcome(arrived, weight, 0.5, 0.4, measured)
         return allocation, outcome, self.mechanism.settle(terms, allocation, outcome)
@@ -149,7 +177,7 @@ def test_metadata_is_complete(case: Case) -> None:
     assert MECHANISMS.description(mechanism.name).endswith(".")
     assert mechanism.reference
     assert set(mechanism.needs) <= set(CLAIMS)
-    assert set(mechanism.measures) <= {CONTRIBUTION}
+    assert set(mechanism.measures) <= {CONTRIBUTION, MEASURED_QUALITY}
     for guarantee in mechanism.guarantees:
         assert guarantee.property in CHECKED
         assert guarantee.when in {None, AMPLE_BUDGET, SOMEBODY_EARNS}
@@ -204,6 +232,7 @@ def test_edges_say_whose_model_was_used_and_what_was_paid_for_it(case: Case, dat
     assert edges.weight[bought].tolist() == outcome.weight[outcome.arrived].tolist()
     assert edges.payment[bought].tolist() == received(settlement, ids)[outcome.arrived].tolist()
     assert edges.user[~bought].tolist() == ids[settlement.delivered].tolist()
+    assert settlement.delivered.tolist() == (outcome.arrived & case.delivers).tolist()
     assert (edges.source[~bought] == MODEL_OWNER).all()
     assert (edges.payment[~bought] == 0.0).all()
 
@@ -248,9 +277,10 @@ def test_a_market_of_nobody_and_of_one_owner(case: Case, count: int) -> None:
     conditions = Conditions(np.ones(count, dtype=np.bool_), {CONTRIBUTION: 0.3 * ones}, ones)
     static = StaticMarket(Types(100.0 * ones, 0.8 * ones, 0.001 * ones), 5.0, conditions)
     _, _, settlement = Moments(case.mechanism, static, np.arange(count)).run()
-    assert settlement.delivered.tolist() == [True] * count
+    there_is_a_market = count >= case.least
+    assert settlement.delivered.tolist() == [there_is_a_market and case.delivers] * count
     assert settlement.transfers.amount.sum() <= 5.0 * (1 + 1e-9)
-    assert len(settlement.edges.user) == 2 * count
+    assert len(settlement.edges.user) == there_is_a_market * (1 + case.delivers) * count
 
 
 @every_case
@@ -302,9 +332,9 @@ def test_every_declared_guarantee_holds(case: Case, guarantee, data: st.DataObje
 @every_case
 def test_a_share_of_the_data_earns_no_more_than_all_of_it(case: Case) -> None:
     mechanism = case.mechanism
-    terms = mechanism.announce(Board(round=0, budget=10.0))
     ids, ones = np.arange(2), np.ones(2)
     claims = {DATA_SIZE: 100.0 * ones, QUALITY: ones, "cost": 0.0 * ones}
+    terms = mechanism.announce(with_members(Board(round=0, budget=10.0), mechanism, ids, claims))
     allocation = mechanism.plan(terms, Reports(ids, claims, np.array([0.5, 1.0]), ones))
     outcome = Outcome(ones > 0, ones / 2, 0.5, 0.4, {CONTRIBUTION: 0.1 * ones})
     half, whole = received(mechanism.settle(terms, allocation, outcome), ids)

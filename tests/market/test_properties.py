@@ -35,6 +35,7 @@ class PayAsClaimed:
     name: ClassVar[str] = "pay_as_claimed"
     needs: ClassVar[tuple[str, ...]] = (DATA_SIZE, COST)
     measures: ClassVar[tuple[str, ...]] = ()
+    watches_members: ClassVar[bool] = False
     guarantees: ClassVar[tuple[Guarantee, ...]] = ()
     reference: ClassVar[str] = "none"
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from market.qd_rdfl.quality import floored, loss_drop_per_sample, self_report, unfloored
+from market.qd_rdfl.quality import floored, self_report, unfloored
 
 raw_values = arrays(np.float64, st.integers(1, 20), elements=st.floats(-5.0, 5.0))
 
@@ -41,15 +41,9 @@ def test_a_floor_outside_0_to_1_is_refused():
 
 
 def test_the_floor_keeps_nine_tenths_of_a_free_riders_weight():
-    drops = loss_drop_per_sample(np.array([2.0, 2.0, 2.0]), np.array([1.0, 1.5, 2.0]), np.array([100, 100, 100]))
-    assert drops.tolist() == [0.01, 0.005, 0.0]
+    drops = np.array([0.01, 0.005, 0.0])
     assert floored(drops).tolist() == pytest.approx([1.0, 0.95, 0.9])
     assert unfloored(drops).tolist() == pytest.approx([1.0, 0.5, 0.0])
-
-
-def test_the_loss_drop_is_per_sample_and_0_without_samples():
-    drops = loss_drop_per_sample(np.array([2.0, 2.0, np.inf]), np.array([1.0, 1.0, 1.0]), np.array([10, 100, 0]))
-    assert drops.tolist() == [0.1, 0.01, 0.0]
 
 
 def test_who_understates_noise_reports_more_quality():

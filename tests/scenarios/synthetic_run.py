@@ -160,7 +160,9 @@ class Synthetic:
                 "owner_accuracy_min": own.min(), "owner_accuracy_std": own.std(), "model_version": number + 1,
                 "staleness_mean": 0.0, "budget": 20.0, "paid": payment.sum(), "claimed": units.sum(),
                 "revenue": revenue, "owner_utility": gains["owner"], "model_owner_utility": gains["model_owner"],
-                "regulator_income": income, "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
+                "regulator_income": income, "center_income": 0.0, "paper_owner_utility": np.nan,
+                "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan,
+                "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
                 "audited": int(audited.sum()), "flagged": int(flagged.sum()),
                 "true_positives": int((flagged & violation).sum()),
                 "false_positives": int((flagged & ~violation).sum()),
@@ -212,6 +214,7 @@ class Synthetic:
         money = ("payment", "training_cost", "model_benefit", "penalty", "utility", "weight", "accuracy", "loss")
         given |= dict.fromkeys(money, 0.0)
         given |= {"contribution": np.nan, "contribution_error": np.nan}
+        given |= {"center": -1, "measured_quality": np.nan, "paper_utility": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
 

@@ -212,7 +212,7 @@ wrong_contents = {
     ),
     "contributions without training": (
         "{learning: {enabled: false}, market: {mechanism: shapley}}",
-        "market.mechanism: shapley: this mechanism measures contributions, so learning must be enabled",
+        "market.mechanism: shapley: this mechanism measures what is trained, so learning must be enabled",
     ),
     "name with a path in it": ("name: ../up", "name: ../up: expected text that matches ^[a-z0-9][a-z0-9_-]*$"),
 }

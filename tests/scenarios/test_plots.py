@@ -217,6 +217,12 @@ def test_cumulative_gains_of_the_parties_add_up_to_welfare(run: Tables) -> None:
     assert line(ax, "all")[-1] == pytest.approx(run["runs"]["welfare"].iloc[0])
 
 
+def test_centers_have_a_line_where_they_earn(run: Tables) -> None:
+    assert "centers" not in [drawn.get_label() for drawn in plots.welfare_split(run["rounds"]).lines]
+    earning = run["rounds"].assign(center_income=2.0)
+    assert line(plots.welfare_split(earning), "centers")[-1] == 2.0 * len(earning)
+
+
 def test_free_rider_share_is_forged_over_all_uploads(run: Tables) -> None:
     ax = plots.free_rider_share(run["rounds"])
     arrived = run["owners"][run["owners"]["arrived"]]
