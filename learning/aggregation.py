@@ -65,20 +65,21 @@ def effective_steps(steps: IntColumn, *, momentum: float = 0.0, shrink: float = 
     """FedNova's tau [K]: the sum of the factors with which the gradients of ``steps`` [K] steps enter an update.
 
     The steps themselves for plain SGD. ``momentum`` is that of the local SGD, ``shrink`` its learning rate times the
-    sum of the proximal mu and the weight decay (momentum and mu are cases of Wang et al. 2020). Found by running the
-    local recursion on gradients of 1, so both may be at work at once.
+    sum of the proximal mu and the weight decay (momentum and mu are cases of Wang et al. 2020). The local recursion on
+    gradients of 1 is linear, so so many steps of it are a power of its matrix, and both may be at work at once.
     Raises ``ValueError`` for negative steps, and for a momentum or shrink outside [0, 1).
     """
     if (steps < 0).any():
         raise ValueError("local steps cannot be negative")
     if not (0 <= momentum < 1 and 0 <= shrink < 1):
         raise ValueError(f"momentum and shrink must be in [0, 1), got {momentum} and {shrink}")
-    reached = np.zeros(int(steps.max(initial=0)) + 1)
-    speed = 0.0
-    for step in range(1, len(reached)):
-        speed = momentum * speed + 1.0 - shrink * reached[step - 1]
-        reached[step] = reached[step - 1] + speed
-    return np.asarray(reached[steps])
+    if momentum == shrink == 0:
+        return steps.astype(np.float64)
+    # Of (way gone, speed, 1): speed <- momentum * speed + 1 - shrink * way, way <- way + speed.
+    step = np.array([[1 - shrink, momentum, 1.0], [-shrink, momentum, 1.0], [0.0, 0.0, 1.0]])
+    distinct, place = np.unique(steps, return_inverse=True)
+    reached = np.array([np.linalg.matrix_power(step, int(count))[0, 2] for count in distinct])
+    return np.asarray(reached[place])
 
 
 def buffered(current: Tensor, uploads: Tensor, bases: Tensor, weights: FloatColumn, discount: FloatColumn) -> Tensor:

@@ -7,6 +7,7 @@ copy of those. It combines with a robust rule (``learning.robust``) and with the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +22,9 @@ from learning.owner_rows import OwnerRows
 from learning.privacy_hook import ClipAndNoise
 from learning.registry import Registry
 
+Make = Callable[[Tensor, IntColumn], Tensor]
+"""Uploads [K, P] of the members at these places [K] of a cohort, from models [K, P] that they received."""
+
 
 class Algorithm:
     """Everything as in FedAvg; an algorithm overrides what it does otherwise."""
@@ -34,6 +38,13 @@ class Algorithm:
     def plan(self, plan: LocalTraining) -> LocalTraining:
         """How owners train."""
         return plan
+
+    def uploads(self, bases: Tensor, make: Make, accuracy: Callable[[Tensor], float]) -> Tensor:
+        """What a cohort sends [K, P]; ``bases`` [K, P] are the models of the server that its members received.
+
+        ``accuracy`` of weights [P] is that on the test set, in [0, 1].
+        """
+        return make(bases, np.arange(len(bases)))
 
     def drift(self, owners: IntColumn, rows: OwnerRows) -> Tensor | None:
         """What is added to every gradient of these owners [K, P]."""
@@ -79,6 +90,9 @@ class FedProx(Algorithm):
 
     def __post_init__(self) -> None:
         _check_mu(self.mu)
+
+    def check(self, plan: LocalTraining, terms: LocalTerms, privacy: ClipAndNoise) -> None:
+        _check_not_given(plan)
 
     def plan(self, plan: LocalTraining) -> LocalTraining:
         return replace(plan, proximal=self.mu)
@@ -175,6 +189,43 @@ class Scaffold(Algorithm):
         kept, known = rows.recall(owners)
         own[torch.from_numpy(known).to(own.device)] = kept
         return own, server
+
+
+@ALGORITHMS.register("sequential_accept")
+@dataclass(frozen=True)
+class SequentialAccept(Algorithm):
+    """One model goes from owner to owner; what each makes of it is kept if TEST accuracy rose (QD-RDFL's code, 2025).
+
+    For comparison only: it selects on the test data, so its accuracy is no estimate for new data. Owners train in the
+    order of the cohort, each on what the ones before it left; what an owner sends is the model as it stands after it,
+    and the next global model is the last of these. Weights do not matter. Synchronous rounds only.
+    """
+
+    def check_asynchronous(self) -> None:
+        raise ValueError("sequential_accept hands one model from owner to owner, so it needs synchronous rounds")
+
+    def uploads(self, bases: Tensor, make: Make, accuracy: Callable[[Tensor], float]) -> Tensor:
+        sent = bases.clone()
+        if len(bases) == 0:
+            return sent
+        kept, best = bases[0], accuracy(bases[0])
+        for place in range(len(bases)):
+            tried = make(kept.unsqueeze(0), np.array([place]))[0]
+            if bool(torch.isfinite(tried).all()) and (reached := accuracy(tried)) > best:
+                kept, best = tried, reached
+            sent[place] = kept
+        return sent
+
+    def prepared(
+        self, uploads: Tensor, bases: Tensor, samples: FloatColumn, plan: LocalTraining, terms: LocalTerms
+    ) -> Tensor:
+        return uploads[-1:].repeat(len(uploads), 1)
+
+
+def _check_not_given(plan: LocalTraining) -> None:
+    """The algorithm sets the proximal term; a plan that has one already would be overruled without a word."""
+    if plan.proximal > 0:
+        raise ValueError(f"the algorithm's mu is the proximal term, but the plan has proximal {plan.proximal:g} too")
 
 
 def _check_mu(mu: float) -> None:

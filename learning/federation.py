@@ -115,13 +115,19 @@ class Federation:
         ``counter`` (the round) keys all draws. ``reference_norm`` is the published typical norm of an update, NaN
         while there is none. Raises ``ValueError`` for peer copies where no uploads are kept.
         """
-        base = self._bases(work)
-        sent = base.clone()
-        for kind in np.unique(work.upload):
-            rows = np.flatnonzero(work.upload == kind)
-            places = torch.from_numpy(rows).to(self._device)
-            sent[places] = self._made(Upload(int(kind)), base[places], work, rows, counter, reference_norm)
-        return sent
+
+        def make(base: Tensor, members: IntColumn) -> Tensor:
+            sent, kinds = base.clone(), work.upload[members]
+            for kind in np.unique(kinds):
+                rows = np.flatnonzero(kinds == kind)
+                places = torch.from_numpy(rows).to(self._device)
+                sent[places] = self._made(Upload(int(kind)), base[places], work, members[rows], counter, reference_norm)
+            return sent
+
+        return self.rules.algorithm.uploads(self._bases(work), make, self._accuracy)
+
+    def _accuracy(self, weights: Tensor) -> float:
+        return evaluate(self.model, weights, self._x_test, self._y_test, self._classes).accuracy
 
     def _made(
         self, kind: Upload, base: Tensor, work: CohortWork, rows: IntColumn, counter: int, reference_norm: float
@@ -256,11 +262,13 @@ class Federation:
             self.plan,
             self._streams,
             choice=self.choice,
+            terms=self._terms,
         )
 
     def contribution(
         self,
         uploads: Tensor,
+        work: CohortWork,
         weights: FloatColumn,
         method: Method,
         *,
@@ -271,12 +279,26 @@ class Federation:
     ) -> Contribution:
         """What each upload [K, P] adds to the current model, on the first ``samples`` of the test set (None: all).
 
-        ``worth`` is the accuracy or the negative_loss of a coalition's model. Raises ``ValueError`` if the method
-        cannot value so many uploads, or not within the effort.
+        ``worth`` is the accuracy or the negative_loss of a coalition's model. An upload that started from an older
+        model plays with its discounted change, as FedBuff merges it. Raises ``ValueError`` if the method cannot value
+        so many uploads, or not within the effort.
         """
         x, y = self._x_test[:samples], self._y_test[:samples]
-        game = RoundGame(self.model, self.weights, uploads, weights, x, y, worth=worth)
-        return method.measure(game, Draws(self._streams, counter), effort)
+        game = RoundGame(self.model, self.weights, self._renewed(uploads, work), weights, x, y, worth=worth)
+        found = method.measure(game, Draws(self._streams, counter), effort)
+        if found.ended == "budget spent" and not np.isfinite(found.standard_error).all():
+            raise ValueError(
+                f"{effort.max_evaluations} evaluations are too few to value {len(uploads)} uploads with any certainty"
+            )
+        return found
+
+    def _renewed(self, uploads: Tensor, work: CohortWork) -> Tensor:
+        """Uploads [K, P] as if they had started from the current model: it, plus what each changed, by its age."""
+        age = self.version - work.base_version
+        if not age.any():
+            return uploads
+        discount = aggregation.column_like(uploads, self.rules.staleness(age)).unsqueeze(1)
+        return self.weights + discount * (uploads - self._bases(work))
 
     # Resumption
 

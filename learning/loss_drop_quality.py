@@ -22,6 +22,7 @@ from torch.nn.functional import cross_entropy
 from learning.batches import LocalTraining
 from learning.columns import FloatColumn, IntColumn
 from learning.evaluation import blocks
+from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
 from learning.shards import Shards
 from learning.streams import Streams
@@ -59,6 +60,7 @@ def loss_drop_quality(
     *,
     epochs: int = 5,
     choice: Choice | None = None,
+    terms: LocalTerms = PLAIN,
 ) -> FloatColumn:
     """Raw qualities [K], in nats per sample: of throw-away copies of ``base`` [P] trained for ``epochs`` epochs.
 
@@ -73,7 +75,18 @@ def loss_drop_quality(
     for length in (1, epochs):
         longer = replace(plan, epochs=length)
         copies = train_cohort(
-            model, base, shards, rows, samples, owners, counter, longer, streams, best.backend, chunk=best.chunk
+            model,
+            base,
+            shards,
+            rows,
+            samples,
+            owners,
+            counter,
+            longer,
+            streams,
+            best.backend,
+            chunk=best.chunk,
+            terms=terms,
         )
         losses.append(own_losses(model, copies, shards, rows, samples))
     return np.where(samples > 0, (losses[0] - losses[1]) / np.maximum(samples, 1), 0.0)

@@ -138,9 +138,11 @@ class MultiKrum(RobustRule):
 class GeometricMedian(RobustRule):
     """The point with the least weighted sum of distances to the uploads (RFA, Pillutla et al. 2022, algorithm 2).
 
-    Smoothed Weiszfeld steps from the current model: v <- mean of the uploads with weights a_k / max(smoothing,
-    ||v - upload_k||). They never raise the smoothed objective; they end when one moves less than ``tolerance`` times
-    the mean distance, or after ``steps``. Robust while attackers hold less than half of the weight.
+    Weiszfeld steps from the weighted median of each coordinate: v <- mean of the uploads with weights a_k / ||v -
+    upload_k||. Where v meets uploads (closer than ``smoothing`` times the median distance), Vardi and Zhang's step
+    (2000): away from them if the pull of the others exceeds their weight, else v is the median. They end when one
+    moves less than ``tolerance`` times the median distance, or after ``steps``. Robust while attackers hold less than
+    half of the weight.
     """
 
     tolerance: float = 1e-6
@@ -156,15 +158,30 @@ class GeometricMedian(RobustRule):
 
     def _combine(self, uploads: Tensor, weights: FloatColumn, current: Tensor) -> Tensor:
         share = torch.from_numpy(normalised(weights)).to(uploads.device)
-        centre = current
+        centre = _weighted_median(uploads, share)
         for _ in range(self.steps):
             distance = _distances(uploads, centre)
-            pull = share / distance.clamp(min=self.smoothing)
-            before, centre = centre, (pull / pull.sum()).to(uploads.dtype) @ uploads
-            moved = torch.linalg.vector_norm(centre - before, dtype=torch.float64)
-            if bool(moved <= self.tolerance * (share @ distance)):
+            typical = _weighted_median(distance, share)
+            met = distance <= self.smoothing * typical
+            if bool(met.all()):
+                break
+            pull = torch.where(met, 0.0, share / torch.where(met, 1.0, distance))
+            others = (pull / pull.sum()).to(uploads.dtype) @ uploads
+            way = torch.linalg.vector_norm(others - centre, dtype=torch.float64)
+            # Of the pull of the others on an upload that is met, its own weight is held back.
+            held = (share[met].sum() / (pull.sum() * way)).clamp(max=1.0) if bool(met.any()) else share.new_zeros(())
+            centre = torch.lerp(others, centre, float(held))
+            if bool((1.0 - held) * way <= self.tolerance * typical):
                 break
         return centre
+
+
+def _weighted_median(values: Tensor, share: Tensor) -> Tensor:
+    """Lower weighted median over the first axis of values [K, ...]; ``share`` [K] sums to 1."""
+    ordered, order = values.sort(dim=0)
+    reached = share[order].cumsum(dim=0)
+    place = (reached < 0.5 * reached[-1:]).sum(dim=0, keepdim=True)
+    return ordered.gather(0, place).squeeze(0)
 
 
 @dataclass(frozen=True)
@@ -178,8 +195,8 @@ class _Clipping(RobustRule):
     limit: float | None = None
 
     def __post_init__(self) -> None:
-        if self.limit is not None:
-            _check_not_negative(limit=self.limit)
+        if self.limit is not None and not (np.isfinite(self.limit) and self.limit > 0):
+            raise ValueError(f"limit must be a number above 0 (or none: the median norm), got {self.limit}")
 
     def _clipped(self, uploads: Tensor, weights: FloatColumn, centre: Tensor) -> Tensor:
         norm = _distances(uploads, centre)

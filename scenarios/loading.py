@@ -46,7 +46,7 @@ def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: in
     path = find_scenario(source)
     content = _read(path)
     content.setdefault("name", _short_name(path.stem))
-    _anchor_dataset(content, path.parent)
+    _anchor_files(content, path.parent)
     defaults = Scenario.model_validate({}).model_dump(mode="json") if overrides else {}
     changed = [_override(content, defaults, text) for text in overrides]
     if seed is not None:
@@ -167,12 +167,16 @@ def _short_name(stem: str) -> str:
     return name.strip("-")[:80] or "scenario"
 
 
-def _anchor_dataset(content: dict[str, Any], folder: Path) -> None:
-    """Make the path of a data file beside the scenario file absolute, so that it holds from any working folder."""
-    data = content.get("data")
-    named = data.get("dataset") if isinstance(data, dict) else None
-    if isinstance(data, dict) and isinstance(named, str) and named.endswith(".npz") and (folder / named).exists():
-        content["data"] = {**data, "dataset": str((folder / named).resolve())}
+def _anchor_files(content: dict[str, Any], folder: Path) -> None:
+    """Make paths of data and model files beside the scenario file absolute, so that they hold from any folder."""
+    for part, key, ending in (("data", "dataset", ".npz"), ("learning", "model", ".py")):
+        spec = content.get(part)
+        named = spec.get(key) if isinstance(spec, dict) else None
+        if not isinstance(spec, dict) or not isinstance(named, str):
+            continue
+        file, colon, name = named.rpartition(":") if part == "learning" else (named, "", "")
+        if file.endswith(ending) and (folder / file).exists():
+            content[part] = {**spec, key: f"{(folder / file).resolve()}{colon}{name}"}
 
 
 def _override(content: dict[str, Any], defaults: dict[str, Any], text: str) -> Field:

@@ -27,7 +27,7 @@ class Cosine:
         self, game: RoundGame, draws: Draws, effort: Effort = ALL, begun: Contribution | None = None
     ) -> Contribution:
         """Values [K] without a unit."""
-        updates = game.updates()
+        updates = game.updates().double()  # in float32 the square of a large update overflows
         tiny = torch.finfo(updates.dtype).tiny
         unit = updates / updates.norm(dim=1, keepdim=True).clamp_min(tiny)
         together = torch.from_numpy(game.weights).to(unit) @ unit

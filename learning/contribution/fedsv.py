@@ -32,7 +32,7 @@ class FedSV:
 
     def __init__(self, population: int, method: Method | None = None) -> None:
         self._method: Method = Shapley() if method is None else method
-        self._values, self._variance = np.zeros(population), np.zeros(population)
+        self._values, self._variance, self._spread = np.zeros((3, population))
         self._evaluations = self._samples = 0
 
     def observe(self, game: Game, owners: IntColumn, draws: Draws, effort: Effort = ALL) -> None:
@@ -43,19 +43,34 @@ class FedSV:
     def add(self, owners: IntColumn, found: Contribution) -> None:
         """Take in what a round's contributions were found to be; rounds are sampled independently of each other."""
         self._values[owners] += found.values
-        self._variance[owners] += found.standard_error**2
+        variance = found.standard_error**2
+        self._variance[owners] += variance
+        # An infinite error, or one sample, has no degrees of freedom: the sum has none then either.
+        known = (found.samples > 1) & np.isfinite(variance)
+        self._spread[owners] += np.where(
+            variance == 0, 0.0, np.where(known, variance**2 / max(1, found.samples - 1), np.inf)
+        )
         self._evaluations += found.evaluations
         self._samples += found.samples
 
     def result(self) -> Contribution:
-        """Values [N] in the units of the games' worth, with the standard errors of their sums."""
-        return Contribution(self._values.copy(), np.sqrt(self._variance), self._evaluations, self._samples)
+        """Values [N] in the units of the games' worth, with the standard errors of their sums.
+
+        Degrees of freedom are Welch and Satterthwaite's (1946): of the rounds that an owner was in.
+        """
+        degrees = np.full(len(self._values), np.inf)
+        some = self._spread > 0
+        degrees[some] = np.where(np.isfinite(self._spread[some]), self._variance[some] ** 2 / self._spread[some], 0.0)
+        return Contribution(
+            self._values.copy(), np.sqrt(self._variance), self._evaluations, self._samples, degrees=degrees
+        )
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Sums of the values and their variances [N], evaluations and samples."""
+        """Sums of the values, their variances and the spread of these [N], evaluations and samples."""
         return {
             "values": self._values.copy(),
             "variance": self._variance.copy(),
+            "spread": self._spread.copy(),
             "evaluations": np.array(self._evaluations),
             "samples": np.array(self._samples),
         }
@@ -65,4 +80,5 @@ class FedSV:
         if state["values"].shape != self._values.shape:
             raise ValueError(f"the state has {len(state['values'])} owners, not {len(self._values)}")
         self._values, self._variance = state["values"].copy(), state["variance"].copy()
+        self._spread = state["spread"].copy()
         self._evaluations, self._samples = int(state["evaluations"]), int(state["samples"])

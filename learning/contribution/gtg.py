@@ -49,6 +49,8 @@ class GTGShapley:
             raise ValueError("tolerance, round_tolerance and change must be at least 0")
         if self.sweeps < 2 or self.window < 1:
             raise ValueError(f"sweeps must be at least 2, window at least 1, got {self.sweeps} and {self.window}")
+        if self.least_orders < 0:
+            raise ValueError(f"least_orders must be at least 0, got {self.least_orders}")
 
     def measure(
         self, game: Game, draws: Draws, effort: Effort = ALL, begun: Contribution | None = None

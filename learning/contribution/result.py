@@ -27,6 +27,7 @@ class Contribution:
         samples: independent samples behind the values; 0 when exact.
         ended: why it ended there: "complete", "precise" (the interval is narrow enough), "converged" (the method's
             own rule), "skipped" (the round changed too little) or "budget spent".
+        degrees: degrees of freedom [K] of the standard errors where they are not samples - 1, else None.
         state: arrays from which the same method can go on, for a checkpoint; empty when exact.
     """
 
@@ -36,10 +37,12 @@ class Contribution:
     samples: int = 0
     ended: str = "complete"
     state: Arrays = field(default_factory=dict)
+    degrees: FloatColumn | None = None
 
     def half_width(self, level: float = 0.95) -> FloatColumn:
-        """Half the width [K] of the confidence interval of each value, by Student's t with samples - 1 degrees."""
-        return half_width(self.standard_error, self.samples, level)
+        """Half the width [K] of the confidence interval of each value, by Student's t."""
+        degrees = self.samples - 1 if self.degrees is None else self.degrees
+        return half_width(self.standard_error, degrees, level)
 
     def interval(self, level: float = 0.95) -> tuple[FloatColumn, FloatColumn]:
         """Lower and upper end [K] of the confidence interval of each value. It covers sampling, not truncation."""
@@ -47,16 +50,18 @@ class Contribution:
         return self.values - half, self.values + half
 
 
-def half_width(standard_error: FloatColumn, samples: int, level: float) -> FloatColumn:
-    """Half widths [K] of confidence intervals of means of ``samples`` numbers.
+def half_width(standard_error: FloatColumn, degrees: int | FloatColumn, level: float) -> FloatColumn:
+    """Half widths [K] of confidence intervals whose standard errors have so many degrees of freedom.
 
+    A mean of n numbers has n - 1; below 1 nothing is known unless there is no error.
     Raises ``ValueError`` unless ``level`` is between 0 and 1.
     """
     if not 0 < level < 1:
         raise ValueError(f"a confidence level is between 0 and 1, got {level}")
-    if samples < 2:
-        return np.where(standard_error == 0, 0.0, math.inf)
-    return np.asarray(float(stdtrit(samples - 1, (1 + level) / 2)) * standard_error)
+    known = np.asarray(degrees) >= 1
+    factor = np.where(known, stdtrit(np.where(known, degrees, 1), (1 + level) / 2), math.inf)
+    exact = standard_error == 0
+    return np.where(exact, 0.0, factor * np.where(exact, 1.0, standard_error))
 
 
 def exactly(values: FloatColumn, evaluations: int) -> Contribution:

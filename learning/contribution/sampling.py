@@ -161,7 +161,7 @@ def _reason_to_stop(sampler: Sampler, measured: FloatColumn, effort: Effort) -> 
 
 def _widest(sampler: Sampler, measured: FloatColumn, level: float) -> float:
     error = sampler.summary(measured)[1]
-    return float(half_width(error, len(measured) // sampler.rows, level).max(initial=0.0))
+    return float(half_width(error, len(measured) // sampler.rows - 1, level).max(initial=0.0))
 
 
 def _progress(sampler: Sampler, measured: FloatColumn, used: int, effort: Effort) -> Progress:

@@ -27,6 +27,8 @@ EXTRAS = ("groups", "vocabulary")
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     """The arrays of a Keras-style file. Raises ``BadData`` if it is unreadable or lacks one of the four."""
     try:
+        if path.exists() and not zipfile.is_zipfile(path):
+            raise BadData(str(path), "not an .npz file (an archive of arrays, as numpy.savez writes it)")
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in ARRAYS if name not in archive]
             if missing:

@@ -57,14 +57,15 @@ class Dataset:
         return tuple(self.x_train.shape[1:])
 
     def first(self, train: int | None, test: int | None) -> Dataset:
-        """The first samples of each half (None: all)."""
+        """The first samples of each half (None: all); spread over the classes where these leave a class out."""
+        kept, tested = _first(self.y_train, train), _first(self.y_test, test)
         return dataclasses.replace(
             self,
-            x_train=self.x_train[:train],
-            y_train=self.y_train[:train],
-            x_test=self.x_test[:test],
-            y_test=self.y_test[:test],
-            groups=None if self.groups is None else self.groups[:train],
+            x_train=self.x_train[kept],
+            y_train=self.y_train[kept],
+            x_test=self.x_test[tested],
+            y_test=self.y_test[tested],
+            groups=None if self.groups is None else self.groups[kept],
         )
 
 
@@ -75,6 +76,24 @@ def data_folder() -> Path:
     """The folder that holds downloaded data: ``$DATAGORA_DATA``, else ``~/.cache/datagora/data``."""
     named = os.environ.get("DATAGORA_DATA")
     return Path(named) if named else Path.home() / ".cache" / "datagora" / "data"
+
+
+def _first(labels: IntColumn, count: int | None) -> IntColumn | slice:
+    """Which samples the first ``count`` are: files are often sorted by class, and then the first are all of one."""
+    if count is None or count >= len(labels):
+        return slice(None)
+    if len(np.unique(labels[:count])) == min(count, len(np.unique(labels))):
+        return slice(count)
+    return np.sort(interleaved(labels)[:count])
+
+
+def interleaved(labels: IntColumn) -> IntColumn:
+    """An order [n] of samples in which every beginning has about the class shares of the whole; no random numbers."""
+    place = np.zeros(len(labels))
+    for label in np.unique(labels):
+        own = np.flatnonzero(labels == label)
+        place[own] = (np.arange(len(own)) + 0.5) / len(own)
+    return np.argsort(place, kind="stable")
 
 
 def each_fifth(labels: IntColumn) -> BoolColumn:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from learning.data.arrays import dataset_from_arrays
-from learning.data.dataset import DATASETS, Dataset, each_fifth
+from learning.data.dataset import DATASETS, Dataset, each_fifth, interleaved
 
 
 @DATASETS.register("iris")
@@ -35,7 +35,8 @@ def _table(name: str) -> Dataset:
     import sklearn.datasets
 
     features, raw_labels = getattr(sklearn.datasets, f"load_{name}")(return_X_y=True)
-    labels = np.asarray(raw_labels, dtype=np.int64)
+    order = interleaved(np.asarray(raw_labels))  # they come sorted by class, and a scenario may ask for the first ones
+    features, labels = features[order], np.asarray(raw_labels, dtype=np.int64)[order]
     testing = each_fifth(labels)
     halves = {"x_train": features[~testing], "y_train": labels[~testing]}
     halves |= {"x_test": features[testing], "y_test": labels[testing]}

@@ -1,8 +1,11 @@
-"""A user's own ``nn.Module``, named by its dotted path ``package.module:Class``."""
+"""A user's own ``nn.Module``, named by dotted path (``package.module:Class``) or by file (``file.py:Class``)."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
+from pathlib import Path
+from types import ModuleType
 
 import torch
 from torch import nn
@@ -11,16 +14,16 @@ from learning.models.families import Family
 
 
 def own_family(path: str) -> Family:
-    """The family that builds ``Class(shape, classes)`` of ``package.module:Class``.
+    """The family that builds ``Class(shape, classes)`` of ``package.module:Class`` or of ``folder/file.py:Class``.
 
     The class may draw its initial weights as it likes, from PyTorch's generator. Raises ``ValueError`` with one line
     if the module cannot be imported, has no such class, or the class is not an ``nn.Module``.
     """
-    module_name, _, class_name = path.partition(":")
+    module_name, _, class_name = path.rpartition(":")
     if not module_name or not class_name.isidentifier():
-        raise ValueError(f"'{path}' is no path of a model, expected package.module:Class")
+        raise ValueError(f"'{path}' is no path of a model, expected package.module:Class or folder/file.py:Class")
     try:
-        module = importlib.import_module(module_name)
+        module = _file_module(Path(module_name)) if is_file(path) else importlib.import_module(module_name)
     except Exception as error:  # the file is the user's: whatever it raises is the reason
         raise ValueError(f"the model '{path}' cannot be imported ({_reason(error)})") from error
     kind = getattr(module, class_name, None)
@@ -38,6 +41,20 @@ def own_family(path: str) -> Family:
 
     family.__doc__ = kind.__doc__
     return family
+
+
+def is_file(path: str) -> bool:
+    """Whether a model is named by the Python file that it stands in."""
+    return path.rpartition(":")[0].endswith(".py")
+
+
+def _file_module(file: Path) -> ModuleType:
+    found = importlib.util.spec_from_file_location(file.stem, file.expanduser())
+    if found is None or found.loader is None:
+        raise ImportError(f"{file} is no Python file")
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
 
 
 def check_module(name: str, module: nn.Module, shape: tuple[int, ...], classes: int) -> None:

@@ -142,6 +142,7 @@ def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColum
     with blamed_on("learning.contribution", spec.contribution.name):
         found = federation.contribution(
             uploads,
+            _work(world, rows),
             weights,
             method_of(spec),
             counter=federation.version,

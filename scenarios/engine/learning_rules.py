@@ -61,14 +61,22 @@ def rules_of(scenario: Scenario) -> ServerRules:
     )
     with blamed_on("learning.algorithm", spec.algorithm.name):
         rules.check(plan_of(spec), terms_of(spec), privacy_of(spec))
+    least = rules.aggregation.least
+    expected = f"at least {least}, the uploads that {spec.aggregation.name} needs"
     if timing.late == "buffer":
         with blamed_on("round.late", timing.late):
             rules.check_asynchronous()
-        least = rules.aggregation.least
         if timing.buffer_size < least:
-            expected = f"at least {least}, the uploads that {spec.aggregation.name} needs"
             raise BadInput("", "round.buffer_size", timing.buffer_size, expected)
+    elif timing.invited is not None and timing.invited < least:
+        raise BadInput("", "round.invited", timing.invited, expected)
+    elif not _grows(scenario) and scenario.population.initial < least:
+        raise BadInput("", "population.initial", scenario.population.initial, expected)
     return rules
+
+
+def _grows(scenario: Scenario) -> bool:
+    return scenario.population.arrival_rate > 0 or len(scenario.population.arrival_times) > 0
 
 
 def choice_of(spec: LearningSpec, model: FlatModel, shards: Shards, plan: LocalTraining, place: torch.device) -> Choice:

@@ -53,6 +53,10 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
     chance = float(np.bincount(dataset.y_test, minlength=dataset.classes).max() / len(dataset.y_test))
+    if chance == 1.0:
+        problem = "all test samples are of one class, so that no accuracy is better than guessing"
+        raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or data.dataset,
+                       problem=problem)  # fmt: skip
     if rules is None:
         return Learning(None, sizes, quality, chance, "none")
 

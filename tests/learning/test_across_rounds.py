@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from learning.contribution import ACROSS_ROUNDS, ComFedSV, Draws, Effort, ExactShapley, FedSV, TruncatedMonteCarlo
 from learning.contribution.completion import complete
+from learning.contribution.result import Contribution
 from learning.streams import Streams
 
 STREAMS = Streams(9)
@@ -65,6 +66,22 @@ def test_errors_of_rounds_add_up_like_those_of_independent_numbers():
 
 
 # ---- ComFedSV -------------------------------------------------------------------------------------------------------
+
+
+def test_an_owner_of_one_round_is_known_no_better_for_the_rounds_of_others():
+    found = FedSV(3)
+    found.add(np.arange(3), Contribution(np.zeros(3), np.full(3, 0.1), 4, samples=2))
+    for _ in range(49):
+        found.add(np.arange(2), Contribution(np.zeros(2), np.full(2, 0.1), 4, samples=2))
+    half = found.result().half_width()
+    assert half[2] == pytest.approx(0.1 * 12.706, rel=1e-3)  # Student's t with one degree
+    assert half[0] == pytest.approx(0.1 * 50**0.5 * 2.009, rel=1e-3)  # fifty alike: fifty degrees
+
+
+def test_rounds_that_are_known_exactly_add_no_doubt():
+    found = FedSV(2)
+    found.add(np.arange(2), Contribution(np.ones(2), np.zeros(2), 4))
+    assert found.result().half_width().tolist() == [0.0, 0.0]
 
 
 def test_if_everybody_always_takes_part_completion_changes_nothing():

@@ -3,8 +3,11 @@ import pytest
 import torch
 from learning_samples import CPU, blobs, clean_shards
 
-from learning.contribution import Shapley
+from learning.contribution import Effort, ExactShapley, GTGShapley, Shapley
+from learning.contribution.cosine import Cosine
+from learning.contribution.loss_drop import LossDrop
 from learning.federation import CohortWork, Federation
+from learning.local_terms import LocalTerms
 from learning.models import FlatModel
 from learning.privacy_hook import ClipAndNoise
 from learning.robust import Krum
@@ -194,12 +197,44 @@ def test_contributions_sum_to_the_gain_of_the_round():
     cohort = work([Upload.TRAINED] * 3 + [Upload.GLOBAL_COPY])
     weights = cohort.samples.astype(float)
     sent = running.uploads(cohort, 0, NO_NORM)
-    found = running.contribution(sent, weights, Shapley(10, 0.0), counter=0)
+    found = running.contribution(sent, cohort, weights, Shapley(10, 0.0), counter=0)
     before = running.evaluate().accuracy
     running.aggregate(sent, cohort, weights)
     assert found.values.sum() == pytest.approx(running.evaluate().accuracy - before, abs=1e-9)
-    few = running.contribution(sent, weights, Shapley(10, 0.0), counter=0, samples=30)
+    few = running.contribution(sent, cohort, weights, Shapley(10, 0.0), counter=0, samples=30)
     assert few.values.tolist() != found.values.tolist()
+
+
+def test_an_old_upload_is_valued_by_what_it_changed_as_it_is_merged():
+    running = federation()
+    play(running, 3)
+    cohort = work([Upload.TRAINED] * 3 + [Upload.GLOBAL_COPY], version=[3, 3, 2, 2])
+    weights = cohort.samples.astype(float)
+    sent = running.uploads(cohort, 3, NO_NORM)
+    values = {
+        method: running.contribution(sent, cohort, weights, method, counter=3, worth="negative_loss").values
+        for method in (Cosine(), LossDrop(), ExactShapley())
+    }
+    assert values[Cosine()][3] == 0.0, "it changed nothing"
+    assert values[LossDrop()][3] == 0.0
+    before = running.evaluate().loss
+    running.aggregate_buffered(sent, cohort, weights)
+    assert values[ExactShapley()].sum() == pytest.approx(before - running.evaluate().loss, abs=1e-5)
+
+
+def test_an_effort_too_small_for_a_single_sample_is_refused():
+    running = federation()
+    cohort = work([Upload.TRAINED] * 6)
+    sent = running.uploads(cohort, 0, NO_NORM)
+    with pytest.raises(ValueError, match="3 evaluations are too few to value 6 uploads"):
+        running.contribution(sent, cohort, np.ones(6), GTGShapley(), counter=0, effort=Effort(max_evaluations=3))
+
+
+def test_data_quality_is_measured_with_the_owners_own_optimizer():
+    cohort = work([Upload.TRAINED] * 6)
+    plain = federation().data_quality(cohort, 0)
+    heavy = federation(terms=LocalTerms(momentum=0.9)).data_quality(cohort, 0)
+    assert (plain != heavy).all()
 
 
 def test_two_trainings_of_the_same_seed_agree_in_every_bit():

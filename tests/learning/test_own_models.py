@@ -159,3 +159,15 @@ def test_a_users_module_that_will_not_do_is_refused_in_one_line(case, own):
 def test_a_path_that_leads_nowhere_is_refused(path):
     with pytest.raises(ValueError, match=r"cannot be imported|is no path of a model"):
         FlatModel(path, (4,), 3)
+
+
+def test_a_model_may_be_named_by_its_file(tmp_path):
+    body = "import torch\nfrom torch import nn\n" + textwrap.dedent(GATED)
+    (tmp_path / "beside.py").write_text(body)
+    model = FlatModel(f"{tmp_path / 'beside.py'}:Mine", (3,), 2)
+    assert model.size == 2 * (3 * 2 + 2)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"nothing\.py:Mine' cannot be imported \(FileNotFoundError"):
+        FlatModel(f"{tmp_path / 'nothing.py'}:Mine", (3,), 2)

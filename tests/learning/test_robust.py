@@ -131,6 +131,34 @@ def test_the_geometric_median_of_a_majority_is_the_point_they_share():
     assert torch.allclose(GeometricMedian()(uploads, np.ones(9), ZERO), uploads[0], atol=1e-4)
 
 
+@pytest.mark.parametrize("count", [3, 5, 10])
+def test_an_upload_of_the_current_model_does_not_hold_the_geometric_median_there(count):
+    together = torch.full((5,), 3.0, dtype=torch.float64) + rows(count, count)
+    uploads = torch.cat([together, ZERO.unsqueeze(0)])
+
+    def objective(point):
+        return float(np.linalg.norm(uploads.numpy() - point, axis=1).sum())
+
+    found = GeometricMedian()(uploads, np.ones(count + 1), ZERO).numpy()
+    best = min(
+        (minimize(objective, start, method="Nelder-Mead", options={"maxiter": 20_000, "fatol": 1e-12, "xatol": 1e-9})
+         for start in (together.mean(dim=0).numpy(), np.zeros(5))),
+        key=lambda each: each.fun,
+    )  # fmt: skip
+    assert objective(found) <= best.fun * (1 + 1e-5)
+    assert np.linalg.norm(found) > 1.0
+
+
+def test_the_geometric_median_leaves_an_upload_that_it_starts_on():
+    """The weighted mean of these is one of them, and it is not the median."""
+    points = torch.tensor([[0.0, 0.0], [4.0, 0.0], [-1.0, 1.0], [-1.0, -1.0], [-2.0, 0.0]], dtype=torch.float64)
+    weights = np.array([0.1, 1.0, 1.0, 1.0, 1.0])
+    found = GeometricMedian(tolerance=1e-12, steps=1000)(points, weights, ZERO[:2]).numpy()
+    best = minimize(lambda v: weights @ np.linalg.norm(points.numpy() - v, axis=1), [-0.5, 0.1], method="Nelder-Mead")
+    assert np.allclose(found, best.x, atol=1e-3)
+    assert np.linalg.norm(found) > 0.1
+
+
 def clipped_mean(uploads, weights, centre, limit):
     """The definition, one upload at a time."""
     total = centre.clone()
@@ -218,7 +246,7 @@ def test_the_geometric_median_is_bounded_by_the_honest_spread(seed, magnitude, a
     assert float((found - centre).norm()) <= 2 * (1 - share) / (1 - 2 * share) * radius
 
 
-@given(seed=SEEDS, magnitude=MAGNITUDES, attackers=st.integers(0, 8), limit=st.floats(0.0, 5.0))
+@given(seed=SEEDS, magnitude=MAGNITUDES, attackers=st.integers(0, 8), limit=st.floats(1e-3, 5.0))
 def test_clipping_never_moves_the_model_further_than_its_limit(seed, magnitude, attackers, limit):
     uploads = attacked(seed, attackers, magnitude)
     assert float(NormClipping(limit)(uploads, data_sizes(seed), ZERO).norm()) <= limit + 1e-9

@@ -258,6 +258,23 @@ def test_uploads_are_kept_only_where_somebody_may_copy_them() -> None:
     assert kept <= set(population.person[population.active()].tolist())
 
 
+NET = """
+import torch
+
+class Net(torch.nn.Sequential):
+    def __init__(self, shape, classes):
+        super().__init__(torch.nn.Flatten(), torch.nn.Linear(64, classes))
+"""
+
+
+def test_a_model_beside_the_scenario_file_is_found_from_any_folder(tmp_path, monkeypatch, capfd) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "net.py").write_text(NET)
+    (tmp_path / "mine" / "one.yaml").write_text("horizon: 1\npopulation: {initial: 6}\nlearning: {model: 'net.py:Net'}")
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "mine/one.yaml", "--out", "out", "--device", "cpu", "--quiet"]) == 0
+
+
 # ---- refusals -----------------------------------------------------------------------------------------------------
 
 wrong: dict[str, tuple[tuple[str, ...], str]] = {
@@ -297,6 +314,37 @@ wrong: dict[str, tuple[tuple[str, ...], str]] = {
     "buffer too small for the rule": (
         ("round.late=buffer", "round.buffer_size=4", "learning.aggregation=krum"),
         "round.buffer_size: 4: expected at least 5, the uploads that krum needs",
+    ),
+    "fewer invited than the rule needs": (
+        ("round.invited=4", "learning.aggregation=krum"),
+        "round.invited: 4: expected at least 5, the uploads that krum needs",
+    ),
+    "fewer owners than the rule needs": (
+        ("population.arrival_rate=0", "learning.aggregation={name: multi_krum, keep: 400}"),
+        "population.initial: 6: expected at least 400, the uploads that multi_krum needs",
+    ),
+    "clipping updates to nothing": (
+        ("learning.aggregation={name: norm_clipping, limit: 0}",),
+        "learning.aggregation.limit: 0: limit must be a number above 0 (or none: the median norm), got 0",
+    ),
+    "orders below none": (
+        ("learning.contribution={name: gtg_shapley, least_orders: -3}",),
+        "learning.contribution.least_orders: -3: least_orders must be at least 0, got -3",
+    ),
+    "a test set that anybody gets right": (
+        ("data.test_limit=1",),
+        "data.test_limit: 1: all test samples are of one class, so that no accuracy is better than guessing",
+    ),
+    "an effort that cannot value anybody": (
+        (
+            "learning.contribution=gtg_shapley",
+            "learning.measurement.max_evaluations=3",
+            "market.mechanism=shapley",
+            "population.strategies=[honest]",
+            "population.initial=12",
+            "round.late=wait",
+        ),
+        "learning.contribution: gtg_shapley: 3 evaluations are too few to value 12 uploads with any certainty",
     ),
     "noise without clipping": (
         ("learning.privacy.noise_multiplier=1",),
