@@ -130,6 +130,34 @@ def check(mechanism: Mechanism, instance: InstanceFile) -> None:
     typer.echo(answer("check", mechanism, instance))
 
 
+def _system_names(incomplete: str) -> list[str]:
+    """Systems whose experiments can be reproduced, for the shell's completion."""
+    from scenarios.reproduce import system_names
+
+    return [name for name in system_names() if name.startswith(incomplete)]
+
+
+@app.command()
+def reproduce(
+    system: Annotated[str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=_system_names)],
+    dataset: Annotated[str, typer.Option(help="Data to train on: a registered name or a path to .npz.")] = "digits",
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer draws and rounds: a minute instead of many.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for tables, pictures and the page.  [default: runs/reproduce-<system>-<dataset>]",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
+) -> None:
+    """Play the experiments of a published system and compare with the published numbers."""
+    from scenarios.reproduce.command import reproduce as play_studies
+
+    if play_studies(system, dataset=dataset, quick=quick, out=out, force=force) is None:
+        raise typer.Exit(INTERRUPTED)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,

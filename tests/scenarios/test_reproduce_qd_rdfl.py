@@ -1,4 +1,4 @@
-"""The experiments of QD-RDFL, played once quickly on digits: tables, pictures, verdicts, and what stands behind them."""
+"""The experiments of QD-RDFL, played once quickly on digits: tables, pictures, verdicts, and what is behind them."""
 
 from __future__ import annotations
 
