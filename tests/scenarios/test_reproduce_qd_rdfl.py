@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from pathlib import Path
 
@@ -134,7 +135,7 @@ def test_a_center_earns_its_share_of_what_its_owner_contributes() -> None:
     assert blocked == 0
 
 
-def test_all_centers_together_earn_what_their_matches_leave_over(tables) -> None:
+def test_dearer_centers_earn_less_and_the_dearest_nothing(tables) -> None:
     table = tables["matching"]
     drawn = table[(table["owners"] == "drawn owners") & (table["quantity"] == "U_m")]["found"].to_numpy()
     assert (np.diff(drawn) < 0).all()
@@ -188,9 +189,11 @@ def test_what_is_selected_on_the_test_data_never_falls_on_it() -> None:
 
 
 def test_the_gain_is_the_mean_difference_of_the_arms(tables) -> None:
-    found = tables["ablation"].set_index(["aggregation", "adjustment"])["found"]
-    for mode in ("fedavg", "sequential_accept"):
-        assert found[mode, "gain"] == pytest.approx(found[mode, "with"] - found[mode, "without"], abs=1e-6)
+    found = tables["ablation"].set_index(["noise", "aggregation", "adjustment"])["found"]
+    assert len(found) == 14
+    for case in itertools.product((1.0, 4.0), ("fedavg", "sequential_accept")):
+        difference = found[*case, "with"] - found[*case, "without"]
+        assert found[*case, "gain"] == pytest.approx(difference, abs=1e-6)
 
 
 def test_everybody_trains_in_every_round() -> None:

@@ -1,0 +1,54 @@
+"""A folder of results that appears complete or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def check_place(folder: Path, *, force: bool) -> None:
+    """Raise ``FileExistsError`` if results cannot go there: something is there already, and ``force`` was not asked."""
+    folder = Path(os.path.abspath(folder))
+    if folder.exists() and not folder.is_dir():
+        raise FileExistsError(f"{folder} is a file, expected a folder")
+    if folder.is_mount() or folder in (Path.cwd(), *Path.cwd().parents):
+        raise FileExistsError(f"{folder} cannot be replaced as a whole, give a new folder inside it")
+    if not force and folder.exists() and any(folder.iterdir()):
+        raise FileExistsError(f"{folder} is not empty, give a new folder or use --force")
+
+
+def publish(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
+    """Write the files, by name, into a hidden folder beside the final one, which then takes its name.
+
+    Files of other names that were there stay. Raises ``FileExistsError`` as ``check_place``, ``OSError`` where
+    nothing can be written; nothing is left behind then.
+    """
+    folder = Path(os.path.abspath(folder))
+    check_place(folder, force=force)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.partial-", dir=folder.parent) as place:
+        partial, older = Path(place) / "new", Path(place) / "old"
+        partial.mkdir()
+        for name, content in files.items():
+            (partial / name).write_bytes(content)
+        if folder.exists():
+            for entry in folder.iterdir():
+                if entry.name not in files:
+                    _copy(entry, partial / entry.name)
+            os.rename(folder, older)
+        try:
+            os.rename(partial, folder)
+        except OSError:
+            if older.exists():
+                os.rename(older, folder)
+            raise
+
+
+def _copy(entry: Path, target: Path) -> None:
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.copytree(entry, target, symlinks=True)
+    else:
+        shutil.copy2(entry, target, follow_symlinks=False)
