@@ -270,7 +270,10 @@ class Mechanism(Protocol):
 class Scored(Protocol):
     """A mechanism whose source defines utilities of its own."""
 
-    def paper_utility(self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types) -> PaperUtility: ...
+    def paper_utility(
+        self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types, trained: BoolColumn
+    ) -> PaperUtility:
+        """``trained`` says (truth) behind which uploads there is training; aligned with the allocation."""
 
 
 MECHANISMS: Registry[type[Mechanism]] = Registry("mechanism")

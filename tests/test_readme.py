@@ -1,7 +1,7 @@
 """Every command and every piece of Python in the README and the documentation really runs, in the order it is given.
 
-Blocks that start with ``bash``, ``console`` (lines after ``$``) and ``python`` are run; a ``yaml`` block that names a
-file is written to it. All blocks of one page share one folder, which looks like a fresh copy of the project. In a page
+Blocks that start with ``bash``, ``console`` (lines after ``$``) and ``python`` are run; a block that names a file is
+written to it. All blocks of one page share one folder, which looks like a fresh copy of the project. In a page
 `make` only says what it would do; the tests below it play the demo for real.
 """
 
@@ -70,14 +70,14 @@ def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_block_of_a_page_runs(page, copy):
     for block in blocks(page):
+        if block.file:
+            (copy / block.file).write_text(block.text, encoding="utf-8")
         if block.language in ("bash", "console"):
             # The colon keeps bash from turning into the last command: completion looks for the shell above it.
             done = run(["bash", "-euo", "pipefail", "-c", SEE_MAKE + block.text + "\n:"], copy)
         elif block.language == "python":
             done = run([sys.executable, "-W", "error", "-c", block.text], copy)
         else:
-            if block.file:
-                (copy / block.file).write_text(block.text, encoding="utf-8")
             continue
         assert done.returncode == 0, f"{page.name}:{block.line}: {block.text}\n{done.stdout}\n{done.stderr}"
 

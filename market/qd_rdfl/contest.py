@@ -31,9 +31,9 @@ def contribution_rate(cost: FloatColumn) -> float:
     able = np.sort(cost[np.isfinite(cost)])
     if len(able) < 2:
         return 0.0
-    relative = able / able[0]
-    others = np.arange(len(able))
-    active = int(np.count_nonzero(others * relative < np.cumsum(relative)))
+    with np.errstate(over="ignore"):  # what leaves the doubles is out of reach: infinite is not below anything
+        relative = able / able[0]
+        active = int(np.count_nonzero(np.arange(len(able)) * relative < np.cumsum(relative)))
     # The condition holds for a first stretch only, so counting finds its end. Summed again: cumsum is less exact.
     return (active - 1) / float(relative[:active].sum()) / float(able[0])
 

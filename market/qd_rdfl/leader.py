@@ -163,9 +163,10 @@ class _Interval:
 
 def _states(point: _Point, cost: FloatColumn, largest: FloatColumn) -> tuple[BoolColumn, BoolColumn]:
     """Who is free and who is capped at a point; the others are idle."""
-    effort = 1.0 - cost * point.rate
+    with np.errstate(over="ignore"):  # a cost that leaves the doubles keeps its owner idle
+        effort = 1.0 - cost * point.rate
     active = effort > 0.0
-    effort *= point.total
+    effort = np.where(active, effort, 0.0) * point.total
     capped = (effort >= largest) & active
     return active & ~capped, capped
 

@@ -221,10 +221,16 @@ class QDRDFL:
         place, inside = _find(terms, reports.owner, len(reports))
         quality = np.zeros(len(reports))
         quality[inside] = terms.columns[_QUALITY][place[inside]]
-        share = np.clip(reports.data_share, 0.0, 1.0)
+        # More than its share of the equilibrium would only cost an owner fees, and spoil the contest for the others.
+        share = np.zeros(len(reports))
+        if inside.any():
+            due = self._effort(terms.columns[_QUALITY], terms.budget)[place[inside]]
+            limit = np.divide(due, quality[inside], out=np.zeros(len(due)), where=quality[inside] > 0.0)
+            share[inside] = np.clip(reports.data_share[inside], 0.0, np.minimum(limit, 1.0))
         effort = quality * share
         selected = effort > 0.0
-        if np.count_nonzero(selected) < 2:
+        unwilling = len(terms.columns[_COST]) > 0 and not self._centers(terms).any()
+        if np.count_nonzero(selected) < 2 or terms.budget <= 0.0 or unwilling:
             selected[:] = False
         effort = np.where(selected, effort, 0.0)
         center = np.full(len(reports), ALONE, dtype=np.int64)
@@ -282,13 +288,17 @@ class QDRDFL:
             },
         )
 
-    def paper_utility(self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types) -> PaperUtility:
-        """U_s, U_n and sum of U_m of section 2.3 for what was contributed, on true quality."""
+    def paper_utility(
+        self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types, trained: BoolColumn
+    ) -> PaperUtility:
+        """U_s, U_n and sum of U_m of section 2.3 for what was contributed, on true quality: 0 where nobody trained."""
         came = arrivals(allocation, outcome)
         effort, share = allocation.claims[EFFORT] * came, allocation.data_share * came
         truth = self._on_scale(types.quality) if self.quality_floor >= 0.0 else types.quality
         prize = share_out(terms.budget, effort)
-        revenue = self.revenue_sensitivity * self.revenue_coefficient * math.log1p(float((truth * share).sum()))
+        revenue = (
+            self.revenue_sensitivity * self.revenue_coefficient * math.log1p(float((truth * share * trained).sum()))
+        )
         center = allocation.claims[_CENTER].astype(np.int64)
         cost = np.append(terms.columns[_COST], 0.0)[center]
         centers = float((share * (self.fee - self.unit_compute_cost * cost))[center >= 0].sum())

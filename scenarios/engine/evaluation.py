@@ -113,8 +113,8 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
 
 
 def _wanted(world: World, measure: str) -> bool:
-    """Whether the mechanism asked for this measurement, in this round."""
-    now = None if world.round is None else world.round.terms.measure
+    """Whether the mechanism asked for this measurement, by the terms that were announced last."""
+    now = None if world.terms is None else world.terms.measure
     return measure in world.mechanism.measures and (now is None or measure in now)
 
 

@@ -46,7 +46,7 @@ def open_round(world: World, happening: Happening) -> None:
     _end_probation(world, number)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
-    terms = world.mechanism.announce(full_board(world))
+    terms = world.terms = world.mechanism.announce(full_board(world))
     invited = _invite(world, number)
     decisions = decide(
         world.population, world.strategies, world.mechanism, world.policy, world.streams, world.board, terms, invited

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.uploads import Upload
 from market.mechanism import Allocation, Edges, Outcome, Scored, Settlement, Transfers
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD, center_party
@@ -82,7 +83,8 @@ def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outc
     settled.paper_utility = np.full(len(settled.owner), np.nan)
     if isinstance(world.mechanism, Scored) and world.round is not None:
         types = true_types(world.population, settled.owner)
-        scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, types)
+        trained = settled.upload == Upload.TRAINED
+        scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, types, trained)
         settled.paper_utility = scored.owners
         settled.paper_model_owner, settled.paper_centers = scored.model_owner, scored.centers
 

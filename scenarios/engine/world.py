@@ -114,6 +114,7 @@ class World:
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
     round: Round | None = None
+    terms: Terms | None = None  # announced last; they hold until the next round opens
     rounds_closed: int = 0
     persons: int = 0
     tally: Tally = field(default_factory=Tally)

@@ -133,6 +133,15 @@ def test_lies_make_the_model_owner_believe_in_more_than_it_gets(factor: float, d
     assert believed > true + 0.01 if deceived else believed == pytest.approx(true, abs=1e-9)
 
 
+def test_a_buffer_that_fills_between_two_rounds_measures_nothing_that_was_not_asked_for() -> None:
+    asynchronous = {"late": "buffer", "buffer_size": 2, "train_deadline": 2.0}
+    mechanism = {"name": "qd_rdfl", "adjustment_round": 3}
+    run = play(quiet(horizon=8, round=asynchronous, market={"mechanism": mechanism}, centers={"rate": 10.0}))
+    owners = in_rounds(run)
+    assert owners[owners["round"] < 3]["measured_quality"].isna().all()
+    assert owners["measured_quality"].notna().any()
+
+
 # ---- computing centers ----------------------------------------------------------------------------------------------
 
 
