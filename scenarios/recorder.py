@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.buffers import ROW_GROUP, Codes, TableBuffer
+from scenarios.places import check_empty, check_replaceable
 from scenarios.tables import TABLES
 
 __all__ = ["INFO_FILE", "OWN_FILES", "ROW_GROUP", "SCENARIO_FILE", "Codes", "MemoryRecorder", "Recorder", "TableSink"]
@@ -151,17 +152,12 @@ class Recorder(TableSink):
                 return  # somebody else uses it by now
 
     def _check_place(self) -> None:
-        folder = self._folder
-        if folder.exists() and not folder.is_dir():
-            raise FileExistsError(f"{folder} is a file, expected a folder")
-        if folder.is_mount() or folder in (Path.cwd(), *Path.cwd().parents):
-            raise FileExistsError(f"{folder} cannot be replaced as a whole, give a new folder inside it")
-        if self._force or not folder.exists():
+        check_replaceable(self._folder)
+        if self._force:
             return
-        if holds_run(folder):
-            raise FileExistsError(f"{folder} already holds a run, use --force to replace it")
-        if any(folder.iterdir()):
-            raise FileExistsError(f"{folder} is not empty, give a new folder or use --force")
+        if holds_run(self._folder):
+            raise FileExistsError(f"{self._folder} already holds a run, use --force to replace it")
+        check_empty(self._folder)
 
     def _writer(self, name: str) -> Any:
         if name not in self._writers:

@@ -37,14 +37,21 @@ from market.mechanism import (
 from market.parties import MODEL_OWNER, WORLD, center_party
 from market.qd_rdfl.baselines import FIXED_REWARD, random_reward
 from market.qd_rdfl.centers import equilibrium_loads, target_loads
-from market.qd_rdfl.equilibrium import CenterSolver, Market, OwnerSolver, announced_reward, owners_answer
+from market.qd_rdfl.equilibrium import (
+    CenterSolver,
+    Market,
+    OwnerSolver,
+    announced_reward,
+    model_owner_utility,
+    owners_answer,
+)
 from market.qd_rdfl.matching import ALONE
 from market.qd_rdfl.quality import floored, unfloored
 from market.qd_rdfl.rematching import rematch
 from market.settling import arrivals, pay_arrivals, share_out
 
 EFFORT = "effort"
-"""Figure of the terms: the total effective contribution that the reward is to buy."""
+"""Column of the terms: effective contributions of the members in equilibrium; the figure of that name is their sum."""
 FEE = "training fee"
 COMPUTE = "compute cost"
 _OWNER, _QUALITY, _CENTER, _COST = "owner", "quality", "center", "center_cost"
@@ -146,11 +153,18 @@ class QDRDFL:
         members = _by_owner(board.members or _NOBODY)
         quality = self.believed(members)
         reward = self._reward(quality, board)
+        effort = self._effort(quality, reward)
         return Terms(
             board.round,
             reward,
-            {EFFORT: float(self._effort(quality, reward).sum()), _MOST: board.budget, **self._claimed_range(members)},
-            {_OWNER: members.owner, _QUALITY: quality, _CENTER: members.center, _COST: board.center_cost},
+            {EFFORT: float(effort.sum()), _MOST: board.budget, **self._claimed_range(members)},
+            {
+                _OWNER: members.owner,
+                _QUALITY: quality,
+                EFFORT: effort,
+                _CENTER: members.center,
+                _COST: board.center_cost,
+            },
             self._measured_in(board.round),
         )
 
@@ -193,8 +207,7 @@ class QDRDFL:
         effort = np.zeros(len(types))
         reward = np.full(len(types), terms.budget)
         total = np.full(len(types), terms.figures[EFFORT])
-        if inside.any():
-            effort[inside] = self._effort(terms.columns[_QUALITY], terms.budget)[place[inside]]
+        effort[inside] = terms.columns[EFFORT][place[inside]]
         for entrant in np.flatnonzero(~inside).tolist():
             reward[entrant], total[entrant], effort[entrant], quality[entrant] = self._entry(
                 terms, float(quality[entrant])
@@ -223,10 +236,9 @@ class QDRDFL:
         quality[inside] = terms.columns[_QUALITY][place[inside]]
         # More than its share of the equilibrium would only cost an owner fees, and spoil the contest for the others.
         share = np.zeros(len(reports))
-        if inside.any():
-            due = self._effort(terms.columns[_QUALITY], terms.budget)[place[inside]]
-            limit = np.divide(due, quality[inside], out=np.zeros(len(due)), where=quality[inside] > 0.0)
-            share[inside] = np.clip(reports.data_share[inside], 0.0, np.minimum(limit, 1.0))
+        due = terms.columns[EFFORT][place[inside]]
+        limit = np.divide(due, quality[inside], out=np.zeros(len(due)), where=quality[inside] > 0.0)
+        share[inside] = np.clip(reports.data_share[inside], 0.0, np.minimum(limit, 1.0))
         effort = quality * share
         selected = effort > 0.0
         unwilling = len(terms.columns[_COST]) > 0 and not self._centers(terms).any()
@@ -296,13 +308,11 @@ class QDRDFL:
         effort, share = allocation.claims[EFFORT] * came, allocation.data_share * came
         truth = self._on_scale(types.quality) if self.quality_floor >= 0.0 else types.quality
         prize = share_out(terms.budget, effort)
-        revenue = (
-            self.revenue_sensitivity * self.revenue_coefficient * math.log1p(float((truth * share * trained).sum()))
-        )
+        model_owner = model_owner_utility(self.market(truth), share * trained, float(prize.sum()), truth)
         center = allocation.claims[_CENTER].astype(np.int64)
         cost = np.append(terms.columns[_COST], 0.0)[center]
         centers = float((share * (self.fee - self.unit_compute_cost * cost))[center >= 0].sum())
-        return PaperUtility(revenue - float(prize.sum()), prize - self.fee * share, centers)
+        return PaperUtility(model_owner, prize - self.fee * share, centers)
 
 
 _NOBODY = Members(np.zeros(0, dtype=np.int64), {QUALITY: np.zeros(0)}, {QUALITY: np.zeros(0)}, np.zeros(0, np.int64))

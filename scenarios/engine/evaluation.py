@@ -72,9 +72,10 @@ def _merge(
     flights.weight[merged] = weights / weights.sum()
     world.tally.staleness.append((federation.version - flights.base_version[merged]).astype(np.float64))
     world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
-    _measure(world, merged, uploads[good], weights)
-    _measure_quality(world, merged)
-    aggregate(uploads[good], _work(world, merged), weights)
+    uploads, work = uploads[good], _work(world, merged)
+    _measure(world, merged, uploads, work, weights)
+    _measure_quality(world, merged, work)
+    aggregate(uploads, work, weights)
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
 
@@ -118,7 +119,7 @@ def _wanted(world: World, measure: str) -> bool:
     return measure in world.mechanism.measures and (now is None or measure in now)
 
 
-def _measure_quality(world: World, rows: IntColumn) -> None:
+def _measure_quality(world: World, rows: IntColumn, work: CohortWork) -> None:
     """Measure the quality of the data behind these flights in training, if this round's terms say so.
 
     Nothing is learnt from data that nobody trains on: their quality is 0, and so is that of a training that diverges.
@@ -126,12 +127,12 @@ def _measure_quality(world: World, rows: IntColumn) -> None:
     federation = world.federation
     if federation is None or not _wanted(world, MEASURED_QUALITY):
         return
-    found = np.nan_to_num(federation.data_quality(_work(world, rows), world.rounds_closed), posinf=0.0, neginf=0.0)
+    found = np.nan_to_num(federation.data_quality(work, world.rounds_closed), posinf=0.0, neginf=0.0)
     world.flights.measured_quality[rows] = found
     world.population.measured_quality[world.flights.owner[rows]] = found
 
 
-def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColumn) -> None:
+def _measure(world: World, rows: IntColumn, uploads: Tensor, work: CohortWork, weights: FloatColumn) -> None:
     """Measure what the mechanism asked for, and nothing else, before the uploads are merged.
 
     Raises ``BadInput`` if the method that the scenario names cannot value so many uploads.
@@ -142,7 +143,7 @@ def _measure(world: World, rows: IntColumn, uploads: Tensor, weights: FloatColum
     with blamed_on("learning.contribution", spec.contribution.name):
         found = federation.contribution(
             uploads,
-            _work(world, rows),
+            work,
             weights,
             method_of(spec),
             counter=federation.version,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,9 +14,6 @@ from scenarios.engine.decisions import true_types
 from scenarios.engine.event_log import Event
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-
-if TYPE_CHECKING:
-    pass
 
 
 def react(world: World, settled: Settled, tick: int) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
-
-if TYPE_CHECKING:
-    pass
 
 
 @dataclass

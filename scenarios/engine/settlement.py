@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
@@ -14,9 +12,6 @@ from market.parties import MODEL_OWNER, WORLD, center_party
 from scenarios.engine.decisions import true_types
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-
-if TYPE_CHECKING:
-    pass
 
 
 def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
@@ -42,7 +37,6 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     settled.claimed, settled.paid = result.claimed, float(from_micro(amount.sum()))
     net = np.zeros(len(population), dtype=np.int64)
     _count(net, transfers, amount)
-    settled.center_income = 0.0
     for kind, more in result.further.items():
         amount = _affordable(world, more)
         world.post(tick, kind, more.payer, more.payee, amount)

@@ -8,16 +8,15 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from scenarios.places import check_empty, check_replaceable
+
 
 def check_place(folder: Path, *, force: bool) -> None:
     """Raise ``FileExistsError`` if results cannot go there: something is there already, and ``force`` was not asked."""
     folder = Path(os.path.abspath(folder))
-    if folder.exists() and not folder.is_dir():
-        raise FileExistsError(f"{folder} is a file, expected a folder")
-    if folder.is_mount() or folder in (Path.cwd(), *Path.cwd().parents):
-        raise FileExistsError(f"{folder} cannot be replaced as a whole, give a new folder inside it")
-    if not force and folder.exists() and any(folder.iterdir()):
-        raise FileExistsError(f"{folder} is not empty, give a new folder or use --force")
+    check_replaceable(folder)
+    if not force:
+        check_empty(folder)
 
 
 def publish(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
