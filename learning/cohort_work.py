@@ -6,7 +6,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from learning.aggregation import finite
 from learning.columns import FloatColumn, IntColumn
 
 
@@ -34,3 +36,14 @@ class CohortWork:
 
     def __len__(self) -> int:
         return len(self.owner)
+
+    def take(self, rows: IntColumn) -> CohortWork:
+        """The work of some of the owners, in the order of ``rows``."""
+        return CohortWork(*(getattr(self, column.name)[rows] for column in fields(self)))
+
+
+def refuse_poison(uploads: Tensor, work: CohortWork) -> None:
+    """Raise ``ValueError`` that names the owners of uploads [K, P] that are not finite."""
+    good = finite(uploads)
+    if not good.all():
+        raise ValueError(f"uploads with NaN or infinite weights, of owners {work.owner[~good].tolist()}")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
@@ -57,6 +58,29 @@ def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: i
     present, counts = total > 0, np.maximum(total, 1)
     by_class = np.where(present, right / counts, accuracy), np.where(present, losses / counts, loss)
     return Evaluation(accuracy, loss, *by_class)
+
+
+def evaluate_each(
+    model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracies and losses [M, C] by true class of many models, weights [M, P], on the same samples x with labels y.
+
+    As ``Evaluation`` has them of one model: a class without test samples has the overall values.
+    """
+    right = torch.zeros(len(weights), classes, dtype=torch.float64, device=weights.device)
+    lost = torch.zeros_like(right)
+    with torch.no_grad():
+        for some, samples, labels in _meetings(model, weights, x, y):
+            logits = _logits(model, weights[some], samples)
+            right[some].index_add_(1, labels, (logits.argmax(dim=2) == labels).double())
+            each = cross_entropy(logits.double().mT, labels.expand(len(logits), -1), reduction="none")
+            lost[some].index_add_(1, labels, each)
+    total = torch.bincount(y, minlength=classes).cpu().numpy()
+    present, counts = total > 0, np.maximum(total, 1)
+    found = [figure.cpu().numpy() for figure in (right, lost)]
+    overall = [figure.sum(axis=1, keepdims=True) / total.sum() for figure in found]
+    accuracy, loss = (np.where(present, part / counts, all_) for part, all_ in zip(found, overall, strict=True))
+    return accuracy, loss
 
 
 def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:

@@ -62,6 +62,15 @@ class Shards:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def owner_mean(self, by_class: FloatColumn, rows: IntColumn) -> FloatColumn:
+        """What figures per class (accuracy, loss) come to [K] on data with the true label mix of shards ``rows`` [K].
+
+        ``by_class`` is [C], the same for all, or [K, C].
+        """
+        mix = self.class_mix[rows]
+        with np.errstate(invalid="ignore"):  # an infinite loss of a class that an owner has none of gives NaN
+            return np.asarray(mix @ by_class if by_class.ndim == 1 else (mix * by_class).sum(axis=1))
+
     @classmethod
     def build(
         cls,

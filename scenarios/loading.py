@@ -103,6 +103,7 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
         ("learning", "algorithm", schema.algorithms),
         ("learning", "aggregation", schema.robust_rules),
         ("learning", "server", schema.server_optimizers),
+        ("learning", "personalization", schema.personalization_methods),
         ("learning", "contribution", schema.contribution_methods),
         ("round", "merging", schema.merging_rules),
     ):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from learning.contribution import Effort, Method
     from learning.local_terms import LocalTerms
     from learning.models import FlatModel
+    from learning.personalization import PersonalMethod
     from learning.privacy_hook import ClipAndNoise
     from learning.server_rules import ServerRules
     from learning.shards import Shards
@@ -40,6 +41,14 @@ def privacy_of(spec: LearningSpec) -> ClipAndNoise:
     from learning.privacy_hook import ClipAndNoise
 
     return ClipAndNoise(spec.privacy.clip, spec.privacy.noise_multiplier)
+
+
+def personalization_of(spec: LearningSpec) -> PersonalMethod | None:
+    """How owners with models of their own learn from each other; None where there is one global model."""
+    from learning.personalization import PERSONALIZATION
+
+    chosen = spec.personalization
+    return None if chosen is None else PERSONALIZATION[chosen.name](**chosen.params)
 
 
 def rules_of(scenario: Scenario) -> ServerRules:
