@@ -41,7 +41,7 @@ def confirm(world: World, settled: Settled, allocation: Allocation, result: Sett
 
 def _cannot_pay(world: World, allocation: Allocation, result: Settlement) -> IntColumn:
     """Owners whose purchases, net of what they earn in the same round, are more than they have."""
-    owed = to_micro(net_payments(allocation, result))
+    owed = to_micro(np.maximum(net_payments(allocation, result), 0.0))
     return allocation.owner[owed > world.ledger.wallet[allocation.owner]]
 
 

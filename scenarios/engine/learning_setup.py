@@ -109,7 +109,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     method = personalization_of(spec)
     if method is None:
         return Learning(Federation(rules=rules, **common), None, sizes, quality, chance, place.type)
-    with blamed_on("learning.personalization", method.name):
+    with blamed_on("learning.personalization", spec.personalization):
         personal = PersonalFederation(method=method, **common)
     return Learning(None, personal, sizes, quality, chance, place.type)
 

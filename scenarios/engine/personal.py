@@ -94,8 +94,8 @@ def exchange_models(world: World, settled: Settled, result: Settlement) -> None:
     accuracy, loss = federation.evaluate(persons)
     own = world.population.shard[uploaded.owner]
     population.model_version[uploaded.owner] = federation.version
-    population.held_accuracy[uploaded.owner] = federation.owner_means(accuracy, own)
-    population.held_loss[uploaded.owner] = federation.owner_means(loss, own)
+    population.held_accuracy[uploaded.owner] = federation.owner_mean(accuracy, own)
+    population.held_loss[uploaded.owner] = federation.owner_mean(loss, own)
     federation.keep_best(persons, population.held_accuracy[uploaded.owner])
     world.evaluation = _overall(world, accuracy, loss, uploaded.owner)
     world.uploaded = None
@@ -120,7 +120,5 @@ def _overall(world: World, accuracy: FloatColumn, loss: FloatColumn, owners: Int
 
 def personal(world: World) -> PersonalFederation:
     """The training of a scenario with personal models."""
-    from learning.personal_federation import PersonalFederation
-
-    assert isinstance(world.federation, PersonalFederation)
-    return world.federation
+    assert world.personal is not None
+    return world.personal

@@ -174,7 +174,7 @@ def test_is_a_value(strategy: Strategy) -> None:
         assert (twin.lies_about, twin.stochastic) == (strategy.lies_about, strategy.stochastic)
 
 
-FAMILY_MODULES = [families.honest, families.misreport, families.free_riding]
+FAMILY_MODULES = [families.honest, families.misreport, families.free_riding, families.attacks]
 
 
 @every_strategy
