@@ -147,7 +147,7 @@ class Federation:
                     self._streams,
                     self.choice.backend,
                     chunk=self.choice.chunk,
-                    terms=self._terms_of(owners),
+                    terms=self._terms_of(work, rows),
                     report=self.report,
                 )
             case Upload.GLOBAL_COPY:
@@ -164,10 +164,10 @@ class Federation:
                     )
                 return forging.peer_copy(base, work.peer[rows], self._memory)
 
-    def _terms_of(self, owners: IntColumn) -> LocalTerms:
-        """The terms of owners that train now, with the algorithm's drift and with privacy."""
-        drift = self.rules.algorithm.drift(owners, self._controls)
-        columns = self._privacy.columns(len(owners))
+    def _terms_of(self, work: CohortWork, rows: IntColumn) -> LocalTerms:
+        """The terms of those members that train now, with the algorithm's drift and with privacy."""
+        drift = self.rules.algorithm.drift(work.owner[rows], self._controls)
+        columns = self._privacy.columns(len(rows), None if work.noise_std is None else work.noise_std[rows])
         if drift is None and columns["clip"] is None:
             return self._terms
         return dataclasses.replace(self._terms, drift=drift, **columns)
