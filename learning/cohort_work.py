@@ -18,7 +18,8 @@ class CohortWork:
 
     ``owner``: id; ``shard``: row of its data; ``samples``: how many of them it trains on; ``base_version``: the global
     version it received; ``upload``: kind of upload (``Upload``); ``scale``: noise norm as a multiple of the reference
-    norm; ``peer``: owner whose last upload is copied, -1 for none.
+    norm; ``peer``: owner whose last upload is copied, -1 for none; ``noise_std``: standard deviation of the noise that
+    an owner adds to each weight of what it trained (None: as the federation's ``privacy`` says).
     """
 
     owner: IntColumn
@@ -28,9 +29,11 @@ class CohortWork:
     upload: NDArray[np.int8]
     scale: FloatColumn
     peer: IntColumn
+    noise_std: FloatColumn | None = None
 
     def __post_init__(self) -> None:
-        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        lengths = {name: len(column) for name, column in columns.items() if column is not None}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of a cohort's work differ in length: {lengths}")
 
@@ -39,7 +42,8 @@ class CohortWork:
 
     def take(self, rows: IntColumn) -> CohortWork:
         """The work of some of the owners, in the order of ``rows``."""
-        return CohortWork(*(getattr(self, column.name)[rows] for column in fields(self)))
+        columns = (getattr(self, column.name) for column in fields(self))
+        return CohortWork(*(None if column is None else column[rows] for column in columns))
 
 
 def refuse_poison(uploads: Tensor, work: CohortWork) -> None:

@@ -117,7 +117,7 @@ class Federation:
 
         def make(base: Tensor, members: IntColumn) -> Tensor:
             part = work.take(members)
-            terms = self._terms_of(part.owner[works(part.upload)])
+            terms = self._terms_of(part, np.flatnonzero(works(part.upload)))
             trained = self._workshop.trained(base, part, counter, terms)
             replayed = forging.replay(base, self.weights, self._versions.previous())
             sources = forging.Sources(base, trained, base, replayed, self._memory)
@@ -128,10 +128,10 @@ class Federation:
     def _accuracy(self, weights: Tensor) -> float:
         return self._workshop.evaluate(weights).accuracy
 
-    def _terms_of(self, owners: IntColumn) -> LocalTerms:
-        """The terms of owners that train now, with the algorithm's drift and with privacy."""
-        drift = self.rules.algorithm.drift(owners, self._controls)
-        columns = self._privacy.columns(len(owners))
+    def _terms_of(self, work: CohortWork, rows: IntColumn) -> LocalTerms:
+        """The terms of those members that train now, with the algorithm's drift and with privacy."""
+        drift = self.rules.algorithm.drift(work.owner[rows], self._controls)
+        columns = self._privacy.columns(len(rows), None if work.noise_std is None else work.noise_std[rows])
         if drift is None and columns["clip"] is None:
             return self._terms
         return dataclasses.replace(self._terms, drift=drift, **columns)

@@ -113,8 +113,9 @@ class PersonalFederation:
         busy = np.flatnonzero(works(work.upload))
         self._fresh = self._models.empty()
         self._fresh.remember(work.owner[busy], own[self._places(busy)])
-        columns = self._workshop.clipping.columns(len(work))
-        shown = privatise(base, trained, work.owner, counter, columns["clip"], columns["noise"], self._streams)
+        columns = self._workshop.clipping.columns(len(work), work.noise_std)
+        clip, noise, law = columns["clip"], columns["noise"], columns["law"]
+        shown = privatise(base, trained, work.owner, counter, clip, noise, self._streams, law)
         sources = forging.Sources(base, shown, self._workshop.initial, None, self._workshop.memory)
         return forging.sent(sources, work, counter, reference_norm, self._streams)
 
