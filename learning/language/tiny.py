@@ -90,9 +90,8 @@ class AdaptedTinyLM(TinyLM):
         for layer in self.layers:
             for part in ("query", "key", "value", "output"):
                 setattr(layer.attention, part, LowRank(getattr(layer.attention, part), rank, alpha))
-            layer.feed = nn.Sequential(
-                LowRank(layer.feed[0], rank, alpha), layer.feed[1], LowRank(layer.feed[2], rank, alpha)
-            )
+            for place in ("0", "2"):
+                setattr(layer.feed, place, LowRank(getattr(layer.feed, place), rank, alpha))
         self.down = nn.Parameter(torch.empty(rank, WIDTH))
         self.up = nn.Parameter(torch.zeros(self.vocabulary, rank))
         self.scale = alpha / rank
