@@ -268,8 +268,28 @@ def models() -> Registry[Any]:
     return MODELS
 
 
-def _dataset(value: str) -> str:
-    return value if value.endswith(".npz") else _registered(datasets, value)
+def _dataset(value: str | Named) -> str | Named:
+    if isinstance(value, str) and value.endswith(".npz"):
+        return value
+    return check_choice(datasets, frozenset({"folder"}), value)
+
+
+def check_choice(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: str | Named) -> str | Named:
+    """Check a name, bare or with parameters, against its registry; a bare one stays bare."""
+    if isinstance(value, Named):
+        return check_named(kind, skip, value)
+    _registered(kind, value)
+    try:
+        check_parameters(kind()[value], {}, skip)
+    except PydanticCustomError as problem:
+        field = (problem.context or {})["field"]
+        raise _problem("", value, f"{field} is missing, write {{name: {value}, {field}: ...}}") from None
+    return value
+
+
+def name_and_parameters(value: str | Named) -> tuple[str, dict[str, Any]]:
+    """What a bare name, or a name with parameters, stands for."""
+    return (value, {}) if isinstance(value, str) else (value.name, value.params)
 
 
 def _choice(
@@ -410,7 +430,9 @@ def _tuples(data: Any, *names: str) -> Any:
 class DataSpec(Spec):
     """The data, how it is spread over the owners, and how good it truly is."""
 
-    dataset: Annotated[str, AfterValidator(_dataset)] = Field("digits", description="registered name or path to .npz")
+    dataset: Annotated[str | Named, AfterValidator(_dataset)] = Field(
+        "digits", description="registered name, bare or with its parameters, or path to .npz"
+    )
     partition: Partition = Field(
         default_factory=lambda: Named.model_validate({"name": "dirichlet", "alpha": 0.5}),
         description="how samples are dealt to shards",
@@ -468,7 +490,7 @@ class LearningSpec(Spec):
     """The federated training that really runs."""
 
     enabled: bool = Field(True, description="false plays the market without training: no accuracy, no uploads")
-    model: str = Field("softmax", description="registered model")
+    model: str | Named = Field("softmax", description="registered model, bare or with its parameters")
     epochs: Annotated[int, Field(ge=1)] = Field(1, description="local epochs per round")
     batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(10, description="samples per local step")
     learning_rate: Positive = Field(0.1, description="local SGD step size")

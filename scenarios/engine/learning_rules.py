@@ -101,7 +101,7 @@ def choice_of(spec: LearningSpec, model: FlatModel, shards: Shards, plan: LocalT
         return Choice(chosen.backend, spec.chunk or chosen.chunk)
     usual = choose(model, place)
     if spec.backend not in ("auto", usual.backend) and not can_train(spec.backend, model):
-        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{spec.model}'")
+        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{model.name}'")
     fitting = owners_that_fit(model, plan, torch.float32, place)
     chunk = usual.chunk if fitting is None else min(usual.chunk, fitting)
     return Choice(usual.backend if spec.backend == "auto" else spec.backend, spec.chunk or chunk)

@@ -25,7 +25,7 @@ from scenarios.engine.learning_rules import (
     terms_of,
 )
 from scenarios.errors import BadInput
-from scenarios.schema import Scenario, StrategyShare
+from scenarios.schema import Scenario, StrategyShare, name_and_parameters
 
 if TYPE_CHECKING:
     from learning.personal_federation import PersonalFederation
@@ -52,7 +52,8 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     """
     spec, data = scenario.learning, scenario.data
     rules = rules_of(scenario) if spec.enabled else None
-    dataset = load_dataset(data.dataset).first(data.train_limit, data.test_limit)
+    name, parameters = name_and_parameters(data.dataset)
+    dataset = load_dataset(name, **parameters).first(data.train_limit, data.test_limit)
     count = data.shards or scenario.population.initial
     if count > len(dataset.y_train):
         raise BadInput("", "data.shards", count, f"at most {len(dataset.y_train)}, the number of training samples")
@@ -63,10 +64,10 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
-    chance = float(np.bincount(dataset.y_test, minlength=dataset.classes).max() / len(dataset.y_test))
+    chance = dataset.chance
     if chance == 1.0:
         problem = "all test samples are of one class, so that no accuracy is better than guessing"
-        raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or data.dataset,
+        raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or name,
                        problem=problem)  # fmt: skip
     if rules is None:
         return Learning(None, None, sizes, quality, chance, "none")
@@ -91,8 +92,9 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         streams=streams,
         device=place,
     )
-    with blamed_on("learning.model", spec.model):
-        model = FlatModel.for_dataset(spec.model, dataset, frozen_seed=scenario.seed % 2**31)
+    name, parameters = name_and_parameters(spec.model)
+    with blamed_on("learning.model", name):
+        model = FlatModel.for_dataset(name, dataset, frozen_seed=scenario.seed % 2**31, parameters=parameters)
     plan = plan_of(spec)
     common: dict[str, Any] = {
         "model": model,
