@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,8 +43,8 @@ class CohortWork:
 
     def take(self, rows: IntColumn) -> CohortWork:
         """The work of some of the owners, in the order of ``rows``."""
-        columns = (getattr(self, column.name) for column in fields(self))
-        return CohortWork(*(None if column is None else column[rows] for column in columns))
+        columns: dict[str, Any] = {column.name: getattr(self, column.name) for column in fields(self)}
+        return CohortWork(**{name: None if column is None else column[rows] for name, column in columns.items()})
 
 
 def refuse_poison(uploads: Tensor, work: CohortWork) -> None:

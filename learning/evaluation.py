@@ -79,9 +79,8 @@ def evaluate_each(
     with torch.no_grad():
         for some, samples, labels in _meetings(model, weights, x, y):
             logits = _logits(model, weights[some], samples)
-            right[some].index_add_(1, labels, (logits.argmax(dim=2) == labels).double())
-            each = cross_entropy(logits.double().mT, labels.expand(len(logits), -1), reduction="none")
-            lost[some].index_add_(1, labels, each)
+            right[some].index_add_(1, labels, sample_hits(model.answers, logits, samples, labels).double())
+            lost[some].index_add_(1, labels, sample_losses(model.answers, logits.double(), samples, labels))
     total = torch.bincount(y, minlength=classes).cpu().numpy()
     present, counts = total > 0, np.maximum(total, 1)
     found = [figure.cpu().numpy() for figure in (right, lost)]

@@ -51,10 +51,12 @@ def value_sharing(allocation: Allocation, edges: Edges, types: Types, behind: Fl
     user = np.array([place[owner] for owner in edges.user.tolist()], dtype=np.int64)
     source = np.array([place[owner] for owner in edges.source.tolist()], dtype=np.int64)
     count = len(allocation)
-    used = np.bincount(user, weights=behind[source], minlength=count)
+    used = np.bincount(user, weights=behind[source], minlength=count).astype(np.float64)
     held = np.maximum(types.data_size, 1.0)  # who holds nothing has a model of one sample's worth
     gain = collaboration_gain(types.column(GAIN_SCALE), held, used)
-    return Sharing(gain, costs_of_sharing(types.column(SHARING_COST), np.bincount(source, minlength=count)))
+    return Sharing(
+        gain, costs_of_sharing(types.column(SHARING_COST), np.bincount(source, minlength=count).astype(np.float64))
+    )
 
 
 def equation_3(allocation: Allocation, settlement: Settlement, types: Types) -> PaperUtility:

@@ -71,7 +71,7 @@ def without(settlement: Settlement, allocation: Allocation, owners: IntColumn) -
     """The settlement after some owners have refused it: none of their edges, transfers and deliveries is left."""
 
     def untouched(*ends: IntColumn) -> BoolColumn:
-        return ~np.isin(np.stack(ends), owners).any(axis=0)
+        return np.asarray(~np.isin(np.stack(ends), owners).any(axis=0))
 
     edges = settlement.edges
     further = {kind: moved.take(untouched(moved.payer, moved.payee)) for kind, moved in settlement.further.items()}

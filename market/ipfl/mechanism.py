@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.ipfl.clearing import SharingRules, clear
 from market.ipfl.greedy import StopRule
 from market.ipfl.offers import SharingTypes
@@ -159,10 +159,10 @@ class IPFL:
         spread = {name: _spread(column, came, allocation) for name, column in records.items()}
         return replace(settlement, records=spread)
 
-    def _reported_surplus(self, allocation: Allocation, came: np.ndarray, settlement: Settlement) -> FloatColumn:
+    def _reported_surplus(self, allocation: Allocation, came: IntColumn, settlement: Settlement) -> FloatColumn:
         """What the round would be worth to owners that are as they say."""
         said = Types.of(allocation.claims, allocation.owner)
-        return equation_3(allocation, settlement, said).owners[came]
+        return np.asarray(equation_3(allocation, settlement, said).owners[came])
 
     def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
         return value_sharing(allocation, edges, types, behind)
@@ -188,7 +188,7 @@ def _mean(column: FloatColumn) -> float:
     return float(known.mean()) if len(known) else HOPE
 
 
-def _of(terms: Terms, name: str, owner: np.ndarray) -> FloatColumn:
+def _of(terms: Terms, name: str, owner: IntColumn) -> FloatColumn:
     """A column of the terms for these owners; 0 for who joined after the announcement and where nothing is known."""
     there = terms.columns[_OWNER]
     found = np.zeros(len(owner))
@@ -205,10 +205,10 @@ def _distance_to_cluster(distance: FloatColumn, bought: Purchases) -> FloatColum
     others = np.where(np.eye(len(distance), dtype=np.bool_), np.inf, distance)
     nearest = others.min(axis=1, initial=np.inf)
     total = np.where(bought.chosen, distance, 0.0).sum(axis=1)
-    return np.where(count > 0, total / np.maximum(count, 1), nearest)
+    return np.asarray(np.where(count > 0, total / np.maximum(count, 1), nearest))
 
 
-def _spread(column: FloatColumn, came: np.ndarray, allocation: Allocation) -> FloatColumn:
+def _spread(column: FloatColumn, came: IntColumn, allocation: Allocation) -> FloatColumn:
     """The column over the whole allocation, NaN for who did not come."""
     whole = np.full(len(allocation), np.nan)
     whole[came] = column

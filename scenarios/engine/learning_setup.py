@@ -28,9 +28,8 @@ from scenarios.errors import BadInput
 from scenarios.schema import Scenario, StrategyShare, name_and_parameters
 
 if TYPE_CHECKING:
-    from learning.personal_federation import PersonalFederation
-
     from learning.federation import Federation
+    from learning.personal_federation import PersonalFederation
 
 
 @dataclass(frozen=True)
@@ -72,11 +71,10 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     if rules is None:
         return Learning(None, None, sizes, quality, chance, "none")
 
-    from learning.personal_federation import PersonalFederation
-
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
     from learning.models import FlatModel
+    from learning.personal_federation import PersonalFederation
     from learning.shards import Shards
 
     use_threads(spec.threads)

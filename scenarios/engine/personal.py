@@ -15,10 +15,10 @@ from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
 if TYPE_CHECKING:
-    from learning.personal_federation import PersonalFederation
     from torch import Tensor
 
     from learning.cohort_work import CohortWork
+    from learning.personal_federation import PersonalFederation
 
 
 @dataclass(frozen=True, eq=False)

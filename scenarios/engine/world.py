@@ -29,12 +29,11 @@ from scenarios.engine.flights import Flights
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
-    from learning.personal_federation import PersonalFederation
-
     from agents.computing_center import ComputingCenter
     from agents.model_owner import ModelOwner
     from learning.evaluation import Evaluation
     from learning.federation import Federation
+    from learning.personal_federation import PersonalFederation
     from scenarios.engine.personal import Uploaded
 
 
