@@ -88,12 +88,21 @@ COLUMNS: dict[str, Column] = {
     "believed_utility": Column("f8", 0.0, "smoothed utility per round, the owner's own belief"),
     "observations": Column("i8", 0, "rounds in the current or last stay after which the belief was updated"),
     "disappointed": Column("i8", 0, "consecutive rounds below the outside option"),
+    # what its strategy keeps in mind (``MEMORY``)
+    "size_factor": Column("f8", 1.0, "multiple of its true data size that it claims now, if its strategy learns that"),
+    "cost_factor": Column("f8", 1.0, "multiple of its true sharing cost that it claims now, likewise"),
+    "kept_size_factor": Column("f8", 1.0, "the size factor that has paid best so far"),
+    "kept_cost_factor": Column("f8", 1.0, "the cost factor that has paid best so far"),
+    "kept_utility": Column("f8", np.nan, "utility of the last round in which it claimed by these two"),
     # standing
     "reputation": Column("f8", 1.0, "public standing in [0, 1]"),
     "strikes": Column("i8", 0, "audits that found guilty, in all"),
     "probation_until": Column("i8", 0, "first round without probation"),
     "restricted": Column("?", False, "its sharing edges are closed"),
 }
+
+MEMORY = ("size_factor", "cost_factor", "kept_size_factor", "kept_cost_factor", "kept_utility")
+"""Columns that a strategy may change, of its own owners, when a round is over."""
 
 
 class Population:

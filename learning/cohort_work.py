@@ -43,8 +43,11 @@ class CohortWork:
 
     def take(self, rows: IntColumn) -> CohortWork:
         """The work of some of the owners, in the order of ``rows``."""
-        columns: dict[str, Any] = {column.name: getattr(self, column.name) for column in fields(self)}
-        return CohortWork(**{name: None if column is None else column[rows] for name, column in columns.items()})
+        columns: dict[str, Any] = {}
+        for field in fields(self):
+            column = getattr(self, field.name)
+            columns[field.name] = None if column is None else column[rows]
+        return CohortWork(**columns)
 
 
 def refuse_poison(uploads: Tensor, work: CohortWork) -> None:

@@ -26,6 +26,7 @@ NOBODY = -1
 _EDGE_COLUMNS = {
     "weight": np.float64,
     "payment": np.float64,
+    "dissimilarity": np.float64,
     "uses": np.int64,
     "since_round": np.int64,
     "last_round": np.int64,
@@ -36,8 +37,9 @@ _EDGE_COLUMNS = {
 class CollaborationGraph:
     """The graph of one run. ``owners`` is the owner-to-owner part; change it through the methods only.
 
-    Edge attributes: ``weight`` (of the last use), ``payment`` (money, cumulative), ``uses`` (count), ``since_round``,
-    ``last_round`` (-1 before the first use), ``open`` (False while an end is restricted).
+    Edge attributes: ``weight`` (of the last use), ``payment`` (money, cumulative), ``dissimilarity`` of the two models
+    (when last measured, NaN before), ``uses`` (count), ``since_round``, ``last_round`` (-1 before the first use),
+    ``open`` (False while an end is restricted).
     """
 
     def __init__(self) -> None:
@@ -107,7 +109,7 @@ class CollaborationGraph:
         return frozenset(self._restricted)
 
     def use(self, edges: Edges, round: int) -> None:
-        """Note who used whose model in ``round``: weight (last), payment (summed), uses, last round.
+        """Note who used whose model in ``round``: weight, dissimilarity (last), payment (summed), uses, last round.
 
         A use between two owners that did not share yet adds the edge. One that involves an owner that is no longer
         there is dropped, as its edge would have been. Raises ``ValueError`` for parties that are neither owners nor
@@ -120,9 +122,10 @@ class CollaborationGraph:
         weight, payment = edges.weight, edges.payment
         self._hub.use(Direction.MODEL_OWNER_USES, edges.source[up], weight[up], payment[up], round)
         self._hub.use(Direction.OWNER_USES, edges.user[down], weight[down], payment[down], round)
+        apart = np.full(len(edges.user), np.nan) if edges.dissimilarity is None else edges.dissimilarity
         for row in np.flatnonzero(between).tolist():
             user, source = int(edges.user[row]), int(edges.source[row])
-            self._use_between(user, source, float(weight[row]), float(payment[row]), round)
+            self._use_between(user, source, float(weight[row]), float(payment[row]), float(apart[row]), round)
 
     def neighbour(self, owners: IntColumn, draw: FloatColumn) -> IntColumn:
         """One peer of each owner, chosen by its uniform draw in [0, 1); -1 where it has none or is not there."""
@@ -164,7 +167,7 @@ class CollaborationGraph:
         """A copy of the whole graph, with the model owner (node -2) and its edges to and from those who are there.
 
         Node attributes of owners: ``standing``, ``active`` (not restricted). Edges of the model owner have the same
-        attributes as the others.
+        attributes as the others, but for the dissimilarity.
         """
         whole = self.owners.copy()
         for owner, attributes in whole.nodes.items():
@@ -222,6 +225,7 @@ class CollaborationGraph:
             source,
             weight=0.0,
             payment=0.0,
+            dissimilarity=np.nan,
             uses=0,
             since_round=round,
             last_round=NEVER,
@@ -233,7 +237,7 @@ class CollaborationGraph:
         if self.owners.has_edge(source, user):
             self._mutual += 2
 
-    def _use_between(self, user: int, source: int, weight: float, payment: float, round: int) -> None:
+    def _use_between(self, user: int, source: int, weight: float, payment: float, apart: float, round: int) -> None:
         if user not in self.owners or source not in self.owners:
             return
         if not self.owners.has_edge(user, source):
@@ -241,6 +245,8 @@ class CollaborationGraph:
         edge = self.owners.succ[user][source]
         edge["weight"] = weight
         edge["payment"] += payment
+        if not np.isnan(apart):
+            edge["dissimilarity"] = apart
         edge["uses"] += 1
         edge["last_round"] = round
 

@@ -93,7 +93,8 @@ def with_members(board: Board, mechanism: Mechanism, owner: IntColumn, claims: M
     if not mechanism.watches_members:
         return board
     unknown = {QUALITY: np.full(len(owner), np.nan)}
-    return replace(board, members=Members(owner, claims, unknown, np.full(len(owner), -1, dtype=np.int64)))
+    nobody, first = np.full(len(owner), -1, dtype=np.int64), np.zeros(len(owner), dtype=np.int64)
+    return replace(board, members=Members(owner, claims, unknown, nobody, first))
 
 
 def play(

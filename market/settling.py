@@ -68,17 +68,24 @@ def arrivals(allocation: Allocation, outcome: Outcome) -> BoolColumn:
 
 
 def without(settlement: Settlement, allocation: Allocation, owners: IntColumn) -> Settlement:
-    """The settlement after some owners have refused it: none of their edges, transfers and deliveries is left."""
+    """The settlement after some owners have refused it: none of their edges, transfers and deliveries is left.
+
+    Nothing is put on record about them, nor about who is left without any of the purchases that it would have made.
+    """
 
     def untouched(*ends: IntColumn) -> BoolColumn:
         return np.asarray(~np.isin(np.stack(ends), owners).any(axis=0))
 
     edges = settlement.edges
+    left = edges.take(untouched(edges.user, edges.source))
+    stranded = np.isin(allocation.owner, edges.user) & ~np.isin(allocation.owner, left.user)
+    void = stranded | ~untouched(allocation.owner)
     further = {kind: moved.take(untouched(moved.payer, moved.payee)) for kind, moved in settlement.further.items()}
     return replace(
         settlement,
         transfers=settlement.transfers.take(untouched(settlement.transfers.payer, settlement.transfers.payee)),
-        edges=edges.take(untouched(edges.user, edges.source)),
+        edges=left,
         delivered=settlement.delivered & untouched(allocation.owner),
         further=further,
+        records={name: np.where(void, np.nan, column) for name, column in settlement.records.items()},
     )

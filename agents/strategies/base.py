@@ -6,7 +6,7 @@ A strategy sees an ``Observation``: the public board, the announced terms and th
 * ``report`` (with ``takes_part`` and ``offer``): the claims that leave the owner, honest by default, whether it answers
   at all, and the data share that it offers,
 * ``train``: how much of its data it really trains on, and what it uploads instead if it does not train,
-* ``react``: what it does after the settlement (leave at once, say).
+* ``react``: what it does after the settlement (leave at once, say), with ``learn``: what it keeps in mind.
 
 A strategy object is frozen: memory lives in population columns, chance in counter-based streams.
 """
@@ -137,6 +137,10 @@ class Strategy:
     def react(self, seen: Observation) -> BoolColumn:
         """After the settlement: True where the owner leaves at once, whatever its participation rule says."""
         return np.zeros(len(seen), dtype=np.bool_)
+
+    def learn(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        """After the settlement: new values of some of the ``agents.population.MEMORY`` columns, by name."""
+        return {}
 
 
 STRATEGIES: Registry[type[Strategy]] = Registry("strategy")

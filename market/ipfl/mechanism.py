@@ -161,7 +161,9 @@ class IPFL:
 
     def _reported_surplus(self, allocation: Allocation, came: IntColumn, settlement: Settlement) -> FloatColumn:
         """What the round would be worth to owners that are as they say."""
-        said = Types.of(allocation.claims, allocation.owner)
+        claims, of_no_matter = allocation.claims, np.zeros(len(allocation))
+        further = {name: claims[name] for name in (GAIN_SCALE, SHARING_COST)}
+        said = Types(claims[DATA_SIZE], of_no_matter, of_no_matter, allocation.owner, further)
         return np.asarray(equation_3(allocation, settlement, said).owners[came])
 
     def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
@@ -193,7 +195,8 @@ def _of(terms: Terms, name: str, owner: IntColumn) -> FloatColumn:
     there = terms.columns[_OWNER]
     found = np.zeros(len(owner))
     if len(there):
-        place = np.minimum(np.searchsorted(there, owner), len(there) - 1)
+        order = np.argsort(there)
+        place = order[np.minimum(np.searchsorted(there, owner, sorter=order), len(there) - 1)]
         known = there[place] == owner
         found[known] = np.nan_to_num(terms.columns[name][place[known]].astype(np.float64))
     return found

@@ -40,9 +40,18 @@ def confirm(world: World, settled: Settled, allocation: Allocation, result: Sett
 
 
 def _cannot_pay(world: World, allocation: Allocation, result: Settlement) -> IntColumn:
-    """Owners whose purchases, net of what they earn in the same round, are more than they have."""
-    owed = to_micro(np.maximum(net_payments(allocation, result), 0.0))
-    return allocation.owner[owed > world.ledger.wallet[allocation.owner]]
+    """Owners that would be short of money after some kind of transfers, with what they earn by these and those before.
+
+    Counted in micro-units, as the ledger does: a bill that has been confirmed is then paid to the last of them.
+    """
+    owed = np.zeros(len(world.population), dtype=np.int64)
+    most = owed.copy()
+    for transfers in result.further.values():
+        amount = to_micro(transfers.amount)
+        np.add.at(owed, transfers.payer, amount)
+        np.subtract.at(owed, transfers.payee, amount)
+        most = np.maximum(most, owed)
+    return allocation.owner[(most > world.ledger.wallet)[allocation.owner]]
 
 
 def book_sharing(world: World, settled: Settled, allocation: Allocation, result: Settlement) -> None:

@@ -6,7 +6,7 @@ import dataclasses
 
 import numpy as np
 
-from agents.population import Status
+from agents.population import MEMORY, Status
 from agents.strategies.base import Observation, OwnRows, own_luck
 from learning.columns import BoolColumn, IntColumn
 from scenarios.engine.clock import Kind, after
@@ -34,7 +34,7 @@ def react(world: World, settled: Settled, tick: int) -> None:
     population.believed_utility[who] = believed
     population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
     leaving = rule.exits(population.disappointed[who], believed, outside, world.uniform("exit", who, number))
-    leaving |= _walkouts(world, who)
+    leaving |= _after_thoughts(world, who)
     _adapt(world, who[~leaving], tick)
     going = who[leaving]
     delay = population.think_time[going] * world.exponential("leaving", going, number)
@@ -55,8 +55,8 @@ def publish_board(world: World, settled: Settled) -> None:
     )
 
 
-def _walkouts(world: World, who: IntColumn) -> BoolColumn:
-    """Owners whose strategy leaves after what has just happened."""
+def _after_thoughts(world: World, who: IntColumn) -> BoolColumn:
+    """Every strategy keeps in mind what it has learnt; True for the owners whose strategy leaves now."""
     current, population = world.round, world.population
     assert current is not None
     gone = np.zeros(len(who), dtype=np.bool_)
@@ -67,6 +67,10 @@ def _walkouts(world: World, who: IntColumn) -> BoolColumn:
         luck = own_luck(world.streams, population.person[who[rows]], world.board.round)
         seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), luck)
         gone[rows] = world.strategies[index].react(seen)
+        for name, column in world.strategies[index].learn(seen).items():
+            if name not in MEMORY:
+                raise ValueError(f"the strategy '{world.strategy_names[index]}' may not change '{name}'")
+            getattr(population, name)[who[rows]] = column
     return gone
 
 

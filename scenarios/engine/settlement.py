@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from learning.columns import FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.uploads import Upload
 from market.mechanism import PAIRWISE, Allocation, Edges, Outcome, Scored, Settlement, Transfers
 from market.money import from_micro, to_micro
@@ -33,10 +33,10 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.center[rows],
     )
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
-    outcome = Outcome(settled.arrived, settled.weight, world.accuracy, settled.previous_accuracy, measured)
+    outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)
-    _put_on_record(world, settled, result)
     result = confirm(world, settled, allocation, result)
+    _put_on_record(world, settled, result)
     transfers = result.transfers
     amount = to_micro(transfers.amount)
     world.post(tick, "payment", transfers.payer, transfers.payee, amount)
@@ -54,6 +54,13 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     _deliver(world, settled, result)
 
 
+def _trading(world: World, settled: Settled) -> BoolColumn:
+    """Whose upload counts: all that have arrived, but on probation personal models are neither bought nor sold."""
+    if world.personal is None:
+        return settled.arrived
+    return np.asarray(settled.arrived & ~world.population.restricted[settled.owner])
+
+
 def _count(net: IntColumn, transfers: Transfers, amount: IntColumn) -> None:
     """Add what owners get, and take off what they pay, micro-units."""
     for party, sign in ((transfers.payee, 1), (transfers.payer, -1)):
@@ -67,8 +74,13 @@ def _center_income(transfers: Transfers, amount: IntColumn) -> float:
 
 
 def _affordable(world: World, transfers: Transfers) -> IntColumn:
-    """The amounts in micro-units, cut to what each payer has; it makes its payments in their order."""
+    """The amounts in micro-units, cut to what each payer has; it makes its payments in their order.
+
+    Nothing is cut where everybody can pay in full with what the others pay it.
+    """
     amount = to_micro(transfers.amount)
+    if _covered(world, transfers, amount):
+        return amount
     left: dict[int, int] = {}
     for row, payer in enumerate(transfers.payer.tolist()):
         if payer == WORLD:
@@ -77,6 +89,16 @@ def _affordable(world: World, transfers: Transfers) -> IntColumn:
         amount[row] = min(int(amount[row]), has)
         left[payer] = has - int(amount[row])
     return amount
+
+
+def _covered(world: World, transfers: Transfers, amount: IntColumn) -> bool:
+    """Whether no payer ends below zero if all these amounts move at once."""
+    payers, row = np.unique(transfers.payer, return_inverse=True)
+    left = np.array([world.ledger.balance(payer) for payer in payers.tolist()], dtype=np.int64)
+    np.subtract.at(left, row, amount)
+    earning = np.isin(transfers.payee, payers)
+    np.add.at(left, np.searchsorted(payers, transfers.payee[earning]), amount[earning])
+    return bool(((left >= 0) | (payers == WORLD)).all())
 
 
 def _put_on_record(world: World, settled: Settled, result: Settlement) -> None:

@@ -36,12 +36,13 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "free_rider_noise": [*RIDERS, {"scale": 0.3}],
     "free_rider_copy": RIDERS,
     "free_rider_stealthy": [*RIDERS, {"scale": 0.3}],
+    "learning_reporter": [{}, {"explore": 1.0, "step": 0.5}],
     "attack_shuffle": [{}],
     "attack_sign_flip": [{}],
     "attack_same_value": RIDERS,
     "attack_random": RIDERS,
 }
-FAMILIES = {"honest", "misreporter", "free_rider", "attacker"}
+FAMILIES = {"honest", "misreporter", "free_rider", "attacker", "adaptive"}
 
 every_strategy = pytest.mark.parametrize(
     "strategy",
@@ -59,6 +60,7 @@ def decisions(strategy: Strategy, seen: Observation) -> dict[str, np.ndarray]:
     work = strategy.train(seen)
     columns = {f"claim {name}": claim for name, claim in strategy.report(seen).items()}
     columns |= {"takes part": strategy.takes_part(seen), "offer": strategy.offer(seen), "leaves": strategy.react(seen)}
+    columns |= {f"memory {name}": column for name, column in strategy.learn(seen).items()}
     columns |= {"data share": work.data_share, "upload": work.upload, "scale": work.scale}
     return columns
 
@@ -174,7 +176,13 @@ def test_is_a_value(strategy: Strategy) -> None:
         assert (twin.lies_about, twin.stochastic) == (strategy.lies_about, strategy.stochastic)
 
 
-FAMILY_MODULES = [families.honest, families.misreport, families.free_riding, families.attacks]
+FAMILY_MODULES = [
+    families.honest,
+    families.misreport,
+    families.free_riding,
+    families.attacks,
+    families.learning_reports,
+]
 
 
 @every_strategy

@@ -328,12 +328,14 @@ def test_likings_add_up_over_the_rounds_and_decide_whose_models_are_offered():
 
 def test_what_one_has_trained_counts_as_it_is_at_home_whatever_one_sends():
     honest, cheat = personal("fedfomo"), personal("fedfomo")
-    cohort = work([Upload.SHUFFLE] + [Upload.TRAINED] * (COUNT - 1))
     expected = honest.collaboration(honest.uploads(work(), 0, NO_NORM), work(), WEIGHTS, 0)
-    found = cheat.collaboration(cheat.uploads(cohort, 0, NO_NORM), cohort, WEIGHTS, 0)
-    assert expected[0, 0] > 0
-    assert np.allclose(found[0], expected[0], atol=1e-6)
-    assert not np.allclose(found[1:, 0], expected[1:, 0], atol=1e-3)
+    cheater = int(expected.diagonal().argmax())
+    assert expected[cheater, cheater] > 0
+    kinds = [Upload.SHUFFLE if row == cheater else Upload.TRAINED for row in range(COUNT)]
+    found = cheat.collaboration(cheat.uploads(work(kinds), 0, NO_NORM), work(kinds), WEIGHTS, 0)
+    assert np.allclose(found[cheater], expected[cheater], atol=1e-6)
+    others = np.arange(COUNT) != cheater
+    assert not np.allclose(found[others, cheater], expected[others, cheater], atol=1e-3)
 
 
 # ---- clusters -------------------------------------------------------------------------------------------------------

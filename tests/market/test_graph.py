@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from itertools import permutations
 
 import networkx as nx
@@ -14,6 +15,11 @@ from learning.streams import Streams
 from market.graph import CollaborationGraph, choose_peers
 from market.mechanism import Edges
 from market.parties import MODEL_OWNER, REGULATOR
+
+
+def columns_of(graph: nx.DiGraph[int]) -> str:
+    """Nodes and edges with all their attributes, in an order of their own; NaN equals NaN."""
+    return repr((sorted(graph.nodes(data=True)), sorted(graph.edges(data=True), key=lambda edge: edge[:2])))
 
 
 def uses(*rows: tuple[int, int, float, float]) -> Edges:
@@ -100,6 +106,7 @@ def test_a_use_between_owners_is_noted_on_its_edge() -> None:
     graph = triangle()
     graph.use(uses((0, 1, 0.5, 2.0)), round=3)
     graph.use(uses((0, 1, 0.25, 1.5)), round=6)
+    assert np.isnan(graph.owners.edges[0, 1].pop("dissimilarity"))
     assert graph.owners.edges[0, 1] == {
         "weight": 0.25,
         "payment": 3.5,
@@ -109,6 +116,19 @@ def test_a_use_between_owners_is_noted_on_its_edge() -> None:
         "open": True,
     }
     assert graph.owners.edges[1, 0]["uses"] == 0
+
+
+def test_an_edge_keeps_the_dissimilarity_that_was_measured_last() -> None:
+    graph = triangle()
+    measured, not_measured = uses((0, 1, 0.5, 2.0), (1, 0, 0.5, 2.0)), uses((0, 1, 0.5, 1.0))
+    graph.use(replace(measured, dissimilarity=np.array([0.3, np.nan])), round=3)
+    assert graph.owners.edges[0, 1]["dissimilarity"] == 0.3
+    assert np.isnan(graph.owners.edges[1, 0]["dissimilarity"])
+    graph.use(not_measured, round=4)
+    assert graph.owners.edges[0, 1]["dissimilarity"] == 0.3
+    graph.use(replace(not_measured, dissimilarity=np.array([0.2])), round=5)
+    assert graph.owners.edges[0, 1]["dissimilarity"] == 0.2
+    assert graph.to_networkx().edges[0, 1]["dissimilarity"] == 0.2
 
 
 def test_a_use_between_strangers_makes_an_edge_in_that_direction() -> None:
@@ -241,7 +261,9 @@ class LifeOfAGraph(RuleBasedStateMachine):
         if user == source:
             return
         self.round += 1
-        self.graph.use(uses((user, source, 1.0, 1.0), (MODEL_OWNER, user, 1.0, 1.0)), self.round)
+        apart = np.array([1.0 / self.round, np.nan])
+        used = replace(uses((user, source, 1.0, 1.0), (MODEL_OWNER, user, 1.0, 1.0)), dissimilarity=apart)
+        self.graph.use(used, self.round)
         if {user, source} <= self.nodes:
             self.edges.add((user, source))
 
@@ -250,7 +272,7 @@ class LifeOfAGraph(RuleBasedStateMachine):
         restored = CollaborationGraph()
         restored.join(99, [], 0, 0.0)
         restored.load_state(pickle.loads(pickle.dumps(self.graph.state())))
-        assert nx.utils.graphs_equal(restored.to_networkx(), self.graph.to_networkx())
+        assert columns_of(restored.to_networkx()) == columns_of(self.graph.to_networkx())
         self.graph = restored
 
     @invariant()
