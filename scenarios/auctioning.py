@@ -67,7 +67,11 @@ def train(
         raise BadInput("--device", "", device, problem=str(problem)) from None
     use_threads(1)  # more would only wait for each other on networks of this size
     network = new_network(name, seed)
-    asked: dict[str, Any] = {"seed": seed, "multiplier": network.first_multiplier}
+    asked: dict[str, Any] = {
+        "seed": seed,
+        "multiplier": network.first_multiplier,
+        "learning_rate": network.learning_rate,
+    }
     if iterations is not None:
         asked["iterations"] = iterations
     if owners:

@@ -18,8 +18,7 @@ def first_best(bids: Bids, budget: float) -> Sale:
     cost = valuation * cap
     before = np.cumsum(cost) - cost
     left = np.clip(budget - before, 0.0, None)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        part = np.where(cost <= left, cap, np.minimum(left / valuation, cap))
+    part = cap * np.divide(left, cost, out=np.ones(len(bids)), where=cost > left)
     sale.epsilon[order] = part
     sale.payment[order] = valuation * part
     return sale

@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.privacy_auction import RULES, Bids, settle
+from market.privacy_auction.csra import csra
 from market.privacy_auction.deviations import cap_violations, individual_rationality, is_budget_feasible
 
-RATIONAL = ["pac", "pac_capped", "vcg", "csra", "all_in", "first_best", "mfg_regretnet", "mfg_regretnet_free_markup"]
+RATIONAL = ["pac", "pac_capped", "vcg", "all_in", "first_best", "mfg_regretnet", "mfg_regretnet_free_markup"]
 WITHIN_CAPS = [
     "pac_capped",
     "all_in",
@@ -22,7 +23,7 @@ WITHIN_CAPS = [
     "regretnet",
     "dm_regretnet",
 ]
-WITHIN_BUDGET = sorted({*RATIONAL, *WITHIN_CAPS})
+WITHIN_BUDGET = sorted({"csra", *RATIONAL, *WITHIN_CAPS})
 EXACT = ["mfg_regretnet", "mfg_regretnet_free_markup"]
 
 
@@ -69,6 +70,22 @@ def test_nobody_sells_more_than_it_has(name, market):
     assert (sale.epsilon >= 0.0).all()
     assert not cap_violations(bids, sale).any()
     assert name not in EXACT or (sale.epsilon <= bids.privacy_budget).all()
+
+
+@given(market=markets())
+@settings(max_examples=50)
+def test_csra_that_buys_what_it_pays_for_breaks_nothing(market):
+    bids, budget = market
+    outcome = settle(bids, csra(bids, budget, "declared"))
+    assert individual_rationality(outcome, budget).violations == 0
+    assert not cap_violations(bids, outcome).any()
+
+
+def test_csra_as_coded_lets_an_owner_lose_that_sells_more_than_it_has():
+    bids = Bids.of_equals(np.array([0.1, 0.2]), np.array([0.1, 1.0]))
+    outcome = settle(bids, RULES["csra"](bids, 1.0))
+    assert outcome.epsilon.tolist() == [1.0, 0.0]
+    assert outcome.utility[0] == pytest.approx(0.2 * 0.1 - 0.1 * 1.0)
 
 
 @given(market=markets(), unit=st.sampled_from([1e-3, 1e3]))

@@ -56,6 +56,8 @@ class AuctionNetwork(nn.Module):
     """What training maximises: epsilon bought over all there is, or the share of the budget that is spent."""
     first_multiplier: ClassVar[float] = 1.0
     """Lagrange multiplier of the constraints at the start of training."""
+    learning_rate: ClassVar[float] = 3e-3
+    """Of Adam, at the start of training."""
 
     def prepare(self) -> None:
         """Set what shall not start at random; called once, after all weights were drawn."""

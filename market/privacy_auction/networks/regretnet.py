@@ -9,6 +9,8 @@ the market around it, so that the weights serve any number of owners.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -61,6 +63,10 @@ class RegretNetwork(BudgetShares):
 
 class DeterministicNetwork(BudgetShares):
     """DM-RegretNet: ``sub_bids`` + 1 levels of epsilon; a soft choice in training mode, the likeliest otherwise."""
+
+    # Pressed harder or moved faster, all owners end at one level before what they report makes a difference.
+    first_multiplier: ClassVar[float] = 0.1
+    learning_rate: ClassVar[float] = 1e-3
 
     def __init__(self, width: int = 64, layers: int = 2, sub_bids: int = 8, temperature: float = 0.125) -> None:
         super().__init__(width, layers, sub_bids + 1)
