@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from learning.models import convolutional, recurrent, residual, stacks, transformer
+from learning.models import convolutional, lenet, recurrent, residual, stacks, transformer
 from learning.models.families import MODELS
 from learning.models.flat import FlatModel, LinearLayer
 
 __all__ = ["MODELS", "FlatModel", "LinearLayer"]
 
 # Importing a family files it in MODELS.
-del convolutional, recurrent, residual, stacks, transformer
+del convolutional, lenet, recurrent, residual, stacks, transformer
