@@ -1,0 +1,17 @@
+"""The experiments of iPFL: "Incentivizing inclusive contributions in model sharing markets", Nat. Commun. 16:7923.
+
+Published numbers are from the paper and its figures.
+"""
+
+from __future__ import annotations
+
+from scenarios.reproduce import SYSTEMS, System
+from scenarios.reproduce.ipfl import identities, lies
+
+SYSTEMS.register("ipfl")(
+    System(
+        "iPFL",
+        "Incentivizing inclusive contributions in model sharing markets, Nature Communications 16:7923 (2025)",
+        (identities.identities, lies.static_lies),
+    )
+)
