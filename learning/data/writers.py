@@ -8,6 +8,7 @@ Test samples are by other writers than training samples, as in the experiments w
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -100,13 +101,19 @@ def by_writers(name: str, base: Dataset) -> Dataset:
     return Dataset(name, x_train, base.y_train, x_test, base.y_test, base.classes, groups)
 
 
+@lru_cache(maxsize=2)
+def _by_hands(name: str, folder: Path) -> Dataset:
+    """Kept, because writing 70,000 digits takes some seconds."""
+    return by_writers(name, {"digits_writers": digits, "mnist_writers": mnist}[name](folder))
+
+
 @DATASETS.register("digits_writers")
 def digits_writers(folder: Path) -> Dataset:
     """`digits` by 20 generated hands, the test half by 20 others; for FEMNIST, comes with the installation."""
-    return by_writers("digits_writers", digits(folder))
+    return _by_hands("digits_writers", folder)
 
 
 @DATASETS.register("mnist_writers")
 def mnist_writers(folder: Path) -> Dataset:
     """`mnist` by 20 generated hands, the test half by 20 others; for FEMNIST."""
-    return by_writers("mnist_writers", mnist(folder))
+    return _by_hands("mnist_writers", folder)

@@ -71,8 +71,9 @@ def identities(options: Options) -> Study:
         columns=COLUMNS,
         rows=tuple(rows),
         figure=_figure(table),
-        caption="Net amounts of figure 5: received less paid over 20 rounds, from the booked edges (bars) and as labelled "
-        "in the paper (crosses). The label of client 8 does not fit the edges; with it the transfers do not balance.",
+        caption="Net amounts of figure 5: received less paid over 20 rounds, from the booked edges (bars) and as "
+        "labelled in the paper (crosses). The label of client 8 does not fit the edges."
+        " With it the transfers do not balance.",
     )
 
 

@@ -52,7 +52,7 @@ NET_5 = {
     1: 102.68, 2: -50.77, 3: -48.02, 4: -3.89, 5: -35.84, 6: 26.13, 7: -10.33, 8: 26.12, 9: -44.99, 10: -59.36,
     11: 104.35, 12: 0.0,
 }  # fmt: skip
-"""Figure 5: what each client received less what it paid, as labelled. Client 8 cannot have earned what its label says."""
+"""Figure 5: received less paid, by client, as labelled. Client 8 cannot have earned what its label says."""
 
 MISPRINTED_5 = 8
 
