@@ -71,7 +71,7 @@ def _rows(rule: str, method: str, runs: list[Run]) -> list[Row]:
     for quantity, values in found.items():
         mean, sd = mean_and_sd(values)
         verdict = unpublished("published as a picture only")
-        if method == IPFL and quantity == LEFT:
+        if method == IPFL and quantity == LEFT and rule != STAY:
             verdict = law(max(values) == 0.0, "nobody has a reason to leave iPFL (Theorem 1)")
         if method == IPFL and quantity == UTILITY:
             verdict = law(mean > 0.0, "utilities stay above 0")

@@ -103,6 +103,13 @@ def paid(run: Run) -> FloatColumn:
     return amounts
 
 
+def agreement(amounts: FloatColumn) -> float:
+    """Edges both here and in figure 5 as a share of all that are in one of the two."""
+    ours = {(int(payer) + 1, int(payee) + 1) for payer, payee in zip(*np.nonzero(amounts), strict=True)}
+    theirs = {(payer, payee) for payer, payee, _ in EDGES_5}
+    return len(ours & theirs) / len(ours | theirs)
+
+
 def flows(amounts: FloatColumn) -> pd.DataFrame:
     """The amounts as a tidy table: payer, payee (clients from 1), amount in money."""
     pairs = itertools.product(range(1, CLIENTS + 1), repeat=2)
@@ -121,10 +128,12 @@ def _laws(money: list[FloatColumn]) -> list[Row]:
         ("income", "buyer", "money received"): [float(a[:, role == "buyer"].sum()) for a in money],
         ("spending", "seller", "money paid"): [float(a[role == "seller"].sum()) for a in money],
         ("income", "attacker", "money received"): [float(a[:, role == "attacker"].sum()) for a in money],
+        ("edges", "all", "share of edges as in figure 5"): [agreement(a) for a in money],
         ("balance", "all", "sum of net amounts"): [float((a.sum(axis=0) - a.sum(axis=1)).sum()) for a in money],
     }
     said = {
         "share of money within a cluster": (1.0, "no edge crosses a data cluster"),
+        "share of edges as in figure 5": (1.0, "the edges are those of figure 5 and no others"),
         "money paid": (0.0, "sellers only receive"),
         "sum of net amounts": (0.0, "what is paid is received"),
     }

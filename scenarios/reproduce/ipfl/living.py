@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,9 @@ from scenarios.errors import BadInput
 from scenarios.reproduce.ipfl.published import METHODS, ROUNDS
 from scenarios.reproduce.study import Options
 from scenarios.schema import Scenario
+
+if TYPE_CHECKING:
+    from learning.data import Dataset
 
 IPFL, LOCAL = "iPFL", "Local"
 
@@ -58,13 +61,30 @@ class Scale:
         return f"{self.rounds} rounds, {self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
-QUICK = Scale(rounds=8, seeds=1, samples=2000, text=1200, small=True)
-FULL = Scale(rounds=30, seeds=3, samples=5000, text=4000, small=False)
+QUICK = Scale(rounds=8, seeds=1, samples=2000, text=500, small=True)
+FULL = Scale(rounds=30, seeds=2, samples=None, text=2000, small=False)
+LARGE = Scale(rounds=15, seeds=1, samples=2000, text=2000, small=False)
+"""Large images leave no time for more on a CPU."""
+
+LARGE_IMAGES = 256
+"""Numbers per image above which it counts as large."""
 
 
 def scale_of(options: Options) -> Scale:
-    """Quick or full."""
-    return QUICK if options.quick else FULL
+    """Quick, full, or what of that large images allow. Raises ``BadInput`` for data that cannot be loaded."""
+    if options.quick:
+        return QUICK
+    return LARGE if math.prod(loaded(options.dataset).shape) > LARGE_IMAGES else FULL
+
+
+def loaded(name: str) -> Dataset:
+    """The data set. Raises ``BadInput`` if it is not to be had."""
+    from learning.data import BadData, load_dataset
+
+    try:
+        return load_dataset(name)
+    except BadData as problem:
+        raise BadInput("--dataset", "", None, problem=str(problem)) from None
 
 
 @dataclass(frozen=True)
@@ -137,26 +157,19 @@ class Training:
 
 def training(setting: Setting, scale: Scale) -> Training:
     """The model that fits the data. Raises ``BadInput`` for data that cannot be loaded."""
-    from learning.data import BadData, load_dataset
-
-    try:
-        data = load_dataset(setting.dataset)
-    except BadData as problem:
-        raise BadInput("--dataset", "", None, problem=str(problem)) from None
+    data = loaded(setting.dataset)
     if data.vocabulary is not None:
-        return Training("char_lstm", 20, 0.5, scale.text, 500 if scale.small else 2000)
+        return Training("char_lstm", 20, 0.5, scale.text, 300 if scale.small else 2000)
     if len(data.shape) < 3:
         return Training("softmax", 20, 0.05, scale.samples, 2000)
-    if math.prod(data.shape) <= 256:
+    if math.prod(data.shape) <= LARGE_IMAGES:
         return Training("mlp" if scale.small else "cnn", 10, 0.02, scale.samples, None)
     return Training("lenet", 64, 0.01, scale.samples, 500 if scale.small else 2000)
 
 
 def gain_scale(setting: Setting, how: Training) -> float:
     """K of this setting: as much per training sample as in the paper, so gains are of the published size."""
-    from learning.data import load_dataset
-
-    samples = len(load_dataset(setting.dataset).y_train)
+    samples = len(loaded(setting.dataset).y_train)
     return setting.worth * (samples if how.train is None else min(samples, how.train))
 
 
@@ -192,8 +205,8 @@ def market(setting: Setting, scale: Scale, method: str = IPFL, **changes: Any) -
         "market": {"mechanism": _mechanism(setting, method), "budget": 0.0, "revenue": 0.0, "neighbours": 0},
     }
     types = {
-        "cost": 0.0, "model_value": 0.0, "outside_option": STAY, "link_time": 0.0, "think_time": 0.0, "wealth": 1e5,
-        "gain_scale": gain_scale(setting, how), "sharing_cost": 1.0,
+        "cost": 0.0, "model_value": 0.0, "compute_rate": 1e6, "link_time": 0.0, "think_time": 0.0, "wealth": 1e5,
+        "outside_option": STAY, "gain_scale": gain_scale(setting, how), "sharing_cost": 1.0,
     }  # fmt: skip
     population = dict(changes.pop("population", {}))
     parts["population"]["types"] = types | population.pop("types", {})
@@ -265,11 +278,6 @@ def mean_and_sd(values: FloatColumn | list[float]) -> tuple[float, float]:
     """Mean over the seeds and the deviation of one; a deviation of NaN for a single seed."""
     numbers = np.asarray(values, dtype=np.float64)
     return float(numbers.mean()), float(numbers.std()) if len(numbers) > 1 else math.nan
-
-
-def fewer_seeds(scale: Scale, seeds: int) -> Scale:
-    """The same with at most so many seeds."""
-    return replace(scale, seeds=min(scale.seeds, seeds))
 
 
 assert tuple(PERSONALIZATION) == METHODS

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -15,11 +17,13 @@ from scenarios.reproduce.ipfl.living import Scale, find, market, mean_and_sd, pl
 from scenarios.reproduce.ipfl.published import COST_LIES, SIZE_LIES
 from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
-from scenarios.reproduce.verdicts import law, unpublished
+from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("report", "factor", "quantity")
 UTILITY, ACCURACY = "utility over the twin's", "accuracy over the twin's (points)"
 SETTING = "CIFAR-10 NIID"
+SEEDS = 3
+"""Times as many seeds as elsewhere: what one lie brings hangs on whose data it is."""
 
 FACTORS: Mapping[str, tuple[float, ...]] = {
     "size": (0.1, 0.5, 1.5, 2.0, 5.0, 10.0, 100.0),
@@ -32,6 +36,7 @@ TRIED: Mapping[str, tuple[float, ...]] = {"size": SIZE_LIES, "sharing_cost": COS
 def living_lies(options: Options, scale: Scale | None = None) -> Study:
     """The whole range of factors on size, cost and gain scale, both directions, with real training."""
     scale = scale or scale_of(options)
+    scale = replace(scale, seeds=SEEDS * scale.seeds)
     setting = find(options.dataset, SETTING)
     honest = {seed: played(market(setting, scale), seed, options.device) for seed in scale.seed_numbers}
     rows: list[Row] = []
@@ -77,10 +82,17 @@ def _rows(report: str, factor: float, utility: list[float], accuracy: list[float
     (gain, sd), (points, points_sd) = mean_and_sd(utility), mean_and_sd(accuracy)
     if factor in TRIED[report]:
         of_gain = law(gain < 1e-6, "this lie does not pay")
-        of_points = law(points < 0.05, "the liar's accuracy is the same or lower")
+        of_points = _of_accuracy(points, points_sd / math.sqrt(len(accuracy)))
     else:
         of_gain = of_points = unpublished("not tried in the paper")
     return [Row((*key, UTILITY), gain, of_gain, sd), Row((*key, ACCURACY), points, of_points, points_sd)]
+
+
+def _of_accuracy(points: float, error: float) -> Verdict:
+    """``error``: standard error of the points, NaN for a single seed."""
+    if not math.isfinite(error):
+        return unpublished("a single seed cannot tell a change of accuracy from chance")
+    return law(points <= 2.0 * error, "the liar's accuracy is the same or lower, up to two standard errors")
 
 
 def plot_gains(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
