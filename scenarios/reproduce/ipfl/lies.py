@@ -17,8 +17,9 @@ from market.ipfl import SharingRules, SharingTypes
 from market.ipfl.deviations import Report, lie_gains
 from market.ipfl.offers import FloatMatrix
 from market.ipfl.payments import PaymentRule
-from scenarios.palette import BLUE, GREEN, MUTED, ORANGE
+from scenarios.palette import BLUE, GREEN, ORANGE
 from scenarios.plots.canvas import canvas, styled
+from scenarios.reproduce.ipfl.axes import factor_axis
 from scenarios.reproduce.ipfl.published import COST_LIES, SIZE_LIES
 from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
@@ -133,16 +134,11 @@ def plot_lies(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax = canvas(ax)
     shown = table[table["quantity"] == MEAN]
     report: Report = shown["report"].iloc[0]
-    for factor in TRIED[report]:
-        ax.axvline(factor, color=MUTED, linewidth=0.8, alpha=0.6)
-    ax.axhline(0.0, color=MUTED, linewidth=0.8)
-    ax.axvline(1.0, color=MUTED, linewidth=0.8, linestyle=":")
     for rule, colour in zip(RULES, (BLUE, ORANGE, GREEN), strict=True):
         line = shown[shown["rule"] == rule]
         ax.plot(line["factor"].astype(float), line["found"], "o-", color=colour, label=rule, markersize=3.5)
-    ax.set_xscale("log")
+    factor_axis(ax, TRIED[report])
     ax.set_title(f"reported {report.replace('_', ' ')}")
-    ax.set_xlabel("report / truth")
     return ax
 
 

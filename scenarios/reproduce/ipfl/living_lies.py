@@ -11,8 +11,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from scenarios.palette import BLUE, MUTED
+from scenarios.palette import BLUE
 from scenarios.plots.canvas import canvas, styled
+from scenarios.reproduce.ipfl.axes import factor_axis
 from scenarios.reproduce.ipfl.living import Scale, find, market, mean_and_sd, played, scale_of, training
 from scenarios.reproduce.ipfl.published import COST_LIES, SIZE_LIES
 from scenarios.reproduce.ipfl.tables import tidy
@@ -99,14 +100,10 @@ def plot_gains(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Gain over the honest twin by factor, from the rows of this study about one report and one quantity."""
     ax = canvas(ax)
     report = str(table["report"].iloc[0])
-    for factor in TRIED[report.replace(" ", "_")]:
-        ax.axvline(factor, color=MUTED, linewidth=0.8, alpha=0.6)
-    ax.axhline(0.0, color=MUTED, linewidth=0.8)
     at = table["factor"].astype(float)
     ax.errorbar(at, table["found"], table["sd"], fmt="o-", color=BLUE, markersize=4, elinewidth=0.8)
-    ax.set_xscale("log")
+    factor_axis(ax, TRIED[report.replace(" ", "_")])
     ax.set_title(f"reported {'data ' * (report == 'size')}{report}")
-    ax.set_xlabel("report / truth")
     return ax
 
 
