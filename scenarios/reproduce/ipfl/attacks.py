@@ -78,6 +78,7 @@ def attacks(options: Options, scale: Scale | None = None) -> Study:
                 }
                 rows += _rows((name, kind, method), setting, honest, attacked)
     shown = tidy(COLUMNS, rows)
+    rows += [_of_all(shown, method) for method in METHODS]
     return Study(
         name="attacks",
         title="Attackers",
@@ -129,6 +130,21 @@ def _rows(key: tuple[str, str, str], setting: Setting, honest: dict[int, Run], a
     rows.append(Row((*key, ATTACKER), *_with(utility, _of_utility(key, float(np.mean(utility))))))
     rows.append(Row((*key, SALES), *_with(sales, unpublished())))
     return rows
+
+
+def _of_all(shown: pd.DataFrame, method: str) -> Row:
+    """How many of the attackers, with their types in the authors' code, are worse off by attacking."""
+    own = shown[(shown["method"] == method) & (shown["quantity"] == ATTACKER)]
+    changes = [
+        float(own.loc[(own["attack"] == name) & (own["attacker's type"] == attack.types[0]), "found"].iloc[0])
+        for name, attack in ATTACKS.items()
+    ]
+    worse = sum(change < 0.0 for change in changes)
+    if method == IPFL:
+        said = law(worse == len(changes), "every attacker is worse off")
+    else:
+        said = law(worse < len(changes), "not every attacker is worse off")
+    return Row(("all", "as in the authors' code", method, "attackers worse off"), float(worse), said)
 
 
 def _with(values: list[float], verdict: Verdict) -> tuple[float, Verdict, float]:
