@@ -62,8 +62,8 @@ class Scale:
 
 
 QUICK = Scale(rounds=8, seeds=1, samples=2000, text=500, small=True)
-FULL = Scale(rounds=30, seeds=2, samples=None, text=2000, small=False)
-LARGE = Scale(rounds=15, seeds=1, samples=2000, text=2000, small=False)
+FULL = Scale(rounds=25, seeds=2, samples=None, text=1000, small=False)
+LARGE = Scale(rounds=15, seeds=1, samples=2000, text=1000, small=False)
 """Large images leave no time for more on a CPU."""
 
 LARGE_IMAGES = 256
