@@ -10,7 +10,7 @@ import pytest
 
 from scenarios.cli import main
 from scenarios.reproduce import find_system
-from scenarios.reproduce.ipfl import living, waiting
+from scenarios.reproduce.ipfl import lies, living, living_lies, waiting
 from scenarios.reproduce.ipfl.living import Scale
 from scenarios.reproduce.ipfl.published import METHODS
 from scenarios.reproduce.study import Options
@@ -28,6 +28,8 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reproduced") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(living, "QUICK", TINY)
+        patch.setattr(living_lies, "SEEDS", 1)
+        patch.setattr(lies, "MARKETS", 25)
         assert main(["reproduce", "ipfl", "--quick", "--out", str(out)]) == 0
     return out
 

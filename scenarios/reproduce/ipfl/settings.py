@@ -77,8 +77,8 @@ def nine_settings(options: Options, scale: Scale | None = None) -> Study:
         columns=COLUMNS,
         rows=tuple(rows),
         figure=_figure(shown),
-        caption="Mean over owners and seeds. In the paper iPFL has the highest utility in all nine settings. Its stop rule "
-        "is the printed one: a seller that does not fit ends the purchases of a buyer. Stars: it goes on (skip).",
+        caption="Mean over owners and seeds. In the paper iPFL has the highest utility in all nine settings. Its stop "
+        "rule is the printed one: a seller that does not fit ends the purchases of a buyer. Stars: it goes on (skip).",
         warnings=("Settings stand in for the paper's; lambda and eta are unknown for several of them.",),
     )
 
