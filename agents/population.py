@@ -54,6 +54,8 @@ COLUMNS: dict[str, Column] = {
     "think_time": Column("f8", 0.0, "mean seconds before an answer leaves the owner"),
     "model_value": Column("f8", 0.0, "money per round for a model of accuracy 1 (0 at chance level)"),
     "outside_option": Column("f8", 0.0, "money per round when not taking part"),
+    "gain_scale": Column("f8", 0.0, "K in sqrt(K / n) money: how much data of others is worth to it; 0 buys nothing"),
+    "sharing_cost": Column("f8", 0.0, "money lost each time that another owner imports its model"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
@@ -61,6 +63,8 @@ COLUMNS: dict[str, Column] = {
     "reported_data_size": Column("f8", np.nan, "samples claimed"),
     "reported_quality": Column("f8", np.nan, "quality claimed"),
     "reported_cost": Column("f8", np.nan, "money per trained sample claimed"),
+    "reported_gain_scale": Column("f8", np.nan, "gain scale claimed"),
+    "reported_sharing_cost": Column("f8", np.nan, "sharing cost claimed, in money"),
     # what the market found out
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
@@ -69,6 +73,8 @@ COLUMNS: dict[str, Column] = {
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),
     "model_benefit": Column("f8", 0.0, "worth of the model held in that round"),
     "penalty": Column("f8", 0.0, "money slashed or charged in that round"),
+    "sharing_gain": Column("f8", 0.0, "worth of the models of others used in that round, in money"),
+    "sharing_loss": Column("f8", 0.0, "lost in that round as others imported its model, in money"),
     "utility": Column("f8", 0.0, "realised utility of that round, from true types"),
     "utility_total": Column("f8", 0.0, "sum of realised utility over all rounds"),
     "rounds_taken": Column("i8", 0, "rounds in which an upload arrived"),

@@ -32,6 +32,10 @@ class Distribution:
         """One value per entry of ``uniform``."""
         raise NotImplementedError
 
+    def of(self, persons: IntColumn, uniform: FloatColumn) -> FloatColumn:
+        """The values of these persons (or centers), who have one uniform number each."""
+        return self.sample(uniform)
+
     def support(self) -> tuple[float, float]:
         """Smallest and largest value that can be drawn."""
         low, high = self.sample(_UNIFORM_ENDS)
@@ -151,6 +155,32 @@ class Choice(Distribution):
         return float(values.min()), float(values.max())
 
 
+@DISTRIBUTIONS.register("table")
+@dataclass(frozen=True)
+class Table(Distribution):
+    """No chance: person k has ``values[k]``, and from the end of the list on it starts again."""
+
+    name: ClassVar[str] = "table"
+    values: Sequence[float]
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("values is empty, expected at least one number")
+        for value in self.values:
+            check_number("values", value)
+        object.__setattr__(self, "values", tuple(self.values))
+
+    def sample(self, uniform: FloatColumn) -> FloatColumn:
+        """One of the values, each as likely as the other: for whoever has no number."""
+        return Choice(self.values).sample(uniform)
+
+    def of(self, persons: IntColumn, uniform: FloatColumn) -> FloatColumn:
+        return np.asarray(self.values, dtype=np.float64)[persons % len(self.values)]
+
+    def support(self) -> tuple[float, float]:
+        return float(min(self.values)), float(max(self.values))
+
+
 _MOST = 1e6
 TYPE_BOUNDS: dict[str, Bounds] = {
     "cost": Bounds(at_least=0, at_most=_MOST),
@@ -160,6 +190,8 @@ TYPE_BOUNDS: dict[str, Bounds] = {
     "model_value": Bounds(at_least=0, at_most=_MOST),
     "outside_option": Bounds(at_least=-_MOST, at_most=_MOST),
     "wealth": Bounds(at_least=0, at_most=_MOST),
+    "gain_scale": Bounds(at_least=0, at_most=1e12),
+    "sharing_cost": Bounds(at_least=0, at_most=_MOST),
 }
 """What is drawn for each person, and where the values must lie. ``wealth`` is money brought along; the others are
 population columns and have their units there."""
@@ -198,7 +230,7 @@ def draw_center_types(count: int, spec: Mapping[str, Distribution], streams: Str
     for name, distribution in spec.items():
         check_support(name, distribution, CENTER_BOUNDS[name])
     numbers = np.arange(count)
-    return {name: dist.sample(streams.uniform(f"center/{name}", numbers)) for name, dist in spec.items()}
+    return {name: dist.of(numbers, streams.uniform(f"center/{name}", numbers)) for name, dist in spec.items()}
 
 
 def draw_types(persons: IntColumn, spec: Mapping[str, Distribution], streams: Streams) -> dict[str, FloatColumn]:
@@ -207,4 +239,4 @@ def draw_types(persons: IntColumn, spec: Mapping[str, Distribution], streams: St
     Keyed by person: whoever comes back under a new identity is still the same, and the others never matter.
     """
     check_types(spec)
-    return {name: dist.sample(streams.uniform(f"type/{name}", persons)) for name, dist in spec.items()}
+    return {name: dist.of(persons, streams.uniform(f"type/{name}", persons)) for name, dist in spec.items()}

@@ -30,7 +30,7 @@ from scenarios.engine.learning_setup import build_learning
 from scenarios.loading import load_scenario
 from scenarios.playing import play
 from scenarios.results import Run
-from scenarios.schema import Scenario
+from scenarios.schema import Scenario, name_and_parameters
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ARCHITECTURE = "simple_cnn"
@@ -56,7 +56,7 @@ def pfl_curve(scenario: Scenario, rounds: int, every: int) -> dict[int, float]:
     federation = build_learning(scenario, Streams(scenario.seed), "cpu").federation
     assert federation is not None
     shards, plan, found = federation.shards, federation.plan, {}
-    dataset = load_dataset(scenario.data.dataset)
+    dataset = load_dataset(name_and_parameters(scenario.data.dataset)[0])
     x_test, y_test = torch.from_numpy(dataset.x_test), torch.from_numpy(dataset.y_test)
     with tempfile.TemporaryDirectory() as place:
         folder, weights = Path(place), Path(place) / "weights.pt"

@@ -38,7 +38,7 @@ from scenarios.simulation import HANDLERS
 from scenarios.tables import TABLES
 
 HERE = Path(__file__).parent
-GIVEN_BY_THE_CALLER = frozenset({"labels", "shards", "streams", "shape", "classes", "folder"})
+GIVEN_BY_THE_CALLER = frozenset({"labels", "shards", "streams", "groups", "shape", "classes", "answers", "folder"})
 """Parameters of registered functions that are no parameters of a scenario."""
 
 
@@ -113,17 +113,19 @@ def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
         least = next((f", at least {limit.min_length}" for limit in metadata if isinstance(limit, MinLen)), "")
         return f"list, each a {_kind(inner[0], ())}{least}"
     if inspect.isclass(annotation) and issubclass(annotation, Named):
-        return f"{_registry(metadata).kind}{', `share` > 0' if issubclass(annotation, StrategyShare) else ''}"
+        registry = _registry(metadata)
+        if registry is None:  # beside a bare name, and checked with it
+            return "name with parameters"
+        return f"{registry.kind}{', `share` > 0' if issubclass(annotation, StrategyShare) else ''}"
     words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
     return words[annotation] + _bounds(metadata)
 
 
-def _registry(metadata: Sequence[Any]) -> Registry[Any]:
-    """The registry that a name is checked against."""
+def _registry(metadata: Sequence[Any]) -> Registry[Any] | None:
+    """The registry that a name is checked against, if its type says so."""
     checks = [part.func for part in metadata if isinstance(part, (AfterValidator, BeforeValidator))]
-    check: Any = next(func for func in checks if isinstance(func, functools.partial))
-    registry: Registry[Any] = check.args[0]()
-    return registry
+    check: Any = next((func for func in checks if isinstance(func, functools.partial)), None)
+    return None if check is None else check.args[0]()
 
 
 def _bounds(metadata: Sequence[Any]) -> str:

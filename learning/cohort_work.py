@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
+from learning.aggregation import finite
 from learning.columns import FloatColumn, IntColumn
 
 
@@ -16,7 +19,8 @@ class CohortWork:
 
     ``owner``: id; ``shard``: row of its data; ``samples``: how many of them it trains on; ``base_version``: the global
     version it received; ``upload``: kind of upload (``Upload``); ``scale``: noise norm as a multiple of the reference
-    norm; ``peer``: owner whose last upload is copied, -1 for none.
+    norm; ``peer``: owner whose last upload is copied, -1 for none; ``noise_std``: standard deviation of the noise that
+    an owner adds to each weight of what it trained (None: as the federation's ``privacy`` says).
     """
 
     owner: IntColumn
@@ -26,11 +30,25 @@ class CohortWork:
     upload: NDArray[np.int8]
     scale: FloatColumn
     peer: IntColumn
+    noise_std: FloatColumn | None = None
 
     def __post_init__(self) -> None:
-        lengths = {column.name: len(getattr(self, column.name)) for column in fields(self)}
+        columns = {column.name: getattr(self, column.name) for column in fields(self)}
+        lengths = {name: len(column) for name, column in columns.items() if column is not None}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of a cohort's work differ in length: {lengths}")
 
     def __len__(self) -> int:
         return len(self.owner)
+
+    def take(self, rows: IntColumn) -> CohortWork:
+        """The work of some of the owners, in the order of ``rows``."""
+        columns: dict[str, Any] = {column.name: getattr(self, column.name) for column in fields(self)}
+        return CohortWork(**{name: None if column is None else column[rows] for name, column in columns.items()})
+
+
+def refuse_poison(uploads: Tensor, work: CohortWork) -> None:
+    """Raise ``ValueError`` that names the owners of uploads [K, P] that are not finite."""
+    good = finite(uploads)
+    if not good.all():
+        raise ValueError(f"uploads with NaN or infinite weights, of owners {work.owner[~good].tolist()}")

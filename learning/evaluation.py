@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from learning.columns import FloatColumn
 from learning.models import FlatModel
+from learning.objective import sample_hits, sample_losses, samples_at_once
 
 SAMPLES_AT_ONCE = 1024
 NUMBERS_AT_ONCE = 2**23
@@ -41,22 +42,51 @@ def blocks(x: Tensor, y: Tensor, size: int = SAMPLES_AT_ONCE) -> Iterator[tuple[
         yield x[begin : begin + size], y[begin : begin + size]
 
 
+def block_size(model: FlatModel) -> int:
+    """Samples that meet models in one call."""
+    if model.answers is None or model.vocabulary is None:
+        return SAMPLES_AT_ONCE
+    return min(SAMPLES_AT_ONCE, samples_at_once(model.answers, model.shape[0], model.vocabulary))
+
+
 def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: int) -> Evaluation:
     """Test one model, weights [P], on samples x [n, *shape] with labels y [n]."""
     right = np.zeros(classes, dtype=np.int64)
     losses = np.zeros(classes)
     with torch.no_grad():
-        for samples, labels in blocks(x, y):
+        for samples, labels in blocks(x, y, block_size(model)):
             logits = model.logits(weights.unsqueeze(0), samples.to(weights.dtype))[0]
-            each = cross_entropy(logits.double(), labels, reduction="none").cpu().numpy()
+            each = sample_losses(model.answers, logits.double(), samples, labels).cpu().numpy()
             losses += np.bincount(labels.cpu().numpy(), weights=each, minlength=classes)
-            hits = labels[logits.argmax(dim=1) == labels]
+            hits = labels[sample_hits(model.answers, logits, samples, labels)]
             right += torch.bincount(hits, minlength=classes).cpu().numpy()
     total = torch.bincount(y, minlength=classes).cpu().numpy()
     accuracy, loss = float(right.sum() / total.sum()), float(losses.sum() / total.sum())
     present, counts = total > 0, np.maximum(total, 1)
     by_class = np.where(present, right / counts, accuracy), np.where(present, losses / counts, loss)
     return Evaluation(accuracy, loss, *by_class)
+
+
+def evaluate_each(
+    model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Accuracies and losses [M, C] by true class of many models, weights [M, P], on the same samples x with labels y.
+
+    As ``Evaluation`` has them of one model: a class without test samples has the overall values.
+    """
+    right = torch.zeros(len(weights), classes, dtype=torch.float64, device=weights.device)
+    lost = torch.zeros_like(right)
+    with torch.no_grad():
+        for some, samples, labels in _meetings(model, weights, x, y):
+            logits = _logits(model, weights[some], samples)
+            right[some].index_add_(1, labels, sample_hits(model.answers, logits, samples, labels).double())
+            lost[some].index_add_(1, labels, sample_losses(model.answers, logits.double(), samples, labels))
+    total = torch.bincount(y, minlength=classes).cpu().numpy()
+    present, counts = total > 0, np.maximum(total, 1)
+    found = [figure.cpu().numpy() for figure in (right, lost)]
+    overall = [figure.sum(axis=1, keepdims=True) / total.sum() for figure in found]
+    accuracy, loss = (np.where(present, part / counts, all_) for part, all_ in zip(found, overall, strict=True))
+    return accuracy, loss
 
 
 def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
@@ -70,7 +100,7 @@ def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatC
 
 def hits(model: FlatModel, weights: Tensor, samples: Tensor, labels: Tensor) -> Tensor:
     """How many [M] of one block of samples each model, weights [M, P], gets right."""
-    return (_logits(model, weights, samples).argmax(dim=2) == labels).sum(dim=1)
+    return sample_hits(model.answers, _logits(model, weights, samples), samples, labels).sum(dim=1)
 
 
 def losses(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
@@ -78,8 +108,8 @@ def losses(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColu
     total = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
     with torch.no_grad():
         for some, samples, labels in _meetings(model, weights, x, y):
-            logits = _logits(model, weights[some], samples).double().mT
-            total[some] += cross_entropy(logits, labels.expand(len(logits), -1), reduction="none").sum(dim=1)
+            logits = _logits(model, weights[some], samples).double()
+            total[some] += sample_losses(model.answers, logits, samples, labels).sum(dim=1)
     mean: FloatColumn = total.cpu().numpy() / len(y)
     return mean
 
@@ -87,7 +117,9 @@ def losses(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColu
 def _meetings(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Which models meet which samples and labels in one call."""
     numbers = math.prod(model.shape)
-    if _one_by_one(model, weights):
+    if model.answers is not None:
+        at_once, size = 1, block_size(model)
+    elif _one_by_one(model, weights):
         at_once, size = 1, min(SAMPLES_AT_ONCE, max(16, NUMBERS_IN_CACHE // numbers))
     else:
         at_once, size = max(1, NUMBERS_AT_ONCE // (SAMPLES_AT_ONCE * numbers)), SAMPLES_AT_ONCE

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from learning import aggregation, forging
-from learning.cohort_work import CohortWork
+from learning.cohort_work import CohortWork, refuse_poison
 from learning.columns import FloatColumn, IntColumn
 from learning.contribution import Contribution, Draws, Effort, Method, RoundGame
 from learning.contribution.sampling import ALL
 from learning.data import Dataset
-from learning.evaluation import Evaluation, evaluate
+from learning.evaluation import Evaluation
 from learning.local_terms import PLAIN, LocalTerms
 from learning.loss_drop_quality import loss_drop_quality
 from learning.model_versions import ModelVersions
@@ -26,8 +26,9 @@ from learning.server import Server
 from learning.server_rules import ServerRules
 from learning.shards import Shards
 from learning.streams import Streams
-from learning.training import Choice, LocalTraining, TrainingReport, choose, train_cohort
-from learning.uploads import Upload
+from learning.training import Choice, LocalTraining
+from learning.uploads import Upload, works
+from learning.workshop import Workshop
 
 __all__ = ["CohortWork", "Federation"]
 
@@ -61,24 +62,22 @@ class Federation:
         rules: ServerRules | None = None,
         copying: bool = True,
     ) -> None:
-        self.choice = choice or choose(model, device)
-        self.report = TrainingReport()
-        self.model = model
-        self.shards = shards
         self.rules = rules or ServerRules()
         self._privacy = privacy or ClipAndNoise()
         self.rules.check(plan, terms, self._privacy)
         self.plan = self.rules.algorithm.plan(plan)
+        self._workshop = Workshop(
+            model, dataset, shards, self.plan, streams, device, choice, terms, self._privacy, copying
+        )
+        self.choice, self.report = self._workshop.chosen, self._workshop.report
+        self.model = model
+        self.shards = shards
         self._terms = terms
         self._streams = streams
         self._device = device
-        self._classes = dataset.classes
-        self._x_test = torch.from_numpy(dataset.x_test).to(device)
-        self._y_test = torch.from_numpy(dataset.y_test).to(device)
-        initial = model.initial(streams).to(device)
-        self._versions = ModelVersions(initial)
-        self._server = Server(self.rules.optimizer, initial)
-        self._memory = OwnerRows(model.size, torch.float32, device) if copying else None
+        self._versions = ModelVersions(self._workshop.initial)
+        self._server = Server(self.rules.optimizer, self._workshop.initial)
+        self._memory = self._workshop.memory
         self._controls = OwnerRows(model.size, torch.float32, device)
 
     # Versions
@@ -117,57 +116,22 @@ class Federation:
         """
 
         def make(base: Tensor, members: IntColumn) -> Tensor:
-            sent, kinds = base.clone(), work.upload[members]
-            for kind in np.unique(kinds):
-                rows = np.flatnonzero(kinds == kind)
-                places = torch.from_numpy(rows).to(self._device)
-                sent[places] = self._made(Upload(int(kind)), base[places], work, members[rows], counter, reference_norm)
-            return sent
+            part = work.take(members)
+            terms = self._terms_of(part, np.flatnonzero(works(part.upload)))
+            trained = self._workshop.trained(base, part, counter, terms)
+            replayed = forging.replay(base, self.weights, self._versions.previous())
+            sources = forging.Sources(base, trained, base, replayed, self._memory)
+            return forging.sent(sources, part, counter, reference_norm, self._streams)
 
         return self.rules.algorithm.uploads(self._bases(work), make, self._accuracy)
 
     def _accuracy(self, weights: Tensor) -> float:
-        return evaluate(self.model, weights, self._x_test, self._y_test, self._classes).accuracy
+        return self._workshop.evaluate(weights).accuracy
 
-    def _made(
-        self, kind: Upload, base: Tensor, work: CohortWork, rows: IntColumn, counter: int, reference_norm: float
-    ) -> Tensor:
-        owners = work.owner[rows]
-        match kind:
-            case Upload.TRAINED:
-                return train_cohort(
-                    self.model,
-                    base,
-                    self.shards,
-                    work.shard[rows],
-                    work.samples[rows],
-                    owners,
-                    counter,
-                    self.plan,
-                    self._streams,
-                    self.choice.backend,
-                    chunk=self.choice.chunk,
-                    terms=self._terms_of(owners),
-                    report=self.report,
-                )
-            case Upload.GLOBAL_COPY:
-                return base
-            case Upload.REPLAY:
-                return forging.replay(base, self.weights, self._versions.previous())
-            case Upload.NOISE:
-                norms = work.scale[rows] * reference_norm
-                return forging.noise(base, owners, norms, counter, self._streams)
-            case Upload.PEER_COPY:
-                if self._memory is None:
-                    raise ValueError(
-                        "no uploads are kept to be copied: a strategy that copies must not say that it trains"
-                    )
-                return forging.peer_copy(base, work.peer[rows], self._memory)
-
-    def _terms_of(self, owners: IntColumn) -> LocalTerms:
-        """The terms of owners that train now, with the algorithm's drift and with privacy."""
-        drift = self.rules.algorithm.drift(owners, self._controls)
-        columns = self._privacy.columns(len(owners))
+    def _terms_of(self, work: CohortWork, rows: IntColumn) -> LocalTerms:
+        """The terms of those members that train now, with the algorithm's drift and with privacy."""
+        drift = self.rules.algorithm.drift(work.owner[rows], self._controls)
+        columns = self._privacy.columns(len(rows), None if work.noise_std is None else work.noise_std[rows])
         if drift is None and columns["clip"] is None:
             return self._terms
         return dataclasses.replace(self._terms, drift=drift, **columns)
@@ -189,7 +153,7 @@ class Federation:
         came than the rule needs, the next version equals the current one. Raises ``ValueError``, and changes nothing,
         if an upload is not finite.
         """
-        self._refuse_poison(uploads, work)
+        refuse_poison(uploads, work)
         rule, base = self.rules.aggregation, self.weights.unsqueeze(0)
         if not np.any(weights) or len(uploads) < rule.least:
             self._advance(self.weights, uploads, work)
@@ -204,7 +168,7 @@ class Federation:
         Raises ``ValueError`` for rules that have no asynchronous mode, too.
         """
         self.rules.check_asynchronous()
-        self._refuse_poison(uploads, work)
+        refuse_poison(uploads, work)
         if not np.any(weights) or len(uploads) < self.rules.aggregation.least:
             self._advance(self.weights, uploads, work)
             return
@@ -222,11 +186,6 @@ class Federation:
         trained = uploads[torch.from_numpy(rows).to(self._device)]
         self.rules.algorithm.learn(trained, bases, work.owner[rows], work.samples[rows], self.plan, self._controls)
 
-    def _refuse_poison(self, uploads: Tensor, work: CohortWork) -> None:
-        good = aggregation.finite(uploads)
-        if not good.all():
-            raise ValueError(f"uploads with NaN or infinite weights, of owners {work.owner[~good].tolist()}")
-
     def _advance(self, weights: Tensor, uploads: Tensor, work: CohortWork) -> None:
         if not bool(torch.isfinite(weights).all()):
             raise ValueError("the aggregate of the uploads overflows")
@@ -238,19 +197,18 @@ class Federation:
 
     def evaluate(self) -> Evaluation:
         """The current model on the test set."""
-        return evaluate(self.model, self.weights, self._x_test, self._y_test, self._classes)
+        return self._workshop.evaluate(self.weights)
 
     def owner_mean(self, by_class: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
-        """What a figure per class [C] (accuracy, loss) comes to [K] on data with the true label mix of each shard."""
-        with np.errstate(invalid="ignore"):  # an infinite loss of a class that an owner has none of gives NaN
-            return np.asarray(self.shards.class_mix[shard_rows] @ by_class)
+        """What figures per class [C] (accuracy, loss) come to [K] on data with the true label mix of each shard."""
+        return self.shards.owner_mean(by_class, shard_rows)
 
     def data_quality(self, work: CohortWork, counter: int) -> FloatColumn:
         """Raw quality [K] of the data that each owner trains on, nats per sample (``learning.loss_drop_quality``).
 
         Throw-away copies of the current model are trained; 0 where ``work`` says that nothing was trained.
         """
-        samples = np.where(work.upload == Upload.TRAINED, work.samples, 0)
+        samples = np.where(works(work.upload), work.samples, 0)
         return loss_drop_quality(
             self.model,
             self.weights,
@@ -283,7 +241,7 @@ class Federation:
         model plays with its discounted change, as FedBuff merges it. Raises ``ValueError`` if the method cannot value
         so many uploads, or not within the effort.
         """
-        x, y = self._x_test[:samples], self._y_test[:samples]
+        x, y = self._workshop.x_test[:samples], self._workshop.y_test[:samples]
         game = RoundGame(self.model, self.weights, self._renewed(uploads, work), weights, x, y, worth=worth)
         found = method.measure(game, Draws(self._streams, counter), effort)
         if found.ended == "budget spent" and not np.isfinite(found.standard_error).all():

@@ -1,18 +1,107 @@
-"""Uploads of free riders: weights sent without training.
+"""Uploads that are not what training made: of free riders, who do not train, and of attackers, who spoil it.
 
-The plainest forgery, a copy of the global model, is the base itself. The others change rows base [K, P], the models
-that the owners received, and leave a row as it is where they lack what they need (in the first round, say).
+``sent`` makes the uploads of a whole cohort. Rows base [K, P] are the models that the owners received, or among
+personal models those that they have themselves. Without what it needs (in the first round, say) a forgery is the base:
+
+- GLOBAL_COPY: the base itself.
+- REPLAY: of a global model the base moved by its last change; of personal models the owner's last upload again.
+- NOISE: the base plus a Gaussian vector.
+- PEER_COPY: the last upload of another owner.
+- OWN_LAST: the owner's last upload plus a Gaussian vector, so that it seems to have moved; the stealthy free rider.
+- SHUFFLE: trained weights in a drawn order.
+- SIGN_FLIP: trained weights with their change turned around: from the base, or of personal models from the initial one.
+- SAME_VALUE: ones. RANDOM: standard normal numbers.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from learning.cohort_work import CohortWork
 from learning.columns import FloatColumn, IntColumn
 from learning.owner_rows import OwnerRows
 from learning.streams import Streams
+from learning.uploads import Upload
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """What the uploads of a cohort are made from.
+
+    Attributes:
+        base: [K, P], the models that the owners start from.
+        trained: [K, P], what training made of them; read only where an owner works.
+        origin: [K, P] or [P], from which a flipped change is counted.
+        replayed: [K, P], what a replay sends; None: the last upload of each owner.
+        memory: last uploads; None if none are kept.
+    """
+
+    base: Tensor
+    trained: Tensor
+    origin: Tensor
+    replayed: Tensor | None
+    memory: OwnerRows | None
+
+
+def sent(sources: Sources, work: CohortWork, counter: int, reference_norm: float, streams: Streams) -> Tensor:
+    """What the cohort sends [K, P], by ``work.upload``. ``counter`` (the round) keys all draws.
+
+    ``reference_norm`` is the published typical norm of an update, NaN while there is none: then nobody adds noise.
+    Raises ``ValueError`` for copies of earlier uploads where none are kept.
+    """
+    made = sources.base.clone()
+    for kind in np.unique(work.upload):
+        rows = np.flatnonzero(work.upload == kind)
+        places = torch.from_numpy(rows).to(made.device)
+        made[places] = _made(Upload(int(kind)), sources, work, rows, places, counter, reference_norm, streams)
+    return made
+
+
+def _made(
+    kind: Upload,
+    sources: Sources,
+    work: CohortWork,
+    rows: IntColumn,
+    places: Tensor,
+    counter: int,
+    reference_norm: float,
+    streams: Streams,
+) -> Tensor:
+    base, owners, norms = sources.base[places], work.owner[rows], work.scale[rows] * reference_norm
+    match kind:
+        case Upload.TRAINED:
+            return sources.trained[places]
+        case Upload.SHUFFLE:
+            return shuffled(sources.trained[places], owners, counter, streams)
+        case Upload.SIGN_FLIP:
+            origin = sources.origin if sources.origin.ndim == 1 else sources.origin[places]
+            return sign_flipped(sources.trained[places], origin)
+        case Upload.GLOBAL_COPY:
+            return base
+        case Upload.REPLAY if sources.replayed is not None:
+            return sources.replayed[places]
+        case Upload.REPLAY:
+            return peer_copy(base, owners, _kept(sources))
+        case Upload.NOISE:
+            return noise(base, owners, norms, counter, streams)
+        case Upload.PEER_COPY:
+            return peer_copy(base, work.peer[rows], _kept(sources))
+        case Upload.OWN_LAST:
+            return noise(peer_copy(base, owners, _kept(sources)), owners, norms, counter, streams)
+        case Upload.SAME_VALUE:
+            return torch.ones_like(base)
+        case Upload.RANDOM:
+            return random_weights(base, owners, counter, streams)
+
+
+def _kept(sources: Sources) -> OwnerRows:
+    if sources.memory is None:
+        raise ValueError("no uploads are kept to be copied: a strategy that copies must not say that it trains")
+    return sources.memory
 
 
 def replay(base: Tensor, current: Tensor, previous: Tensor | None) -> Tensor:
@@ -41,4 +130,25 @@ def peer_copy(base: Tensor, peers: IntColumn, memory: OwnerRows) -> Tensor:
     forged = base.clone()
     copies, known = memory.recall(peers)
     forged[torch.from_numpy(known).to(base.device)] = copies
+    return forged
+
+
+def shuffled(trained: Tensor, owners: IntColumn, counter: int, streams: Streams) -> Tensor:
+    """Weights [K, P], each row in an order drawn by (owner, counter)."""
+    size = trained.shape[1]
+    orders = [streams.generator("shuffled upload", int(owner), counter).permutation(size) for owner in owners]
+    return trained.gather(1, torch.from_numpy(np.stack(orders)).to(trained.device))
+
+
+def sign_flipped(trained: Tensor, origin: Tensor) -> Tensor:
+    """Weights [K, P] whose change from the origin ([P] or [K, P]) is turned around: origin - (trained - origin)."""
+    return origin - (trained - origin)
+
+
+def random_weights(base: Tensor, owners: IntColumn, counter: int, streams: Streams) -> Tensor:
+    """Standard normal numbers of the shape of base [K, P], drawn by (owner, counter)."""
+    forged = torch.empty_like(base)
+    for row, owner in enumerate(owners):
+        numbers = streams.generator("random upload", int(owner), counter).standard_normal(base.shape[1])
+        forged[row] = torch.from_numpy(numbers).to(forged)
     return forged

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from learning.columns import FloatColumn, IntColumn
+from learning.privacy.mechanisms import NoiseLaw
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,9 @@ class LocalTerms:
         drift: [K, P] or [P], added to every gradient.
         momentum: in [0, 1), of PyTorch's SGD without dampening.
         weight_decay: at least 0.
-        clip: [K], above 0: the finished update is scaled down to this L2 norm.
-        noise: [K], at least 0: standard deviation of the Gaussian noise on each weight of the finished update.
+        clip: [K], above 0: the finished update is scaled down to this norm, L2 or as ``law`` says.
+        noise: [K], at least 0: standard deviation of the noise on each weight of the finished update.
+        law: the distribution of the noise.
 
     Raises ``ValueError`` for numbers out of range and for a centre without a pull (or a pull without a centre).
     """
@@ -53,6 +55,7 @@ class LocalTerms:
     weight_decay: float = 0.0
     clip: FloatColumn | None = None
     noise: FloatColumn | None = None
+    law: NoiseLaw = NoiseLaw.GAUSSIAN
 
     def __post_init__(self) -> None:
         if (self.centre is None) != (self.pull is None):

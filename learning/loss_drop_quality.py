@@ -21,9 +21,10 @@ from torch.nn.functional import cross_entropy
 
 from learning.batches import LocalTraining
 from learning.columns import FloatColumn, IntColumn
-from learning.evaluation import blocks
+from learning.evaluation import block_size, blocks
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
+from learning.objective import sample_losses
 from learning.shards import Shards
 from learning.streams import Streams
 from learning.training import Choice, choose, train_cohort
@@ -40,9 +41,12 @@ def own_losses(model: FlatModel, weights: Tensor, shards: Shards, rows: IntColum
             begin = int(shards.offsets[rows[place]])
             own = slice(begin, begin + int(samples[place]))
             total = 0.0
-            for x, y in blocks(shards.x[own], shards.y[own]):
+            for x, y in blocks(shards.x[own], shards.y[own], block_size(model)):
                 logits = model.logits(weights[place : place + 1], x.to(weights.dtype))[0]
-                total += float(cross_entropy(logits.double(), y, reduction="sum"))
+                if model.answers is None:
+                    total += float(cross_entropy(logits.double(), y, reduction="sum"))
+                else:
+                    total += float(sample_losses(model.answers, logits.double(), x, y).sum())
             found[place] = total / samples[place]
     return found
 

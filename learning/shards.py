@@ -62,6 +62,15 @@ class Shards:
     def __len__(self) -> int:
         return len(self.sizes)
 
+    def owner_mean(self, by_class: FloatColumn, rows: IntColumn) -> FloatColumn:
+        """What figures per class (accuracy, loss) come to [K] on data with the true label mix of shards ``rows`` [K].
+
+        ``by_class`` is [C], the same for all, or [K, C].
+        """
+        mix = self.class_mix[rows]
+        with np.errstate(invalid="ignore"):  # an infinite loss of a class that an owner has none of gives NaN
+            return np.asarray(mix @ by_class if by_class.ndim == 1 else (mix * by_class).sum(axis=1))
+
     @classmethod
     def build(
         cls,
@@ -81,9 +90,10 @@ class Shards:
         A shard of quality q suffers (1 - q) times each of the four: ``max_class_loss``, the share of its classes that
         it loses with all their samples (``usable_samples``); ``max_label_noise``, the rate of wrong labels;
         ``max_feature_noise``, the deviation of Gaussian noise in units of each feature's deviation over the whole
-        training set (for token ids: the share of replaced ones, at most 1); ``max_duplicates``, the share of samples
-        that are copies of others, noise and label included. Order and faults are drawn per shard number, so a shard
-        does not depend on the others. Raises ``ValueError`` for an empty shard and for values out of range.
+        training set (for token ids: the share of replaced ones, at most 1, of prompts only); ``max_duplicates``, the
+        share of samples that are copies of others, noise and label included. Order and faults are drawn per shard
+        number, so a shard does not depend on the others. Raises ``ValueError`` for an empty shard and for values out
+        of range.
         """
         quality = np.asarray(quality, dtype=np.float64)
         rates = {"max_label_noise": max_label_noise, "max_class_loss": max_class_loss, "max_duplicates": max_duplicates}
@@ -103,20 +113,24 @@ class Shards:
             loss = 1.0 - float(quality[shard])
             truth = dataset.y_train[rows]
             chance = streams.generator("label noise", shard)
-            labels = flip_labels(truth, loss * max_label_noise, dataset.classes, chance)
-            samples = dataset.x_train[rows]
+            if dataset.answers is None:
+                labels = flip_labels(truth, loss * max_label_noise, dataset.classes, chance)
+                samples = dataset.x_train[rows]
+                false = labels != truth
+            else:
+                source = dataset.answers.wrong(dataset.y_train, rows, loss * max_label_noise, chance)
+                samples, labels = dataset.with_answers_of(rows, source), dataset.y_train[source]
+                false = (samples != dataset.x_train[rows]).any(axis=1)
             if loss * max_feature_noise > 0:
-                samples, noise[shard] = _noisy(
-                    samples, loss * max_feature_noise, spread, dataset.vocabulary, streams, shard
-                )
+                samples, noise[shard] = _noisy(samples, loss * max_feature_noise, spread, dataset, streams, shard)
             if loss * max_duplicates > 0:
                 source = copied_from(len(rows), loss * max_duplicates, streams.generator("duplicates", shard))
-                samples, labels, truth = samples[source], labels[source], truth[source]
+                samples, labels, truth, false = samples[source], labels[source], truth[source], false[source]
                 copies[shard] = np.mean(source != np.arange(len(source)))
             place = slice(int(offsets[shard]), int(offsets[shard + 1]))
             x[place], y[place] = samples, labels
             class_mix[shard] = np.bincount(truth, minlength=dataset.classes) / len(rows)
-            wrong[shard] = np.mean(labels != truth)
+            wrong[shard] = np.mean(false)
             lost[shard] = 1.0 - len(np.unique(dataset.y_train[part])) / len(np.unique(dataset.y_train[dealt[shard]]))
         on_device = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
         return cls(
@@ -135,14 +149,16 @@ def _noisy(
     samples: FloatArray,
     amount: float,
     spread: NDArray[np.float64],
-    vocabulary: int | None,
+    dataset: Dataset,
     streams: Streams,
     shard: int,
 ) -> tuple[FloatArray, float]:
     """Samples [n, *shape] with feature noise, and how much there really is of it."""
     chance = streams.generator("feature noise", shard)
-    if vocabulary is not None:
-        replaced = replace_tokens(samples, min(amount, 1.0), vocabulary, chance)
+    if dataset.vocabulary is not None:
+        replaced = replace_tokens(samples, min(amount, 1.0), dataset.vocabulary, chance)
+        if dataset.answers is not None:
+            replaced = np.where(dataset.prompt_tokens(samples), replaced, samples)
         return replaced, float(np.mean(replaced != samples))
     noisy = add_noise(samples, (amount * spread).astype(np.float32), chance)
     return noisy, noise_level(noisy, samples, spread)

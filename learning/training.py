@@ -219,7 +219,8 @@ class _Cohort:
             start = self.base.index_select(0, torch.from_numpy(some).to(self.base.device))
         terms = self.terms if self.terms is PLAIN else self.terms.take(some)
         BACKENDS[backend](self.model, start, self.shards.x, self.shards.y, batches, self.plan, terms, trained)
-        sent = privatise(start, trained, self.owners[some], self.counter, terms.clip, terms.noise, self.streams)
+        owners, noise = self.owners[some], terms.noise
+        sent = privatise(start, trained, owners, self.counter, terms.clip, noise, self.streams, terms.law)
         if sent is not trained:
             trained.copy_(sent)
 

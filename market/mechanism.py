@@ -21,12 +21,22 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
 
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
-CLAIMS = (DATA_SIZE, QUALITY, COST)
-"""What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money."""
+GAIN_SCALE, SHARING_COST = "gain_scale", "sharing_cost"
+FURTHER_CLAIMS = (GAIN_SCALE, SHARING_COST)
+CLAIMS = (DATA_SIZE, QUALITY, COST, *FURTHER_CLAIMS)
+"""What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money; how much
+it values others' data (K in K^1/2 money per sample^1/2), and what it loses each time that another owner imports its
+model, in money."""
 MEASURED_QUALITY = "measured_quality"
 """What can be measured: raw quality of an owner's data, the fall of its loss per sample in real training."""
 CONTRIBUTION = "contribution"
 """What can be measured: how much each upload adds to the model, by the method that the scenario names."""
+MODEL_DISTANCE = "model_distance"
+"""What can be measured of personal models: the dissimilarity of every two uploads, a matrix."""
+COLLABORATION = "collaboration"
+"""What can be measured of personal models: what each would take of every other one by itself, a matrix."""
+PAIRWISE = frozenset({MODEL_DISTANCE, COLLABORATION})
+"""Measures that are matrices: row and column belong to an entry of the allocation each."""
 
 
 @dataclass(frozen=True)
@@ -34,13 +44,17 @@ class Members:
     """Public columns of the owners in the market, one entry each.
 
     ``owner``: id; ``claims``: its last claims by name, NaN before the first; ``measured``: what was last measured of
-    it by name, NaN before; ``center``: number of the computing center that it is matched with, -1 for none.
+    it by name, NaN before; ``center``: number of the computing center that it is matched with, -1 for none;
+    ``joined_round``: rounds closed before it joined; ``records``: what the mechanism has put on record about it (see
+    ``Settlement.records``), NaN before.
     """
 
     owner: IntColumn
     claims: Mapping[str, FloatColumn]
     measured: Mapping[str, FloatColumn]
     center: IntColumn
+    joined_round: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    records: Mapping[str, FloatColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -95,13 +109,31 @@ class Terms:
 class Types:
     """Types of some owners, as the advice needs them: samples, quality in [0, 1], money per trained sample.
 
-    ``owner`` are their ids, to tell who is in the market already; empty where nobody is.
+    ``owner`` are their ids, to tell who is in the market already; empty where nobody is. ``further`` holds the types
+    that only some mechanisms know, by the name of the claim (``FURTHER_CLAIMS``).
     """
 
     data_size: FloatColumn
     quality: FloatColumn
     cost: FloatColumn
     owner: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    further: Mapping[str, FloatColumn] = field(default_factory=dict)
+
+    @staticmethod
+    def of(columns: Mapping[str, FloatColumn], owner: IntColumn) -> Types:
+        """The types that these columns by the name of the claim tell: true ones or claimed ones."""
+        further = {name: columns[name] for name in FURTHER_CLAIMS if name in columns}
+        return Types(columns[DATA_SIZE], columns[QUALITY], columns[COST], owner, further)
+
+    def take(self, rows: IntColumn) -> Types:
+        """The types of some of the owners."""
+        further = {name: column[rows] for name, column in self.further.items()}
+        owner = self.owner[rows] if len(self.owner) else self.owner
+        return Types(self.data_size[rows], self.quality[rows], self.cost[rows], owner, further)
+
+    def column(self, name: str) -> FloatColumn:
+        """A type by the name of its claim; zeros for a further one that is not given."""
+        return self.further.get(name, np.zeros(len(self))) if name in FURTHER_CLAIMS else getattr(self, name)
 
     def __len__(self) -> int:
         return len(self.data_size)
@@ -156,8 +188,9 @@ class Outcome:
     """What the round brought, aligned with the allocation.
 
     ``arrived``: the upload came in time; ``weight``: its share in the aggregate (sums to 1 over arrivals);
-    ``measured``: the columns that the mechanism declared in ``measures``, 0 where nothing arrived; ``accuracy`` and
-    ``previous_accuracy`` of the global model after and before the round (NaN when the round trained nothing).
+    ``measured``: the columns (or matrices, see ``PAIRWISE``) that the mechanism declared in ``measures``, 0 where
+    nothing arrived; ``accuracy`` and ``previous_accuracy`` of the global model after and before the round (NaN when
+    the round trained nothing).
     """
 
     arrived: BoolColumn
@@ -175,6 +208,10 @@ class Transfers:
     payee: IntColumn
     amount: FloatColumn
 
+    def take(self, rows: BoolColumn) -> Transfers:
+        """Some of the transfers."""
+        return Transfers(self.payer[rows], self.payee[rows], self.amount[rows])
+
     @staticmethod
     def none() -> Transfers:
         empty = np.zeros(0, dtype=np.int64)
@@ -183,16 +220,21 @@ class Transfers:
 
 @dataclass(frozen=True)
 class Edges:
-    """Who used whose model this round: ``user`` and ``source`` are party numbers, ``payment`` in money."""
+    """Who used whose model this round: ``user`` and ``source`` are party numbers, ``payment`` in money.
+
+    ``dissimilarity`` of the two models, where the mechanism measures it; None where it does not.
+    """
 
     user: IntColumn
     source: IntColumn
     weight: FloatColumn
     payment: FloatColumn
+    dissimilarity: FloatColumn | None = None
 
     def take(self, rows: BoolColumn) -> Edges:
         """Some of the edges."""
-        return Edges(self.user[rows], self.source[rows], self.weight[rows], self.payment[rows])
+        apart = None if self.dissimilarity is None else self.dissimilarity[rows]
+        return Edges(self.user[rows], self.source[rows], self.weight[rows], self.payment[rows], apart)
 
 
 @dataclass(frozen=True)
@@ -201,7 +243,8 @@ class Settlement:
 
     ``transfers`` are what the model owner pays; ``claimed`` is the total of claim units that shared it, for the next
     board. ``further`` are transfers between others by kind, made after it, in this order; who cannot pay one in full
-    pays what it has.
+    pays what it has. ``records`` (aligned with the allocation) is what the mechanism wants to be told about these
+    owners when it next announces: it has no memory of its own.
     """
 
     transfers: Transfers
@@ -209,6 +252,18 @@ class Settlement:
     delivered: BoolColumn
     claimed: float
     further: Mapping[str, Transfers] = field(default_factory=dict)
+    records: Mapping[str, FloatColumn] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """What owners have of using each other's models in a round, in money; aligned with the allocation.
+
+    ``gain``: worth of the models that an owner used; ``cost``: what it lost as others used its own.
+    """
+
+    gain: FloatColumn
+    cost: FloatColumn
 
 
 @dataclass(frozen=True)
@@ -227,6 +282,10 @@ AMPLE_BUDGET = "ample_budget"
 """The budget covers everything that the mechanism would pay without a limit."""
 SOMEBODY_EARNS = "somebody_earns"
 """At least one upload that arrived counts for something."""
+TRAINS_ANYWAY = "trains_anyway"
+"""Training is for an owner's own model in the first place, so that what it costs does not count."""
+OVERSTATED = "overstated"
+"""The claim is above the truth; claims below it may well pay."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +294,8 @@ class Guarantee:
 
     ``property``: ``individual_rationality``, ``incentive_compatibility``, ``budget_feasibility`` or
     ``budget_exhaustion``; ``lie``: for incentive compatibility, the claim that no owner gains by misreporting;
-    ``when``: the condition that the property rests on, one of ``AMPLE_BUDGET`` and ``SOMEBODY_EARNS``, if any.
+    ``when``: the condition that the property rests on, one of ``AMPLE_BUDGET``, ``SOMEBODY_EARNS``, ``TRAINS_ANYWAY``
+    and ``OVERSTATED``, if any.
     """
 
     property: str
@@ -271,9 +331,26 @@ class Scored(Protocol):
     """A mechanism whose source defines utilities of its own."""
 
     def paper_utility(
-        self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types, trained: BoolColumn
+        self,
+        terms: Terms,
+        allocation: Allocation,
+        outcome: Outcome,
+        settlement: Settlement,
+        types: Types,
+        trained: BoolColumn,
     ) -> PaperUtility:
-        """``trained`` says (truth) behind which uploads there is training; aligned with the allocation."""
+        """``settlement`` as confirmed; ``trained`` says (truth) behind which uploads there is training."""
+
+
+@runtime_checkable
+class ModelMarket(Protocol):
+    """A mechanism under which owners use each other's personal models, and confirm the bill before they get any."""
+
+    def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
+        """What these edges are worth to owners of these types (aligned with the allocation, true ones).
+
+        ``behind`` [K] are the samples that really stand behind each model.
+        """
 
 
 MECHANISMS: Registry[type[Mechanism]] = Registry("mechanism")

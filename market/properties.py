@@ -15,14 +15,15 @@ import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import (
-    COST,
-    DATA_SIZE,
+    CLAIMS,
+    PAIRWISE,
     QUALITY,
     Advice,
     Allocation,
     Board,
     Mechanism,
     Members,
+    ModelMarket,
     Outcome,
     Reports,
     Settlement,
@@ -38,9 +39,9 @@ NEGLIGIBLE = 1e-9
 class Conditions:
     """What a static market leaves to chance or to the past; the defaults are an untroubled first round.
 
-    ``arrived``: whose upload comes in time (default: all that were selected); ``measured``: the columns that the
-    mechanism has measured (default: zeros); ``reputation``: standings (default: 1); ``claimed``: claim units of the
-    round before. Columns have one entry per owner of the market.
+    ``arrived``: whose upload comes in time (default: all that were selected); ``measured``: the columns or matrices
+    that the mechanism has measured (default: zeros); ``reputation``: standings (default: 1); ``claimed``: claim units
+    of the round before. Columns have one entry per owner of the market.
     """
 
     arrived: BoolColumn | None = None
@@ -56,8 +57,8 @@ UNTROUBLED = Conditions()
 class Play:
     """One round played. Columns have one entry per owner of the market, whether or not it took part.
 
-    ``utilities`` is payment - true cost per sample * samples trained, in money: 0 for an owner that took no part,
-    negative for one that trained and whose upload did not arrive.
+    ``utilities`` is payment - true cost per sample * samples trained, in money, and in a market for models gain less
+    cost of sharing: 0 for an owner that took no part, negative for one that trained and whose upload did not arrive.
     """
 
     terms: Terms
@@ -84,7 +85,7 @@ class Misreport(NamedTuple):
 
 def truthful_claims(types: Types) -> dict[str, FloatColumn]:
     """Claims that equal the truth."""
-    return {DATA_SIZE: types.data_size, QUALITY: types.quality, COST: types.cost}
+    return {claim: types.column(claim) for claim in CLAIMS}
 
 
 def with_members(board: Board, mechanism: Mechanism, owner: IntColumn, claims: Mapping[str, FloatColumn]) -> Board:
@@ -122,13 +123,15 @@ def play(
     arrived = allocation.selected.copy()
     if conditions.arrived is not None:
         arrived &= conditions.arrived[allocation.owner]
-    measured = conditions.measured or {name: np.zeros(count) for name in mechanism.measures}
+    measured = conditions.measured or {
+        name: np.zeros((count, count) if name in PAIRWISE else count) for name in mechanism.measures
+    }
     outcome = Outcome(
         arrived=arrived,
         weight=arrived / max(1, int(arrived.sum())),
         accuracy=float("nan"),
         previous_accuracy=float("nan"),
-        measured={name: np.where(arrived, column[allocation.owner], 0.0) for name, column in measured.items()},
+        measured={name: _of_arrivals(name, column, allocation.owner, arrived) for name, column in measured.items()},
     )
     settlement = mechanism.settle(terms, allocation, outcome)
     payments = np.zeros(count)
@@ -138,7 +141,18 @@ def play(
         np.subtract.at(payments, spent[spent >= 0], transfers.amount[spent >= 0])
     samples = np.zeros(count)
     samples[allocation.owner] = allocation.selected * allocation.data_share * types.data_size[allocation.owner]
-    return Play(terms, advice, allocation, settlement, payments, payments - types.cost * samples)
+    utilities = payments - types.cost * samples
+    if isinstance(mechanism, ModelMarket):
+        there = allocation.owner
+        sharing = mechanism.sharing(allocation, settlement.edges, types.take(there), samples[there])
+        utilities[allocation.owner] += sharing.gain - sharing.cost
+    return Play(terms, advice, allocation, settlement, payments, utilities)
+
+
+def _of_arrivals(name: str, measured: FloatColumn, owner: IntColumn, arrived: BoolColumn) -> FloatColumn:
+    if name in PAIRWISE:
+        return np.where(arrived[:, None] & arrived, measured[np.ix_(owner, owner)], 0.0)
+    return np.where(arrived, measured[owner], 0.0)
 
 
 def individual_rationality(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
@@ -63,3 +65,20 @@ def pay_arrivals(allocation: Allocation, outcome: Outcome, payment: FloatColumn,
 def arrivals(allocation: Allocation, outcome: Outcome) -> BoolColumn:
     """Who was selected and sent an upload that came in time."""
     return np.asarray(allocation.selected & outcome.arrived)
+
+
+def without(settlement: Settlement, allocation: Allocation, owners: IntColumn) -> Settlement:
+    """The settlement after some owners have refused it: none of their edges, transfers and deliveries is left."""
+
+    def untouched(*ends: IntColumn) -> BoolColumn:
+        return np.asarray(~np.isin(np.stack(ends), owners).any(axis=0))
+
+    edges = settlement.edges
+    further = {kind: moved.take(untouched(moved.payer, moved.payee)) for kind, moved in settlement.further.items()}
+    return replace(
+        settlement,
+        transfers=settlement.transfers.take(untouched(settlement.transfers.payer, settlement.transfers.payee)),
+        edges=edges.take(untouched(edges.user, edges.source)),
+        delivered=settlement.delivered & untouched(allocation.owner),
+        further=further,
+    )

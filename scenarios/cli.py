@@ -130,6 +130,67 @@ def check(mechanism: Mechanism, instance: InstanceFile) -> None:
     typer.echo(answer("check", mechanism, instance))
 
 
+@app.command()
+def calibrate(
+    system: Annotated[str, typer.Argument(help="A published system: cocogen.")],
+    dataset: Annotated[str, typer.Option(help="Data to train on: a registered name or a path to .npz.")] = "digits",
+    generator: Annotated[str, typer.Option(help="What makes the synthetic data.")] = "gaussian_mixture",
+    public: Annotated[
+        int, typer.Option(min=0, help="Samples set apart as public, for one generator that all share; 0: own ones.")
+    ] = 0,
+    seed: Annotated[int, typer.Option(help="Root of every random number.")] = 1,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    quick: Annotated[bool, typer.Option("--quick", help="Fewer, smaller trials: seconds, not minutes.")] = False,
+) -> None:
+    """Measure by real training what a published system takes as given; print it as JSON."""
+    from scenarios.calibrating import calibrate as measure
+
+    found = measure(
+        system, dataset=dataset, generator=generator, public=public, seed=seed, quick=quick, device=device.value
+    )
+    if found is None:
+        raise typer.Exit(INTERRUPTED)
+    typer.echo(found)
+
+
+auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(auction, name="auction")
+
+
+def _network_names(incomplete: str) -> list[str]:
+    """Neural auctions that can be trained, for the shell's completion."""
+    from scenarios.auctioning import network_names
+
+    return [name for name in network_names() if name.startswith(incomplete)]
+
+
+@auction.command("train")
+def train_auction(
+    network: Annotated[
+        str, typer.Argument(help="A neural auction, such as mfg_regretnet.", autocompletion=_network_names)
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(help="File for the weights.  [default: <network>.safetensors]", show_default=False),
+    ] = None,
+    iterations: Annotated[int | None, typer.Option(min=1, help="Steps of the optimiser.")] = None,
+    owners: Annotated[
+        list[int] | None, typer.Option(min=1, help="A number of owners to train on; may be repeated.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Root of every random number.")] = 1,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of an earlier training.")] = False,
+) -> None:
+    """Train a neural auction; after a break the same command goes on where it stopped."""
+    from scenarios.auctioning import train
+
+    file = train(
+        network, out=out, iterations=iterations, owners=owners or (), seed=seed, device=device.value, force=force
+    )
+    if file is None:
+        raise typer.Exit(INTERRUPTED)
+
+
 def _system_names(incomplete: str) -> list[str]:
     """Systems whose experiments can be reproduced, for the shell's completion."""
     from scenarios.reproduce import system_names

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from learning.registry import UnknownName
 from scenarios.errors import BadInput
 from scenarios.yaml_text import MAX_BYTES, BadYaml, read_yaml, write_yaml
 
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
 
 LIBRARY = Path(__file__).parent / "library"
 _OPTION = "--set"
+
+PATHS = ("files", "tokenizer", "path")
+"""Parameters of data sets and models that may be paths."""
 
 Field = tuple[str | int, ...]
 """Where a value stands: keys and list places from the top down."""
@@ -93,16 +95,15 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
     from scenarios import schema
     from scenarios.problems import Problem, as_written
 
-    model = scenario.learning.model
-    try:
-        if ":" not in model:  # else the path of a user's own module, imported when the run is built
-            schema.models()[model]
-    except UnknownName as unknown:
-        return Problem(("learning", "model"), model, problem=str(unknown))
+    checked = _with_model(scenario, content)
+    if isinstance(checked, Problem):
+        return checked
+    scenario = checked
     for part, field, kind in (
         ("learning", "algorithm", schema.algorithms),
         ("learning", "aggregation", schema.robust_rules),
         ("learning", "server", schema.server_optimizers),
+        ("learning", "personalization", schema.personalization_methods),
         ("learning", "contribution", schema.contribution_methods),
         ("round", "merging", schema.merging_rules),
     ):
@@ -115,6 +116,26 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
             return Problem(as_written((part, field, *below), content), found["value"], problem=str(found["expected"]))
         scenario = scenario.model_copy(update={part: above.model_copy(update={field: whole})})
     return scenario
+
+
+def _with_model(scenario: Scenario, content: dict[str, Any]) -> Scenario | Problem:
+    """The scenario with all parameters of its model, or what is wrong with it; a bare name stays one."""
+    from pydantic_core import PydanticCustomError
+
+    from scenarios import schema
+    from scenarios.problems import Problem, as_written
+
+    model = scenario.learning.model
+    if isinstance(model, str) and ":" in model:
+        return scenario  # the path of a user's own module, imported when the run is built
+    try:
+        whole = schema.check_choice(schema.models, frozenset({"shape", "classes", "answers"}), model)
+    except PydanticCustomError as error:
+        found = error.context or {}
+        below = tuple(step for step in str(found["field"]).split(".") if step)
+        where = as_written(("learning", "model", *below), content)
+        return Problem(where, found["value"], problem=str(found["expected"]))
+    return scenario.model_copy(update={"learning": scenario.learning.model_copy(update={"model": whole})})
 
 
 def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None:
@@ -172,11 +193,26 @@ def _anchor_files(content: dict[str, Any], folder: Path) -> None:
     for part, key, ending in (("data", "dataset", ".npz"), ("learning", "model", ".py")):
         spec = content.get(part)
         named = spec.get(key) if isinstance(spec, dict) else None
+        if isinstance(spec, dict) and isinstance(named, dict):
+            content[part] = {**spec, key: _anchored(named, folder)}
         if not isinstance(spec, dict) or not isinstance(named, str):
             continue
         file, colon, name = named.rpartition(":") if part == "learning" else (named, "", "")
         if file.endswith(ending) and (folder / file).exists():
             content[part] = {**spec, key: f"{(folder / file).resolve()}{colon}{name}"}
+
+
+def _anchored(named: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A data set or model with its parameters, in which texts that are names of files or folders there are absolute."""
+
+    def there(value: Any) -> Any:
+        if isinstance(value, list):
+            return [there(item) for item in value]
+        if not isinstance(value, str) or not value or "\n" in value or not (folder / value).exists():
+            return value
+        return str((folder / value).resolve())
+
+    return {key: there(value) if key in PATHS else value for key, value in named.items()}
 
 
 def _override(content: dict[str, Any], defaults: dict[str, Any], text: str) -> Field:

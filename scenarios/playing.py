@@ -100,12 +100,16 @@ def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: s
 def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator[None]:
     """What a run finds wrong with its scenario is said about the file or the option that caused it."""
     from learning.data import BadData
+    from scenarios.schema import name_and_parameters
 
     try:
         yield
         return
     except BadData as problem:
-        wrong = BadInput("", "data.dataset", scenario.data.dataset, problem=problem.problem)
+        name, parameters = name_and_parameters(scenario.data.dataset)
+        # Of several files the problem says which.
+        said = str(problem) if parameters and problem.source != name else problem.problem
+        wrong = BadInput("", "data.dataset", name, problem=said)
     except BadInput as problem:
         wrong = problem
     by_option = any(change.partition("=")[0].strip().startswith(wrong.field) for change in changes)

@@ -161,6 +161,8 @@ def strategies() -> Registry[Any]:
 def mechanisms() -> Registry[Any]:
     """The mechanism registry, filled."""
     import market.baselines
+    import market.ipfl.mechanism
+    import market.model_sharing
     import market.qd_rdfl.mechanism
     from market.mechanism import MECHANISMS
 
@@ -180,6 +182,13 @@ def adaptation_rules() -> Registry[Any]:
     from agents.adaptation import ADAPTATION
 
     return ADAPTATION
+
+
+def confirmation_rules() -> Registry[Any]:
+    """The registry of rules to pay or quit."""
+    from agents.confirmation import CONFIRMATION
+
+    return CONFIRMATION
 
 
 def distributions() -> Registry[Any]:
@@ -217,6 +226,13 @@ def algorithms() -> Registry[Any]:
     return ALGORITHMS
 
 
+def personalization_methods() -> Registry[Any]:
+    """The registry of methods of personalised federated learning (imports torch)."""
+    from learning.personalization import PERSONALIZATION
+
+    return PERSONALIZATION
+
+
 def contribution_methods() -> Registry[Any]:
     """The registry of methods that measure contributions to a round (imports torch)."""
     from learning.contribution import CONTRIBUTION
@@ -252,8 +268,28 @@ def models() -> Registry[Any]:
     return MODELS
 
 
-def _dataset(value: str) -> str:
-    return value if value.endswith(".npz") else _registered(datasets, value)
+def _dataset(value: str | Named) -> str | Named:
+    if isinstance(value, str) and value.endswith(".npz"):
+        return value
+    return check_choice(datasets, frozenset({"folder"}), value)
+
+
+def check_choice(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: str | Named) -> str | Named:
+    """Check a name, bare or with parameters, against its registry; a bare one stays bare."""
+    if isinstance(value, Named):
+        return check_named(kind, skip, value)
+    _registered(kind, value)
+    try:
+        check_parameters(kind()[value], {}, skip)
+    except PydanticCustomError as problem:
+        field = (problem.context or {})["field"]
+        raise _problem("", value, f"{field} is missing, write {{name: {value}, {field}: ...}}") from None
+    return value
+
+
+def name_and_parameters(value: str | Named) -> tuple[str, dict[str, Any]]:
+    """What a bare name, or a name with parameters, stands for."""
+    return (value, {}) if isinstance(value, str) else (value.name, value.params)
 
 
 def _choice(
@@ -272,6 +308,7 @@ if TYPE_CHECKING:
     MechanismChoice: TypeAlias = Named
     Participation: TypeAlias = Named
     Adaptation: TypeAlias = Named
+    Confirmation: TypeAlias = Named
     Distribution: TypeAlias = Named
     Partition: TypeAlias = Named
     StalenessFunction: TypeAlias = Named
@@ -280,11 +317,13 @@ if TYPE_CHECKING:
     ServerStep: TypeAlias = Named
     ContributionMethod: TypeAlias = Named
     Merging: TypeAlias = Named
+    Personalization: TypeAlias = Named
 else:
     Strategy = _choice(StrategyShare, strategies)
     MechanismChoice = _choice(Named, mechanisms)
     Participation = _choice(Named, participation_rules)
     Adaptation = _choice(Named, adaptation_rules)
+    Confirmation = _choice(Named, confirmation_rules)
     Distribution = Annotated[_choice(Named, distributions, "kind"), BeforeValidator(_from_number)]
     StalenessFunction = _choice(Named, staleness_functions)
     Algorithm = Annotated[Named, BeforeValidator(partial(_bare_name, algorithms))]
@@ -292,6 +331,7 @@ else:
     ServerStep = Annotated[Named, BeforeValidator(partial(_bare_name, server_optimizers))]
     ContributionMethod = Annotated[Named, BeforeValidator(partial(_bare_name, contribution_methods))]
     Merging = Annotated[Named, BeforeValidator(partial(_bare_name, merging_rules))]
+    Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, personalization_methods))]
     Partition = _choice(Named, partitions, skip=("labels", "shards", "streams", "groups"))
 
 
@@ -326,6 +366,14 @@ class PrivateTypes(Spec):
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 20.0}),
         description="money brought along on first arrival",
     )
+    gain_scale: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="K: n samples of its own and m of others' are worth sqrt(K/n) - sqrt(K/(n+m)) money a round",
+    )
+    sharing_cost: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="money lost each time that another owner imports its model (for mechanisms that share models)",
+    )
 
 
 class PopulationSpec(Spec):
@@ -342,6 +390,10 @@ class PopulationSpec(Spec):
     strategies: tuple[Strategy, ...] = Field(
         (StrategyShare(name="honest"),), min_length=1, description="strategies with their shares of those who arrive"
     )
+    assignment: tuple[Annotated[int, Field(ge=0)], ...] = Field(
+        (),
+        description="number of the strategy (from 0) of persons 0, 1, ...; those beyond the list draw by share",
+    )
     types: PrivateTypes = Field(default_factory=PrivateTypes, description="distributions of the private type")
     participation: Participation = Field(
         default_factory=lambda: Named(name="strict"), description="rule to join, stay, exit and return"
@@ -349,11 +401,23 @@ class PopulationSpec(Spec):
     adaptation: Adaptation = Field(
         default_factory=lambda: Named(name="none"), description="rule to change strategy over time"
     )
+    confirmation: Confirmation = Field(
+        default_factory=lambda: Named(name="always"),
+        description="rule to pay the bill or quit, where the mechanism lets owners choose",
+    )
 
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, data: Any) -> Any:
-        return _tuples(data, "strategies", "arrival_times")
+        return _tuples(data, "strategies", "arrival_times", "assignment")
+
+    @model_validator(mode="after")
+    def _assignment_fits(self) -> PopulationSpec:
+        for number in self.assignment:
+            if number >= len(self.strategies):
+                expected = f"below {len(self.strategies)}, the number of strategies"
+                raise _problem("assignment", number, expected)
+        return self
 
 
 def _tuples(data: Any, *names: str) -> Any:
@@ -366,7 +430,9 @@ def _tuples(data: Any, *names: str) -> Any:
 class DataSpec(Spec):
     """The data, how it is spread over the owners, and how good it truly is."""
 
-    dataset: Annotated[str, AfterValidator(_dataset)] = Field("digits", description="registered name or path to .npz")
+    dataset: Annotated[str | Named, AfterValidator(_dataset)] = Field(
+        "digits", description="registered name, bare or with its parameters, or path to .npz"
+    )
     partition: Partition = Field(
         default_factory=lambda: Named.model_validate({"name": "dirichlet", "alpha": 0.5}),
         description="how samples are dealt to shards",
@@ -424,7 +490,7 @@ class LearningSpec(Spec):
     """The federated training that really runs."""
 
     enabled: bool = Field(True, description="false plays the market without training: no accuracy, no uploads")
-    model: str = Field("softmax", description="registered model")
+    model: str | Named = Field("softmax", description="registered model, bare or with its parameters")
     epochs: Annotated[int, Field(ge=1)] = Field(1, description="local epochs per round")
     batch_size: Annotated[int, Field(ge=1, le=65536)] = Field(10, description="samples per local step")
     learning_rate: Positive = Field(0.1, description="local SGD step size")
@@ -439,6 +505,9 @@ class LearningSpec(Spec):
     server: ServerStep = Field(
         default_factory=lambda: Named.model_validate({"name": "fedavg", "learning_rate": 1.0}),
         description="optimizer of the server's step to that model",
+    )
+    personalization: Personalization | None = Field(
+        None, description="how owners with models of their own learn from each other (null: one global model)"
     )
     privacy: PrivacySpec = Field(default_factory=PrivacySpec)
     contribution: ContributionMethod = Field(
@@ -530,6 +599,9 @@ class RecordingSpec(Spec):
     owners_every: Annotated[int, Field(ge=1)] = Field(1, description="rounds between rows of the owners table")
     owners_sample: Annotated[int, Field(ge=1)] | None = Field(None, description="owners recorded (default: all)")
     edges_every: Annotated[int, Field(ge=1)] = Field(1, description="rounds between records of the graph")
+    network_every: Annotated[int, Field(ge=1)] = Field(
+        5, description="rounds between rows of the network table, the graph's key figures (personal models only)"
+    )
 
 
 class Scenario(Spec):
@@ -564,10 +636,44 @@ class Scenario(Spec):
                 f"report_deadline + train_deadline must be below the window of {self.window:g} s",
             )
         mechanism = self.market.mechanism
-        if not self.learning.enabled and mechanisms()[mechanism.name](**mechanism.params).measures:
+        built = mechanisms()[mechanism.name](**mechanism.params)
+        if not self.learning.enabled and built.measures:
             raise _problem(
                 "market.mechanism.name",
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
             )
+        _check_personal(self, built)
         return self
+
+
+def _check_personal(scenario: Scenario, mechanism: object) -> None:
+    """Personal models and markets for them go together."""
+    from market.mechanism import ModelMarket
+
+    method, name = scenario.learning.personalization, scenario.market.mechanism.name
+    if isinstance(mechanism, ModelMarket) and method is None:
+        known = "proximal_centre" if name == "ipfl" else "fedamp"
+        raise _problem(
+            "learning.personalization", None, f"is missing: {name} needs owners with models of their own, as {known}"
+        )
+    if method is None:
+        return
+    if not isinstance(mechanism, ModelMarket):
+        raise _problem(
+            "market.mechanism.name",
+            name,
+            "this mechanism pays for one global model, but learning.personalization gives each owner its own: "
+            "ipfl or model_sharing",
+        )
+    if scenario.round.late == "buffer":
+        raise _problem("round.late", "buffer", "drop or wait: personal models are exchanged once a round")
+    for field in ("algorithm", "aggregation", "server"):
+        chosen, usual = (
+            getattr(scenario.learning, field),
+            LearningSpec.model_fields[field].get_default(call_default_factory=True),
+        )
+        if chosen.name != usual.name:
+            raise _problem(
+                f"learning.{field}.name", chosen.name, f"{usual.name}: there is no global model to be made of uploads"
+            )

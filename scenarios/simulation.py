@@ -19,6 +19,7 @@ import numpy as np
 
 from agents.adaptation import make_adaptation
 from agents.computing_center import ComputingCenter
+from agents.confirmation import make_confirmation
 from agents.data_owner import DataOwner
 from agents.model_owner import ModelOwner
 from agents.participation import make_participation
@@ -215,8 +216,8 @@ class Simulation(mesa.Model):
         if self.recorder is None:
             return None
         info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}
-        if world.federation is not None:
-            choice, report = world.federation.choice, world.federation.report
+        if world.training is not None:
+            choice, report = world.training.choice, world.training.report
             info["training"] = {
                 "backend": choice.backend,
                 "chunk": choice.chunk,
@@ -233,9 +234,9 @@ class Simulation(mesa.Model):
         Kernels differ in the last bits, so a repetition needs the same ones: playing this gives the same bits, and
         nothing is chosen or measured again. (Unless a device lacks memory: ``halvings`` in ``run.json`` counts that.)
         """
-        if self.world.federation is None:
+        if self.world.training is None:
             return self.scenario
-        choice = self.world.federation.choice
+        choice = self.world.training.choice
         fixed = self.scenario.learning.model_copy(update={"backend": choice.backend, "chunk": choice.chunk})
         return self.scenario.model_copy(update={"learning": fixed})
 
@@ -253,6 +254,7 @@ class Simulation(mesa.Model):
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation
         change = scenario.population.adaptation
+        paying = scenario.population.confirmation
         mechanism = scenario.market.mechanism
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
         self.regulator = Regulator(self, policy)
@@ -274,6 +276,7 @@ class Simulation(mesa.Model):
             strategy_names=names,
             participation=make_participation(rule.name, rule.params),
             adaptation=make_adaptation(change.name, change.params),
+            confirmation=make_confirmation(paying.name, paying.params),
             policy=policy,
             deposit_micro=int(to_micro(policy.deposit)),
             fee_micro=int(to_micro(policy.admission_fee)),
@@ -281,6 +284,7 @@ class Simulation(mesa.Model):
             centers=[],
             center_types=self._center_types(streams),
             federation=learning.federation,
+            personal=learning.personal,
             board=board,
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,

@@ -188,16 +188,25 @@ OWNERS = _table(
     ("reported_quality", "float", "quality claimed"),
     ("cost", "float", "money per trained sample (truth)"),
     ("reported_cost", "float", "money per trained sample claimed"),
+    ("gain_scale", "float", "K in sqrt(K / n): how much data of others is worth to it (truth)"),
+    ("reported_gain_scale", "float", "gain scale claimed"),
+    ("sharing_cost", "float", "lost each time that another owner imports its model, in money (truth)"),
+    ("reported_sharing_cost", "float", "sharing cost claimed"),
     ("took_part", "bool", "its report came in time"),
     ("arrived", "bool", "its upload came in time"),
     ("trained", "bool", "its upload was really trained (truth)"),
-    ("upload", "label", "kind of upload: none, trained, global_copy, replay, noise or peer_copy (truth)"),
+    ("upload", "label", "kind of upload: none, trained, or the name of a forgery (truth)"),
     ("weight", "float", "share of its upload in the aggregate, 0 to 1"),
     ("center", "int", "computing center that the mechanism matched it with, -1 for none"),
     ("measured_quality", "float", "quality of its data as last measured, in the mechanism's unit; NaN if never"),
     ("paper_utility", "float", "utility in the round as the mechanism's source defines it, on true types, or NaN"),
     ("contribution", "float", "its upload's measured contribution, in the method's unit; NaN if none was measured"),
     ("contribution_error", "float", "standard error of that from sampling: 0 if exact, infinite if it cannot be told"),
+    ("purchases", "int", "owners whose personal models it used in the round"),
+    ("sales", "int", "owners that used its personal model in the round"),
+    ("net_payment", "float", "paid to other owners less what it got from them, in money"),
+    ("sharing_gain", "float", "worth of the data really behind the models that it used, in money"),
+    ("sharing_loss", "float", "lost as others used its model, in money"),
     ("payment", "float", "received from the mechanism, net, in money"),
     ("training_cost", "float", "spent on training, in money"),
     ("model_benefit", "float", "worth of the model held, in money"),
@@ -241,7 +250,11 @@ EPISODES = _table(
     ("joined_round", "int", "rounds closed before the join"),
     ("left_tick", "int", "tick at which the stay ended"),
     ("left_round", "int", "rounds closed before the stay ended"),
-    ("exit_kind", "label", "voluntary, expelled, bankrupt, or censored (still there at the end of the run)"),
+    (
+        "exit_kind",
+        "label",
+        "voluntary, expelled, bankrupt, quit (refused its bill) or censored (there at the end)",
+    ),
     ("rounds_taken", "int", "rounds of the stay in which an upload arrived"),
     ("utility", "float", "sum of the realised utility of the stay, in money"),
 )
@@ -254,6 +267,23 @@ EDGES = _table(
     ("source", "int", "party whose model was used (-2: the global model)"),
     ("weight", "float", "weight of the source's model in what the user made of it, 0 to 1"),
     ("payment", "float", "paid by the user to the source, in money"),
+    ("dissimilarity", "float", "distance of the two models as the mechanism measures it, NaN if it does not"),
+)
+
+NETWORK = _table(
+    "network",
+    "look at the graph of personal models (every ``recording.network_every`` rounds)",
+    ("round", "int", "number of the round, from 0"),
+    ("owners", "int", "owners in the market"),
+    ("edges", "int", "pairs of owners of which one used the other's model in the round"),
+    ("density", "float", "edges per ordered pair of owners, 0 to 1"),
+    ("reciprocity", "float", "share of edges whose reverse is there too, 0 to 1"),
+    ("communities", "int", "communities by greedy modularity"),
+    ("modularity", "float", "share of edges within communities less what it would be by chance, at most 1"),
+    ("degree_gini", "float", "Gini coefficient of the number of edges per owner, 0 to 1"),
+    ("edge_turnover", "float", "share of the edges now or at the last look that are not in both, 0 to 1"),
+    ("dissimilarity", "float", "mean distance of the two models of an edge"),
+    ("payment", "float", "paid along the edges, in money"),
 )
 
 EVENTS = _table(
@@ -268,5 +298,5 @@ EVENTS = _table(
 )
 
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, EVENTS)
+    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS)
 }

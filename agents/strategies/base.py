@@ -25,7 +25,7 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
 from learning.streams import Streams
 from learning.uploads import Upload
-from market.mechanism import COST, DATA_SIZE, QUALITY, Advice, Board, Terms
+from market.mechanism import CLAIMS, Advice, Board, Terms
 
 
 class OwnRows:
@@ -119,7 +119,7 @@ class Strategy:
 
     def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
         """Claims by name, one column each."""
-        return {DATA_SIZE: seen.own.data_size, QUALITY: seen.own.quality, COST: seen.own.cost}
+        return {claim: getattr(seen.own, claim) for claim in CLAIMS}
 
     def takes_part(self, seen: Observation) -> BoolColumn:
         """Whether the owner answers this round at all; honest owners follow the advice."""

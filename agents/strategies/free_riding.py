@@ -105,6 +105,29 @@ class FreeRiderNoise(FreeRider):
         return self.scale
 
 
+@STRATEGIES.register("free_rider_stealthy")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderStealthy(FreeRider):
+    """Sends its own last upload again, with noise of ``scale`` (> 0) times the published norm so that no two are equal.
+
+    What it sends first is the model that it got. The decision draws nothing, so ``stochastic`` is False.
+    """
+
+    name: ClassVar[str] = "free_rider_stealthy"
+    reference: ClassVar[str] = _FRABONI
+    forgery: ClassVar[Upload] = Upload.OWN_LAST
+
+    scale: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("scale", self.scale, FACTOR)
+
+    def upload_scale(self) -> float:
+        """Multiple of the published update norm."""
+        return self.scale
+
+
 @STRATEGIES.register("free_rider_copy")
 @dataclass(frozen=True, kw_only=True)
 class FreeRiderCopy(FreeRider):

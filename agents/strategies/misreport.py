@@ -12,7 +12,7 @@ import numpy as np
 from agents.parameters import FACTOR, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
-from market.mechanism import COST, DATA_SIZE, QUALITY
+from market.mechanism import COST, DATA_SIZE, GAIN_SCALE, QUALITY, SHARING_COST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,3 +78,25 @@ class MisreportCost(Misreport):
     name: ClassVar[str] = "misreport_cost"
     lies_about: ClassVar[frozenset[str]] = frozenset({COST})
     claim: ClassVar[str] = COST
+
+
+@STRATEGIES.register("misreport_sharing_cost")
+@dataclass(frozen=True, kw_only=True)
+class MisreportSharingCost(Misreport):
+    """Claims to lose ``factor`` times what it loses when another owner imports its model; trains honestly."""
+
+    name: ClassVar[str] = "misreport_sharing_cost"
+    reference: ClassVar[str] = "Zhang et al. 2025, Nature Communications 16:7923, theorem 2: over- and understated cost"
+    lies_about: ClassVar[frozenset[str]] = frozenset({SHARING_COST})
+    claim: ClassVar[str] = SHARING_COST
+
+
+@STRATEGIES.register("misreport_gain_scale")
+@dataclass(frozen=True, kw_only=True)
+class MisreportGainScale(Misreport):
+    """Claims to value others' data at ``factor`` times its true gain scale; trains honestly."""
+
+    name: ClassVar[str] = "misreport_gain_scale"
+    reference: ClassVar[str] = "Zhang et al. 2025, Nature Communications 16:7923, equation 4: the reported K"
+    lies_about: ClassVar[frozenset[str]] = frozenset({GAIN_SCALE})
+    claim: ClassVar[str] = GAIN_SCALE

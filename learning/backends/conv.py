@@ -114,17 +114,17 @@ def grouped_maps(layers: Sequence[nn.Module], weights: Sequence[Tensor], images:
 def _body(model: FlatModel) -> list[nn.Module] | None:
     """The layers before ``Flatten``, without their weights, if the model fits, else None. Found once per model."""
     if model not in _bodies:
-        _bodies[model] = _known(model.build().to("meta"), len(model.shape))
+        _bodies[model] = _known(model.build().to("meta")) if len(model.shape) == 3 else None
     return _bodies[model]
 
 
-def _known(module: nn.Module, axes: int) -> list[nn.Module] | None:
+def _known(module: nn.Module) -> list[nn.Module] | None:
     layers = _sequence(module)
     # A layer that appears twice shares its weights, which this back-end would train apart.
     tied = sum(len(list(layer.parameters())) for layer in layers) != len(list(module.parameters()))
     # Exact types: a subclass may compute something else.
     kinds = [type(layer) for layer in layers]
-    if axes != 3 or tied or nn.Conv2d not in kinds or nn.Flatten not in kinds:
+    if tied or nn.Conv2d not in kinds or nn.Flatten not in kinds:
         return None
     cut = kinds.index(nn.Flatten)
     body, tail = _pooled_early(layers[:cut]), layers[cut + 1 :]

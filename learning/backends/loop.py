@@ -11,8 +11,10 @@ from torch.nn.functional import cross_entropy
 
 from learning.backends import conv
 from learning.batches import BatchTable, LocalTraining
+from learning.data.answers import Answers
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
+from learning.objective import sample_losses
 
 
 def train_loop(
@@ -30,7 +32,7 @@ def train_loop(
     An error of the module or of PyTorch says in a note which owner and step it met.
     """
     module = model.build().to(device=start.device, dtype=start.dtype)
-    _one_by_one(module, start, x, y, batches, plan, terms, trained, nullcontext())
+    _one_by_one(module, start, x, y, batches, plan, terms, trained, nullcontext(), model.answers)
 
 
 def train_loop_bf16(
@@ -59,7 +61,7 @@ def train_loop_bf16(
         return
     module = model.build().to(device=start.device, dtype=start.dtype)
     module = module.to(memory_format=torch.channels_last)
-    _one_by_one(module, start, x, y, batches, plan, terms, trained, products)
+    _one_by_one(module, start, x, y, batches, plan, terms, trained, products, model.answers)
 
 
 def _one_by_one(
@@ -72,6 +74,7 @@ def _one_by_one(
     terms: LocalTerms,
     trained: Tensor,
     products: AbstractContextManager[object],
+    answers: Answers | None,
 ) -> None:
     """The loop itself; ``products`` is entered around each forward pass."""
     optimizer = torch.optim.SGD(
@@ -89,9 +92,13 @@ def _one_by_one(
             batch = span.start + owner
             rows = torch.from_numpy(batches.index[batch, : batches.counts[batch]]).to(x.device)
             try:
+                samples = x[rows].to(start.dtype)
                 with products:
-                    logits = module(x[rows].to(start.dtype))
-                loss = cross_entropy(logits.to(start.dtype), y[rows])
+                    logits = module(samples).to(start.dtype)
+                if answers is None:
+                    loss = cross_entropy(logits, y[rows])
+                else:
+                    loss = sample_losses(answers, logits, samples, y[rows]).mean()
                 loss = _with_terms(loss, module, owner, anchor, plan, terms)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.nn.functional import cross_entropy
 
 from learning.backends.descent import Descent
 from learning.batches import BatchTable, LocalTraining
 from learning.local_terms import LocalTerms
 from learning.models import FlatModel
+from learning.objective import sample_losses
 
 
 def fits(model: FlatModel) -> bool:
@@ -21,9 +21,9 @@ def fits(model: FlatModel) -> bool:
 def batch_loss(
     model: FlatModel, names: list[str], weights: list[Tensor], x: Tensor, y: Tensor, share: Tensor
 ) -> Tensor:
-    """Mean cross-entropy of one owner's batch x [B, *shape], y [B], with weights 1 / count or 0 in ``share`` [B]."""
+    """Mean loss of one owner's batch x [B, *shape], y [B], with weights 1 / count or 0 in ``share`` [B]."""
     logits = model.forward(dict(zip(names, weights, strict=True)), x)
-    return (cross_entropy(logits, y, reduction="none") * share).sum()
+    return (sample_losses(model.answers, logits, x, y) * share).sum()
 
 
 def train_vmap(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.columns import BoolColumn, IntColumn
+from learning.data.answers import FILL, Answers
 from learning.registry import Registry
 
 FloatArray = NDArray[np.float32]
@@ -36,6 +37,7 @@ class Dataset:
     ``x_*`` float32 [n, *shape] (images channel first; text as token ids [n, length]), ``y_*`` int64 [n] in
     0..classes-1. ``groups``: int64 [n_train], the natural group (author, device) of each training sample, None if
     there are none. ``vocabulary``: how many token ids there are if ``x_*`` are token ids, None if they are numbers.
+    ``answers``: what is to be said if samples are prompts with their answers, None if the label is all there is.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Dataset:
     classes: int
     groups: IntColumn | None = None
     vocabulary: int | None = None
+    answers: Answers | None = None
 
     def __post_init__(self) -> None:
         if self.groups is not None and len(self.groups) != len(self.y_train):
@@ -55,6 +58,27 @@ class Dataset:
     def shape(self) -> tuple[int, ...]:
         """Shape of one sample."""
         return tuple(self.x_train.shape[1:])
+
+    @property
+    def chance(self) -> float:
+        """Test accuracy of the best guess that does not look at the sample, but for the domain of what is asked."""
+        if self.answers is not None:
+            return self.answers.chance(self.y_test)
+        return float(np.bincount(self.y_test, minlength=self.classes).max() / len(self.y_test))
+
+    def with_answers_of(self, rows: IntColumn, source: IntColumn) -> FloatArray:
+        """Training samples ``rows`` [k] with the answers of the samples ``source`` [k]; for prompts with answers."""
+        assert self.answers is not None
+        samples, place = self.x_train[rows], slice(-self.answers.length, None)
+        samples[:, place] = self.x_train[source, place]
+        return samples
+
+    def prompt_tokens(self, samples: FloatArray) -> BoolColumn:
+        """Where in samples [k, length] there are tokens of the prompt."""
+        assert self.answers is not None
+        there: BoolColumn = samples != FILL
+        there[:, -self.answers.length :] = False
+        return there
 
     def first(self, train: int | None, test: int | None) -> Dataset:
         """The first samples of each half (None: all); spread over the classes where these leave a class out."""
@@ -69,7 +93,7 @@ class Dataset:
         )
 
 
-DATASETS: Registry[Callable[[Path], Dataset]] = Registry("data set")
+DATASETS: Registry[Callable[..., Dataset]] = Registry("data set")
 
 
 def data_folder() -> Path:

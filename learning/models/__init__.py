@@ -8,5 +8,7 @@ from learning.models.flat import FlatModel, LinearLayer
 
 __all__ = ["MODELS", "FlatModel", "LinearLayer"]
 
-# Importing a family files it in MODELS.
-del convolutional, lenet, recurrent, residual, stacks, transformer
+# Importing a family files it in MODELS. These two stand on the parts above.
+from learning.language import causal, tiny
+
+del causal, convolutional, lenet, recurrent, residual, stacks, tiny, transformer

@@ -4,6 +4,10 @@ A family is a function of the shape of one sample and the number of classes. It 
 [B, *shape] to logits [B, classes], and raises ``ValueError`` with one line for a shape it cannot take. A module that
 reads token ids instead of numbers says how many there are in its attribute ``vocabulary``. Buffers that training
 never changes (a frozen base) are named in its attribute ``frozen``.
+
+A family of language models has a keyword parameter ``answers`` (``learning.data.answers``), and its modules give logits
+[B, R, V] over the V token ids at each of the R places of the answer (see ``learning.objective``). A module that must
+train alone, one owner after another, says so in an attribute ``alone``. Further keyword parameters are the user's.
 """
 
 from __future__ import annotations
@@ -14,7 +18,7 @@ from torch import nn
 
 from learning.registry import Registry
 
-Family = Callable[[tuple[int, ...], int], nn.Module]
+Family = Callable[..., nn.Module]
 
 MODELS: Registry[Family] = Registry("model")
 

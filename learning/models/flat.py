@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping
+from functools import cached_property, partial
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from learning.data import Dataset
+from learning.data.answers import Answers
 from learning.models.families import MODELS
 from learning.models.own import check_module, own_family
 from learning.streams import Streams
@@ -32,22 +36,38 @@ class FlatModel:
 
     ``name`` is that of a family, or the path ``package.module:Class`` of a user's own module. ``frozen_seed`` decides
     the weights that are never trained, for models that have such; all owners share them, and they are no part of P.
+    ``answers`` are what a language model has to say (None: there is nothing but labels), ``parameters`` the family's.
 
     Attributes:
         size: P, the number of weights.
         linear_layers: the layers if the model is linear layers with ReLU between them, else None.
         vocabulary: how many token ids the model reads, None if it reads numbers.
+        answers: what the model has to say, None if it gives logits of classes.
 
     Raises ``UnknownName``, ``ValueError`` if the model does not fit the shape, keeps buffers (running statistics
     cannot be averaged as weights) or, being a user's own, cannot be used (see ``learning.models.own``).
     """
 
-    def __init__(self, name: str, shape: tuple[int, ...], classes: int, *, frozen_seed: int = 0) -> None:
+    def __init__(
+        self,
+        name: str,
+        shape: tuple[int, ...],
+        classes: int,
+        *,
+        frozen_seed: int = 0,
+        answers: Answers | None = None,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
         self.name = name
         self.shape = tuple(shape)
         self.classes = classes
         own = ":" in name
-        self._builder = own_family(name) if own else MODELS[name]
+        self._builder = partial(own_family(name) if own else MODELS[name], **parameters)
+        self.answers: Answers | None = None
+        if "answers" in inspect.signature(self._builder).parameters:
+            if answers is None:
+                raise ValueError(f"the model '{name}' answers in words, the data set has labels only")
+            self.answers, self._builder = answers, partial(self._builder, answers=answers)
         self._frozen: dict[str, Tensor] = {}
         self._frozen_there: dict[str, Tensor] = {}
         # Only the structure is needed, the weights are passed in; but a user's class may hold tensors of other kinds.
@@ -70,12 +90,23 @@ class FlatModel:
         self.linear_layers = self._find_linear_layers()
 
     @classmethod
-    def for_dataset(cls, name: str, dataset: Dataset, *, frozen_seed: int = 0) -> FlatModel:
+    def for_dataset(
+        cls,
+        name: str,
+        dataset: Dataset,
+        *,
+        frozen_seed: int = 0,
+        parameters: Mapping[str, Any] = MappingProxyType({}),
+    ) -> FlatModel:
         """The model for the samples of a data set.
 
-        Raises as the constructor does, and ``ValueError`` if one speaks in token ids and the other in numbers.
+        Raises as the constructor does, and ``ValueError`` if one speaks in token ids and the other in numbers, or one
+        in words and the other in labels.
         """
-        model = cls(name, dataset.shape, dataset.classes, frozen_seed=frozen_seed)
+        said = dataset.answers
+        model = cls(name, dataset.shape, dataset.classes, frozen_seed=frozen_seed, answers=said, parameters=parameters)
+        if said is not None and model.answers is None:
+            raise ValueError(f"the model '{name}' gives labels, the data set '{dataset.name}' asks for words")
         held = dataset.vocabulary
         if held is None and model.vocabulary is not None:
             raise ValueError(f"the model '{name}' reads token ids, the data set '{dataset.name}' holds numbers")
@@ -113,7 +144,7 @@ class FlatModel:
         return logits
 
     def logits(self, weights: Tensor, x: Tensor) -> Tensor:
-        """Logits [K, B, C] of the models weights [K, P].
+        """Logits [K, B, C] of the models weights [K, P]; of language models [K, B, R, V].
 
         x is [K, B, *shape] (samples of its own for each model) or [B, *shape] (the same for all). Models that cannot
         be mapped (``maps``) compute one after another.
@@ -121,10 +152,11 @@ class FlatModel:
         shared = x.ndim == len(self.shape) + 1
         if self.linear_layers is None:
             if len(weights) == 0:
-                return weights.new_empty(0, x.shape[-len(self.shape) - 1], self.classes)
+                each = (self.classes,) if self.answers is None else (self.answers.length, self.vocabulary or 0)
+                return weights.new_empty(0, x.shape[-len(self.shape) - 1], *each)
             if not self.maps:
-                each = zip(weights, [x] * len(weights) if shared else x, strict=True)
-                return torch.stack([self.forward(self.unflatten(row), samples) for row, samples in each])
+                pairs = zip(weights, [x] * len(weights) if shared else x, strict=True)
+                return torch.stack([self.forward(self.unflatten(row), samples) for row, samples in pairs])
             apply = vmap(self.forward, in_dims=(0, None if shared else 0))
             batched: Tensor = apply(self.unflatten(weights), x)
             return batched
@@ -144,6 +176,8 @@ class FlatModel:
 
         If it is False, train with the loop. Found by trial, once, unless the layers are known.
         """
+        if getattr(self._module, "alone", False):
+            return False
         # The first trial of a process costs seconds: PyTorch then imports its compiler.
         return {type(part) for part in self._module.modules()} <= KNOWN_TO_MAP or self.try_to_map()
 

@@ -75,6 +75,11 @@ class Transformer(nn.Module):
         return logits
 
 
+def correction(x: Tensor, down: Tensor, up: Tensor, scale: float) -> Tensor:
+    """The low-rank correction scale * B A x [..., outputs] of x [..., inputs]: A is ``down``, B is ``up``."""
+    return scale * (x @ down.mT @ up.mT)
+
+
 class LowRank(nn.Module):
     """A linear layer W x + b plus a low-rank correction (alpha / rank) B A x (Hu et al. 2022, equation 3).
 
@@ -90,7 +95,7 @@ class LowRank(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        corrected: Tensor = self.base(x) + self.scale * (x @ self.down.mT @ self.up.mT)
+        corrected: Tensor = self.base(x) + correction(x, self.down, self.up, self.scale)
         return corrected
 
 
@@ -99,7 +104,7 @@ class AdaptedTransformer(Transformer):
 
     def __init__(self, length: int, classes: int) -> None:
         super().__init__(length, classes)
-        _freeze(self, except_for=self.output)
+        freeze(self, except_for=self.output)
         for layer in self.layers:
             attention = layer.attention
             for part in ("query", "value"):
@@ -107,7 +112,7 @@ class AdaptedTransformer(Transformer):
         self.frozen = frozenset(name for name, _ in self.named_buffers())
 
 
-def _freeze(module: nn.Module, except_for: nn.Module) -> None:
+def freeze(module: nn.Module, except_for: nn.Module | None = None) -> None:
     """Turn the parameters of ``module`` and all below it into buffers, which training leaves alone."""
     for part in module.modules():
         if part is not except_for:

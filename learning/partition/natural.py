@@ -19,22 +19,27 @@ def natural(
     streams: Streams,
     *,
     groups: IntColumn | None = None,
+    shards_of: list[int] | None = None,
     min_samples: int = 2,
 ) -> list[IntColumn]:
     """Along the data's own groups (authors, modules): whole groups per shard, or pieces of one where shards are more.
 
     With fewer shards than groups, the shuffled groups are dealt out in turn. With more, the shards are handed out one
     by one to the group that has most samples per shard so far (as seats by D'Hondt's rule); the shards of a group
-    are equal and neighbours in the list. Shards that are still too small are topped up from the largest. ``groups``:
-    int64 [n]. Raises ``ValueError`` also if it is None.
+    are equal and neighbours in the list. ``shards_of`` says instead how many shards each group gets, and the groups
+    then keep their order. Shards that are still too small are topped up from the largest. ``groups``: int64 [n].
+    Raises ``ValueError`` also if it is None, and for numbers of shards that do not fit.
     """
     members = _members("natural", labels, shards, groups, min_samples)
     chance = streams.generator("partition/natural")
-    members = [members[place] for place in chance.permutation(len(members))]
-    if shards <= len(members):
+    if shards_of is not None:
+        _check_shards_of(shards_of, len(members), shards)
+    else:
+        members = [members[place] for place in chance.permutation(len(members))]
+    if shards_of is None and shards <= len(members):
         parts = [np.concatenate(members[shard::shards]) for shard in range(shards)]
     else:
-        each = _seats([len(part) for part in members], shards)
+        each = _seats([len(part) for part in members], shards) if shards_of is None else shards_of
         parts = [
             piece
             for part, count in zip(members, each, strict=True)
@@ -78,6 +83,13 @@ def _members(name: str, labels: IntColumn, shards: int, groups: IntColumn | None
     if len(groups) != len(labels):
         raise ValueError(f"{len(labels)} samples have {len(groups)} groups")
     return [np.flatnonzero(groups == group) for group in np.unique(groups)]
+
+
+def _check_shards_of(shards_of: list[int], groups: int, shards: int) -> None:
+    if len(shards_of) != groups or min(shards_of) < 1:
+        raise ValueError(f"shards_of must be {groups} numbers of at least 1, one for each group, got {shards_of}")
+    if sum(shards_of) != shards:
+        raise ValueError(f"shards_of adds up to {sum(shards_of)} shards, there are {shards}")
 
 
 def _seats(sizes: list[int], seats: int) -> list[int]:

@@ -5,13 +5,43 @@ Ye, Ni, Wu, Chen, Wang 2023, "Personalized federated learning with inferred coll
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from learning.aggregation import normalised
 from learning.columns import FloatColumn
 from learning.pairwise import cosines
+from learning.personalization.method import PERSONALIZATION, Meeting, Memory, Outcome, PersonalMethod, mixed
+
+
+@PERSONALIZATION.register("pfedgraph")
+@dataclass(frozen=True, kw_only=True)
+class PFedGraph(PersonalMethod):
+    """Every model is replaced by a mix along a graph that is learnt each round (pFedGraph, Ye et al. 2023).
+
+    ``alpha``, above 0, weighs closeness to the shares of data against likeness (``graph_weights``). An owner trains
+    the mix and uses what comes of it. Local training has no further term.
+    """
+
+    alpha: float = 0.8
+
+    apart: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.alpha) and self.alpha > 0):
+            raise ValueError(f"alpha must be a number above 0, got {self.alpha}")
+
+    def collaboration(self, meeting: Meeting, memory: Memory) -> Tensor:
+        return graph_weights(meeting.sent - meeting.initial, meeting.weights, alpha=self.alpha)
+
+    def exchange(self, meeting: Meeting, taken: NDArray[np.float64], memory: Memory) -> Outcome:
+        return Outcome(mixed(meeting, taken), meeting.own)
+
 
 SAME = 0.9
 """Cosine above which two updates count as equal: the authors' code sets a negated cosine below -0.9 to -1."""

@@ -7,21 +7,77 @@ averaged; the next local training is pulled to the centre (``anchors.prox``).
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from learning.columns import FloatColumn
-from learning.pairwise import cosines
+from learning.columns import BoolColumn, FloatColumn
+from learning.pairwise import cosines, squared_distances
+from learning.personalization.anchors import Anchor, prox
+from learning.personalization.dissimilarity import update_dissimilarity
+from learning.personalization.method import PERSONALIZATION, Meeting, Memory, Outcome, PersonalMethod
 
 
-def update_dissimilarity(models: Tensor, initial: Tensor) -> Tensor:
-    """d [K, K], float64, of models [K, P]: 1 - cosine of what they moved from the ``initial`` model [P]; 0 to 2.
+@PERSONALIZATION.register("proximal_centre")
+@dataclass(frozen=True, kw_only=True)
+class ProximalCentre(PersonalMethod):
+    """iPFL: own models, pulled towards those that their owners bought on the market (Zhang et al. 2025).
 
-    1 where one of the two has not moved, 0 on the diagonal.
+    Attributes:
+        dissimilarity_penalty: lambda, at least 0: the weight of a distance between models.
+        prox_step: eta, above 0: how far the centre is from the model.
+        distance: ``cosine_update``, 1 - cosine of what two models moved from the initial one; or ``squared_l2``.
+        first_round_prox: whether an owner that has no centre yet is pulled to the initial model (the paper), or not at
+            all (the authors' code).
+        prox_scaling: weight of ||w - centre||^2 in the local loss: ``over_step`` lambda / (2 eta), the paper's
+            equation 9; ``plain`` lambda, as the authors' code for language models has it.
+
+    A market finds the graph. An owner that bought nothing is pulled to its own model.
     """
-    return 1 - cosines(models - initial)
+
+    dissimilarity_penalty: float = 2.0
+    prox_step: float = 5.0
+    distance: Literal["cosine_update", "squared_l2"] = "cosine_update"
+    first_round_prox: bool = True
+    prox_scaling: Literal["over_step", "plain"] = "over_step"
+
+    market: ClassVar[bool] = True
+    centred: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.dissimilarity_penalty) and self.dissimilarity_penalty >= 0):
+            raise ValueError(f"dissimilarity_penalty must be a number of at least 0, got {self.dissimilarity_penalty}")
+        if not (np.isfinite(self.prox_step) and self.prox_step > 0):
+            raise ValueError(f"prox_step must be a number above 0, got {self.prox_step}")
+        if self.distance not in ("cosine_update", "squared_l2"):
+            raise ValueError(f"distance must be cosine_update or squared_l2, got '{self.distance}'")
+        if self.prox_scaling not in ("over_step", "plain"):
+            raise ValueError(f"prox_scaling must be over_step or plain, got '{self.prox_scaling}'")
+
+    def anchor(self, start: Tensor, centre: Tensor, met: BoolColumn) -> Anchor | None:
+        # pull / 2 = lambda is what a step of 1/2 comes to.
+        step = self.prox_step if self.prox_scaling == "over_step" else 0.5
+        anchor = prox(start, centre, self.dissimilarity_penalty, step)
+        pulled = met | self.first_round_prox
+        return Anchor(start, centre, np.where(pulled, anchor.pull, 0.0))
+
+    def distances(self, models: Tensor, initial: Tensor) -> Tensor:
+        if self.distance == "squared_l2":
+            return squared_distances(models)
+        return update_dissimilarity(models, initial)
+
+    def exchange(self, meeting: Meeting, taken: NDArray[np.float64], memory: Memory) -> Outcome:
+        bought = taken > 0
+        if self.distance == "squared_l2":
+            centre = squared_centre(meeting.sent, bought, meeting.weights, self.prox_step)
+        else:
+            centre = cosine_centre(meeting.sent, meeting.initial, bought, meeting.weights, self.prox_step)
+        alone = torch.from_numpy(~bought.any(axis=1)).to(centre.device)
+        return Outcome(meeting.own, meeting.own, torch.where(alone[:, None], meeting.own, centre))
 
 
 def cosine_centre(

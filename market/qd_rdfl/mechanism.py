@@ -301,7 +301,13 @@ class QDRDFL:
         )
 
     def paper_utility(
-        self, terms: Terms, allocation: Allocation, outcome: Outcome, types: Types, trained: BoolColumn
+        self,
+        terms: Terms,
+        allocation: Allocation,
+        outcome: Outcome,
+        settlement: Settlement,
+        types: Types,
+        trained: BoolColumn,
     ) -> PaperUtility:
         """U_s, U_n and sum of U_m of section 2.3 for what was contributed, on true quality: 0 where nobody trained."""
         came = arrivals(allocation, outcome)

@@ -16,7 +16,12 @@ def full_board(world: World) -> Board:
     active = population.active()
     claims = {claim: getattr(population, f"reported_{claim}")[active] for claim in CLAIMS}
     members = Members(
-        active, claims, {"quality": population.measured_quality[active]}, population.center[active].copy()
+        active,
+        claims,
+        {"quality": population.measured_quality[active]},
+        population.center[active].copy(),
+        population.joined_round[active],
+        {name: column[active] for name, column in world.records.items()},
     )
     lot = float(world.streams.uniform("lot", 0, number))
     return dataclasses.replace(world.board, members=members, center_cost=world.center_types["cost_factor"], lot=lot)

@@ -8,9 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.population import Status
-from learning.columns import IntColumn
+from learning.columns import FloatColumn, IntColumn
 from learning.uploads import Upload
+from market.graph_metrics import (
+    EdgeColumns,
+    communities,
+    degree_gini,
+    density,
+    edge_turnover,
+    modularity,
+    reciprocity,
+)
 from market.ledger import Book
+from market.mechanism import Edges
 from market.money import from_micro
 from scenarios.buffers import Codes
 from scenarios.engine.event_log import Event
@@ -23,6 +33,7 @@ _EVENTS = [kind.name.lower() for kind in Event]
 _BOOKS = [book.name.lower() for book in Book]
 _AS_THEY_ARE = (
     *("data_size", "reported_data_size", "quality", "reported_quality", "cost", "reported_cost", "payment"),
+    *("gain_scale", "reported_gain_scale", "sharing_cost", "reported_sharing_cost", "sharing_gain", "sharing_loss"),
     *("training_cost", "model_benefit", "penalty", "utility", "believed_utility", "reputation", "strikes"),
 )
 """Columns of the owners table that are population columns of the same name."""
@@ -63,7 +74,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "owner_accuracy_mean": held.mean() if len(held) else np.nan,
         "owner_accuracy_min": held.min() if len(held) else np.nan,
         "owner_accuracy_std": held.std() if len(held) else np.nan,
-        "model_version": world.federation.version if world.federation is not None else 0,
+        "model_version": world.training.version if world.training is not None else 0,
         "staleness_mean": float(staleness.mean()),
         "budget": current.terms.budget,
         "paid": settled.paid,
@@ -154,6 +165,9 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "weight": of_round("weight", 0.0),
             "center": population.center[owners],
             "measured_quality": population.measured_quality[owners],
+            "net_payment": of_round("net_payment", 0.0),
+            "purchases": of_round("purchases", 0),
+            "sales": of_round("sales", 0),
             "paper_utility": of_round("paper_utility", np.nan),
             "contribution": of_round("contribution", np.nan),
             "contribution_error": of_round("contribution_error", np.nan),
@@ -167,6 +181,38 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "deposit": from_micro(world.ledger.deposit[owners]),
         },
     )
+
+
+def write_network(world: World, used: Edges) -> None:
+    """One row of the network table: key figures of who used whose model in this round, among owners."""
+    owners = world.population.active()
+    among = np.isin(used.user, owners) & np.isin(used.source, owners)
+    pairs = np.unique(np.stack([used.user[among], used.source[among]]), axis=1)
+    edges = EdgeColumns(pairs[0], pairs[1])
+    group = communities(edges, owners)
+    before = edges if world.network is None else world.network
+    world.network = edges
+    world.write(
+        "network",
+        {
+            "round": world.rounds_closed,
+            "owners": len(owners),
+            "edges": len(edges.user),
+            "density": density(edges, owners),
+            "reciprocity": reciprocity(edges),
+            "communities": len(np.unique(group)),
+            "modularity": modularity(edges, owners, group),
+            "degree_gini": degree_gini(edges, owners),
+            "edge_turnover": edge_turnover(before, edges),
+            "dissimilarity": _mean(used.dissimilarity[among]) if used.dissimilarity is not None else np.nan,
+            "payment": float(used.payment[among].sum()),
+        },
+    )
+
+
+def _mean(column: FloatColumn) -> float:
+    known = column[~np.isnan(column)]
+    return float(known.mean()) if len(known) else np.nan
 
 
 def write_transfers(world: World) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from learning.columns import IntColumn
 from scenarios.engine.bookkeeping import write_round
 from scenarios.engine.clock import NOBODY
+from scenarios.engine.confirming import dismiss
 from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
@@ -25,6 +26,7 @@ def close_round(world: World, tick: int) -> None:
     done[rows] = True
     forget_flights(world, done)  # before anybody is expelled: who leaves now forfeits nothing that is settled
     enforce(world, settled, tick)
+    dismiss(world, settled, tick)
     react(world, settled, tick)
     forget_absent(world)
     world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)

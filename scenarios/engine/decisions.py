@@ -14,7 +14,7 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from learning.uploads import Upload
 from market.enforcement import EnforcementPolicy, violations
-from market.mechanism import CLAIMS, COST, DATA_SIZE, QUALITY, Board, Mechanism, Terms, Types
+from market.mechanism import CLAIMS, Board, Mechanism, Terms, Types
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Decisions:
 
 def true_types(population: Population, owners: IntColumn) -> Types:
     """True types of some owners."""
-    return Types(population.data_size[owners], population.quality[owners], population.cost[owners], owners)
+    return Types.of({claim: getattr(population, claim)[owners] for claim in CLAIMS}, owners)
 
 
 def decide(
@@ -79,11 +79,7 @@ def decide(
         work = strategy.train(seen)
         offered[rows], work_share[rows] = strategy.offer(seen), work.data_share
         upload[rows], scale[rows] = work.upload, work.scale
-    truth = {
-        DATA_SIZE: population.data_size[owners],
-        QUALITY: population.quality[owners],
-        COST: population.cost[owners],
-    }
+    truth = {claim: getattr(population, claim)[owners] for claim in CLAIMS}
     trained = (upload == Upload.TRAINED) & (work_share >= offered)
     lie = violations(policy, claims, truth, np.ones(count, dtype=np.bool_))
     return Decisions(

@@ -77,11 +77,16 @@ def _book_utilities(world: World, settled: Settled) -> None:
     """Realised utility of the round, from true types, for everybody in the market."""
     population = world.population
     active = population.active()
-    for name in ("payment", "training_cost", "penalty"):
+    booked = {
+        "payment": settled.payment,
+        "training_cost": settled.spent,
+        "penalty": settled.penalty,
+        "sharing_gain": settled.sharing_gain,
+        "sharing_loss": settled.sharing_loss,
+    }
+    for name, column in booked.items():
         getattr(population, name)[active] = 0.0
-    population.payment[settled.owner] = settled.payment
-    population.training_cost[settled.owner] = settled.spent
-    population.penalty[settled.owner] = settled.penalty
+        getattr(population, name)[settled.owner] = column
     held = np.nan_to_num(population.held_accuracy[active])
     population.model_benefit[active] = population.model_value[active] * skill(held, world.board.chance)
     utility = (
@@ -89,6 +94,8 @@ def _book_utilities(world: World, settled: Settled) -> None:
         - population.training_cost[active]
         + population.model_benefit[active]
         - population.penalty[active]
+        + population.sharing_gain[active]
+        - population.sharing_loss[active]
     )
     population.utility[active] = utility
     population.utility_total[active] += utility

@@ -10,8 +10,10 @@ import numpy as np
 from learning.columns import FloatColumn, IntColumn
 from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
 from scenarios.engine.clock import NOBODY
+from scenarios.engine.cohort import cohort_work, quarantine
 from scenarios.engine.event_log import Event
 from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
+from scenarios.engine.personal import train_personal
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -19,22 +21,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from learning.federation import CohortWork
-
-
-def _work(world: World, rows: IntColumn) -> CohortWork:
-    from learning.federation import CohortWork
-
-    flights, population = world.flights, world.population
-    owners, peers = flights.owner[rows], flights.peer[rows]
-    return CohortWork(
-        owner=population.person[owners],
-        shard=population.shard[owners],
-        samples=flights.samples[rows],
-        base_version=flights.base_version[rows],
-        upload=flights.upload[rows],
-        scale=flights.scale[rows],
-        peer=np.where(peers >= 0, population.person[np.maximum(peers, 0)], -1),
-    )
 
 
 def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
@@ -59,12 +45,10 @@ def _merge(
     """
     flights, federation = world.flights, world.federation
     assert federation is not None
-    work = _work(world, rows)
+    work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
     good = federation.finite(uploads)
-    bad = rows[~good]
-    flights.arrived[bad] = False
-    world.log.add(Event.QUARANTINE, tick, world.rounds_closed, flights.owner[bad], flights.upload[bad])
+    quarantine(world, rows[~good], tick)
     merged = rows[good]
     weights = _aggregation_weight(world, merged)
     if not weights.sum() > 0:
@@ -72,7 +56,7 @@ def _merge(
     flights.weight[merged] = weights / weights.sum()
     world.tally.staleness.append((federation.version - flights.base_version[merged]).astype(np.float64))
     world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
-    uploads, work = uploads[good], _work(world, merged)
+    uploads, work = uploads[good], cohort_work(world, merged)
     _measure(world, merged, uploads, work, weights)
     _measure_quality(world, merged, work)
     aggregate(uploads, work, weights)
@@ -86,7 +70,9 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     if world.scenario.round.late == "buffer" and len(rows):
         # Each aggregate had weights of its own; together they are the round's.
         flights.weight[rows] /= max(float(flights.weight[rows].sum()), 1e-300)
-    if federation is None:
+    if world.personal is not None:
+        train_personal(world, in_time, tick)
+    elif federation is None:
         weights = _aggregation_weight(world, in_time)
         flights.weight[in_time] = weights / max(weights.sum(), 1e-300)
     elif world.scenario.round.late != "buffer" and len(in_time):
@@ -104,6 +90,7 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         contribution=flights.contribution[rows].copy(),
         contribution_error=flights.contribution_error[rows].copy(),
         spent=flights.spent[rows].copy(),
+        samples=flights.samples[rows].copy(),
         previous_accuracy=previous,
         payment=none.copy(),
         audited=np.zeros(len(rows), dtype=np.bool_),
@@ -156,7 +143,7 @@ def _measure(world: World, rows: IntColumn, uploads: Tensor, work: CohortWork, w
 
 def forget_absent(world: World) -> None:
     """What training remembers of persons that have left goes with them, unless somebody is about to copy it."""
-    if world.federation is not None:
+    if world.training is not None:
         population, peers = world.population, world.flights.peer
         needed = np.concatenate([population.active(), peers[peers >= 0]])
-        world.federation.retain(population.person[needed])
+        world.training.retain(population.person[needed])

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from learning.contribution import Effort, Method
     from learning.local_terms import LocalTerms
     from learning.models import FlatModel
+    from learning.personalization import PersonalMethod
     from learning.privacy_hook import ClipAndNoise
     from learning.server_rules import ServerRules
     from learning.shards import Shards
@@ -40,6 +41,14 @@ def privacy_of(spec: LearningSpec) -> ClipAndNoise:
     from learning.privacy_hook import ClipAndNoise
 
     return ClipAndNoise(spec.privacy.clip, spec.privacy.noise_multiplier)
+
+
+def personalization_of(spec: LearningSpec) -> PersonalMethod | None:
+    """How owners with models of their own learn from each other; None where there is one global model."""
+    from learning.personalization import PERSONALIZATION
+
+    chosen = spec.personalization
+    return None if chosen is None else PERSONALIZATION[chosen.name](**chosen.params)
 
 
 def rules_of(scenario: Scenario) -> ServerRules:
@@ -92,7 +101,7 @@ def choice_of(spec: LearningSpec, model: FlatModel, shards: Shards, plan: LocalT
         return Choice(chosen.backend, spec.chunk or chosen.chunk)
     usual = choose(model, place)
     if spec.backend not in ("auto", usual.backend) and not can_train(spec.backend, model):
-        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{spec.model}'")
+        raise BadInput("", "learning.backend", spec.backend, problem=f"it cannot train the model '{model.name}'")
     fitting = owners_that_fit(model, plan, torch.float32, place)
     chunk = usual.chunk if fitting is None else min(usual.chunk, fitting)
     return Choice(usual.backend if spec.backend == "auto" else spec.backend, spec.chunk or chunk)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,21 @@ from learning.data import load_dataset
 from learning.partition import deal
 from learning.streams import Streams
 from learning.uploads import Upload
-from scenarios.engine.learning_rules import blamed_on, choice_of, plan_of, privacy_of, rules_of, terms_of
+from scenarios.engine.learning_rules import (
+    blamed_on,
+    choice_of,
+    personalization_of,
+    plan_of,
+    privacy_of,
+    rules_of,
+    terms_of,
+)
 from scenarios.errors import BadInput
-from scenarios.schema import Scenario, StrategyShare
+from scenarios.schema import Scenario, StrategyShare, name_and_parameters
 
 if TYPE_CHECKING:
     from learning.federation import Federation
+    from learning.personal_federation import PersonalFederation
 
 
 @dataclass(frozen=True)
@@ -28,6 +37,7 @@ class Learning:
     """What the market has to know of the data: the federation, the shards' sizes and true qualities."""
 
     federation: Federation | None
+    personal: PersonalFederation | None
     shard_sizes: IntColumn
     shard_quality: FloatColumn
     chance: float
@@ -41,7 +51,8 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     """
     spec, data = scenario.learning, scenario.data
     rules = rules_of(scenario) if spec.enabled else None
-    dataset = load_dataset(data.dataset).first(data.train_limit, data.test_limit)
+    name, parameters = name_and_parameters(data.dataset)
+    dataset = load_dataset(name, **parameters).first(data.train_limit, data.test_limit)
     count = data.shards or scenario.population.initial
     if count > len(dataset.y_train):
         raise BadInput("", "data.shards", count, f"at most {len(dataset.y_train)}, the number of training samples")
@@ -52,17 +63,18 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
-    chance = float(np.bincount(dataset.y_test, minlength=dataset.classes).max() / len(dataset.y_test))
+    chance = dataset.chance
     if chance == 1.0:
         problem = "all test samples are of one class, so that no accuracy is better than guessing"
-        raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or data.dataset,
+        raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or name,
                        problem=problem)  # fmt: skip
     if rules is None:
-        return Learning(None, sizes, quality, chance, "none")
+        return Learning(None, None, sizes, quality, chance, "none")
 
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
     from learning.models import FlatModel
+    from learning.personal_federation import PersonalFederation
     from learning.shards import Shards
 
     use_threads(spec.threads)
@@ -78,26 +90,31 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         streams=streams,
         device=place,
     )
-    with blamed_on("learning.model", spec.model):
-        model = FlatModel.for_dataset(spec.model, dataset, frozen_seed=scenario.seed % 2**31)
+    name, parameters = name_and_parameters(spec.model)
+    with blamed_on("learning.model", name):
+        model = FlatModel.for_dataset(name, dataset, frozen_seed=scenario.seed % 2**31, parameters=parameters)
     plan = plan_of(spec)
-    federation = Federation(
-        model=model,
-        dataset=dataset,
-        shards=shards,
-        plan=plan,
-        streams=streams,
-        device=place,
-        choice=choice_of(spec, model, shards, plan, place),
-        terms=terms_of(spec),
-        privacy=privacy_of(spec),
-        rules=rules,
-        copying=any(_may_copy(share) for share in scenario.population.strategies),
-    )
-    return Learning(federation, sizes, quality, chance, place.type)
+    common: dict[str, Any] = {
+        "model": model,
+        "dataset": dataset,
+        "shards": shards,
+        "plan": plan,
+        "streams": streams,
+        "device": place,
+        "choice": choice_of(spec, model, shards, plan, place),
+        "terms": terms_of(spec),
+        "privacy": privacy_of(spec),
+        "copying": any(_may_copy(share) for share in scenario.population.strategies),
+    }
+    method = personalization_of(spec)
+    if method is None:
+        return Learning(Federation(rules=rules, **common), None, sizes, quality, chance, place.type)
+    with blamed_on("learning.personalization", spec.personalization):
+        personal = PersonalFederation(method=method, **common)
+    return Learning(None, personal, sizes, quality, chance, place.type)
 
 
 def _may_copy(share: StrategyShare) -> bool:
     """Whether owners of this strategy may copy their peers' uploads: unless it trains or names another forgery."""
     strategy = make_strategy(share.name, share.params)
-    return not strategy.trains and getattr(strategy, "forgery", Upload.PEER_COPY) == Upload.PEER_COPY
+    return not strategy.trains and getattr(strategy, "forgery", Upload.PEER_COPY) in (Upload.PEER_COPY, Upload.OWN_LAST)

@@ -30,6 +30,7 @@ class ExitKind(IntEnum):
     EXPELLED = 1
     BANKRUPT = 2
     CENSORED = 3
+    QUIT = 4
 
 
 _STATUS = {
@@ -37,6 +38,7 @@ _STATUS = {
     ExitKind.EXPELLED: Status.EXPELLED,
     ExitKind.BANKRUPT: Status.BANKRUPT,
     ExitKind.CENSORED: Status.ACTIVE,
+    ExitKind.QUIT: Status.LEFT,
 }
 
 
@@ -92,6 +94,9 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     edges = np.cumsum([share.share for share in spec.population.strategies])
     draw = world.streams.uniform("strategy", persons) * edges[-1]
     population.strategy[ids] = np.minimum(np.searchsorted(edges, draw, side="right"), len(edges) - 1)
+    assigned = np.array(spec.population.assignment, dtype=np.int64)
+    listed = persons < len(assigned)
+    population.strategy[ids[listed]] = assigned[persons[listed]]
     world.post(tick, "endowment", WORLD, ids, wealth)
     return ids
 
@@ -104,7 +109,7 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
         return ids
     world.ledger.open_accounts(len(population))
     kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
-    for name in (*kept, "model_value", "outside_option", "strategy"):
+    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", "strategy"):
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
@@ -116,8 +121,7 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     population, board = world.population, world.board
     terms = world.mechanism.announce(full_board(world))
     decisions = decide(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids)
-    claimed = Types(decisions.claims["data_size"], decisions.claims["quality"], decisions.claims["cost"], ids)
-    advice = world.mechanism.recommend(terms, claimed)
+    advice = world.mechanism.recommend(terms, Types.of(decisions.claims, ids))
     own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
     expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
     # A visit is told from the next by its round and by how often the owner has stayed before.
@@ -192,6 +196,10 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
         forget_flights(world, in_flight)
     for center in world.centers:
         center.cancel(owner)
+    if world.personal is not None:  # whoever goes keeps the best model that it has had
+        person = population.person[who]
+        world.personal.restore_best(person)
+        population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(person))
     world.graph.leave(owner)
     write_episode(world, owner, kind, tick)
     world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
@@ -200,7 +208,7 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     totals.exits += 1
     totals.expulsions += kind is ExitKind.EXPELLED
     totals.bankruptcies += kind is ExitKind.BANKRUPT
-    if kind is ExitKind.VOLUNTARY:
+    if kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
         schedule_return(world, who, tick)
     elif kind is ExitKind.EXPELLED:
         _maybe_whitewash(world, owner, tick)

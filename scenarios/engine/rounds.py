@@ -22,7 +22,7 @@ import numpy as np
 
 from agents.population import Status
 from learning.columns import BoolColumn, IntColumn
-from learning.uploads import Upload
+from learning.uploads import Upload, works
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
@@ -102,7 +102,7 @@ def _solvent(world: World, decisions: Decisions, tick: int) -> BoolColumn:
 
 def _samples(world: World, decisions: Decisions) -> IntColumn:
     """Samples that owners really train on: whole ones, none for a forged upload."""
-    share = np.where(decisions.upload == Upload.TRAINED, decisions.work_share, 0.0)
+    share = np.where(works(decisions.upload), decisions.work_share, 0.0)
     return np.asarray(np.rint(share * world.population.data_size[decisions.owner]), dtype=np.int64)
 
 

@@ -22,6 +22,7 @@ class Settled:
     contribution: FloatColumn
     contribution_error: FloatColumn
     spent: FloatColumn
+    samples: IntColumn  # really trained on
     previous_accuracy: float
     payment: FloatColumn
     audited: BoolColumn
@@ -35,6 +36,19 @@ class Settled:
     claimed: float = 0.0
     expelled: int = 0
     center_income: float = 0.0
+    sharing_gain: FloatColumn = field(init=False)  # worth of the models of others used
+    sharing_loss: FloatColumn = field(init=False)  # lost as others used the own model
+    net_payment: FloatColumn = field(init=False)  # paid to other owners less got from them
+    purchases: IntColumn = field(init=False)
+    sales: IntColumn = field(init=False)
+    quitting: BoolColumn = field(init=False)  # refused the bill
+    bankrupt: BoolColumn = field(init=False)  # could not pay it
     paper_utility: FloatColumn = field(default_factory=lambda: np.zeros(0))  # of each owner, as the source defines it
     paper_model_owner: float = np.nan
     paper_centers: float = np.nan
+
+    def __post_init__(self) -> None:
+        count = len(self.owner)
+        self.sharing_gain, self.sharing_loss, self.net_payment = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.purchases, self.sales = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        self.quitting, self.bankrupt = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)

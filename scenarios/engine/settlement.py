@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 from learning.uploads import Upload
-from market.mechanism import Allocation, Edges, Outcome, Scored, Settlement, Transfers
+from market.mechanism import PAIRWISE, Allocation, Edges, Outcome, Scored, Settlement, Transfers
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD, center_party
+from scenarios.engine.bookkeeping import write_network
+from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
+from scenarios.engine.personal import exchange_models, pairwise
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -18,7 +21,8 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     """Turn uploads and measurements into transfers, edges and deliveries."""
     current, flights, population = world.round, world.flights, world.population
     assert current is not None
-    settled.revenue = world.model_owner.revenue(world.accuracy, world.board.chance)
+    if world.personal is None:  # otherwise a neutral server has no model to earn with
+        settled.revenue = world.model_owner.revenue(world.accuracy, world.board.chance)
     world.post(tick, "revenue", WORLD, MODEL_OWNER, to_micro(settled.revenue))
     allocation = Allocation(
         settled.owner,
@@ -28,9 +32,11 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         {name: column[rows] for name, column in flights.claims.items()},
         flights.center[rows],
     )
-    measured = {name: _measured(getattr(flights, name)[rows], settled.arrived) for name in world.mechanism.measures}
+    measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
     outcome = Outcome(settled.arrived, settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)
+    _put_on_record(world, settled, result)
+    result = confirm(world, settled, allocation, result)
     transfers = result.transfers
     amount = to_micro(transfers.amount)
     world.post(tick, "payment", transfers.payer, transfers.payee, amount)
@@ -43,7 +49,8 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         _count(net, more, amount)
         settled.center_income += _center_income(more, amount)
     settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
-    _score(world, settled, allocation, outcome)
+    book_sharing(world, settled, allocation, result)
+    _score(world, settled, allocation, outcome, result)
     _deliver(world, settled, result)
 
 
@@ -72,19 +79,33 @@ def _affordable(world: World, transfers: Transfers) -> IntColumn:
     return amount
 
 
-def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outcome) -> None:
+def _put_on_record(world: World, settled: Settled, result: Settlement) -> None:
+    """What the mechanism wants to be told about these owners when it next announces."""
+    for name, column in result.records.items():
+        known = world.records.get(name, np.zeros(0))
+        grown = np.full(len(world.population), np.nan)
+        grown[: len(known)] = known
+        told = ~np.isnan(column)
+        grown[settled.owner[told]] = column[told]
+        world.records[name] = grown
+
+
+def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outcome, result: Settlement) -> None:
     """Utilities as the mechanism's source defines them, on true types."""
     settled.paper_utility = np.full(len(settled.owner), np.nan)
     if isinstance(world.mechanism, Scored) and world.round is not None:
         types = true_types(world.population, settled.owner)
         trained = settled.upload == Upload.TRAINED
-        scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, types, trained)
+        scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, result, types, trained)
         settled.paper_utility = scored.owners
         settled.paper_model_owner, settled.paper_centers = scored.model_owner, scored.centers
 
 
-def _measured(column: FloatColumn, arrived: BoolColumn) -> FloatColumn:
+def _measured(world: World, name: str, rows: IntColumn, settled: Settled) -> FloatColumn:
     """What was measured, 0 where nothing arrived and where a value is no number (of a loss that overflowed, say)."""
+    if name in PAIRWISE:
+        return pairwise(world, name, settled.owner)
+    column, arrived = getattr(world.flights, name)[rows], settled.arrived
     return np.where(arrived & np.isfinite(column), column, 0.0)
 
 
@@ -98,15 +119,19 @@ def _deliver(world: World, settled: Settled, result: Settlement) -> None:
         test, shards = world.evaluation, population.shard[receivers]
         population.held_accuracy[receivers] = world.federation.owner_mean(test.class_accuracy, shards)
         population.held_loss[receivers] = world.federation.owner_mean(test.class_loss, shards)
+    if world.personal is not None:
+        exchange_models(world, settled, result)
     edges = result.edges
     kept = (edges.source != MODEL_OWNER) | np.isin(edges.user, receivers)
     copied = np.flatnonzero((flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
     copies = len(copied)
+    apart = np.full(len(edges.user), np.nan) if edges.dissimilarity is None else edges.dissimilarity
     used = Edges(
         np.concatenate([edges.user[kept], flights.owner[copied]]),
         np.concatenate([edges.source[kept], flights.peer[copied]]),
         np.concatenate([edges.weight[kept], np.ones(copies)]),
         np.concatenate([edges.payment[kept], np.zeros(copies)]),
+        np.concatenate([apart[kept], np.full(copies, np.nan)]),
     )
     world.graph.use(used, world.rounds_closed)
     if world.rounds_closed % world.scenario.recording.edges_every == 0:
@@ -118,5 +143,8 @@ def _deliver(world: World, settled: Settled, result: Settlement) -> None:
                 "source": used.source,
                 "weight": used.weight,
                 "payment": used.payment,
+                "dissimilarity": used.dissimilarity,
             },
         )
+    if world.personal is not None and world.rounds_closed % world.scenario.recording.network_every == 0:
+        write_network(world, used)

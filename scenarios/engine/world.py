@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.adaptation import Adaptation
+from agents.confirmation import Confirmation
 from agents.participation import Participation
 from agents.population import Population, Status
 from agents.private_types import Distribution
@@ -18,6 +19,7 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
+from market.graph_metrics import EdgeColumns
 from market.ledger import WALLET, Book, Entries, Ledger
 from market.mechanism import Board, Mechanism, Terms
 from scenarios.engine.clock import Clock, to_ticks
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from agents.model_owner import ModelOwner
     from learning.evaluation import Evaluation
     from learning.federation import Federation
+    from learning.personal_federation import PersonalFederation
+    from scenarios.engine.personal import Uploaded
 
 
 @dataclass
@@ -97,11 +101,13 @@ class World:
     strategy_names: list[str]
     participation: Participation
     adaptation: Adaptation
+    confirmation: Confirmation
     policy: EnforcementPolicy
     model_owner: ModelOwner
     centers: list[ComputingCenter]
     center_types: dict[str, FloatColumn]
-    federation: Federation | None
+    federation: Federation | None  # the training of one global model
+    personal: PersonalFederation | None  # or of everybody's own
     board: Board
     types: dict[str, Distribution]
     shard_sizes: IntColumn
@@ -121,11 +127,19 @@ class World:
     totals: Totals = field(default_factory=Totals)
     evaluation: Evaluation | None = None
     uploads_norm: float = float("nan")
+    uploaded: Uploaded | None = None  # personal models between training and exchange
+    records: dict[str, FloatColumn] = field(default_factory=dict)  # what the mechanism has put on record, by owner
+    network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)
 
     @property
+    def training(self) -> Federation | PersonalFederation | None:
+        """What trains, if anything does."""
+        return self.federation if self.personal is None else self.personal
+
+    @property
     def accuracy(self) -> float:
-        """Test accuracy of the current global model, NaN when nothing is trained."""
+        """Test accuracy of the current global model, or mean accuracy of the personal ones; NaN without training."""
         return self.evaluation.accuracy if self.evaluation is not None else float("nan")
 
     @property

@@ -26,6 +26,8 @@ def people(count: int = 12) -> Population:
     population.data_size[:] = draw.integers(10, 200, count)
     population.quality[:] = draw.uniform(0.2, 0.9, count)
     population.cost[:] = draw.uniform(0.001, 0.05, count)
+    population.gain_scale[:] = draw.uniform(1e4, 5e4, count)
+    population.sharing_cost[:] = draw.uniform(0.5, 1.5, count)
     population.rounds_taken[:] = draw.integers(0, 5, count)
     population.believed_utility[:] = draw.normal(size=count)
     return population

@@ -99,7 +99,7 @@ def test_an_impossible_distribution_gets_one_clear_line(kind: str, params: dict[
 
 def test_every_kind_is_registered_under_its_name() -> None:
     assert {name: kind.name for name, kind in DISTRIBUTIONS.items()} == {name: name for name in DISTRIBUTIONS}
-    assert set(DISTRIBUTIONS) == {"constant", "uniform", "lognormal", "beta", "choice"}
+    assert set(DISTRIBUTIONS) == {"constant", "uniform", "lognormal", "beta", "choice", "table"}
 
 
 def test_types_belong_to_the_person_not_to_its_place() -> None:

@@ -17,8 +17,8 @@ import agents.strategies as families
 from agents.population import COLUMNS, Population
 from agents.strategies import make_strategy
 from agents.strategies.base import STRATEGIES, Observation, Strategy
-from learning.uploads import Upload
-from market.mechanism import CLAIMS, COST, DATA_SIZE, QUALITY
+from learning.uploads import Upload, works
+from market.mechanism import CLAIMS, QUALITY
 
 Observe = Callable[..., Observation]
 
@@ -29,12 +29,19 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "misreport_size": FACTORS,
     "misreport_quality": FACTORS,
     "misreport_cost": FACTORS,
+    "misreport_sharing_cost": FACTORS,
+    "misreport_gain_scale": FACTORS,
     "free_rider_global": RIDERS,
     "free_rider_replay": RIDERS,
     "free_rider_noise": [*RIDERS, {"scale": 0.3}],
     "free_rider_copy": RIDERS,
+    "free_rider_stealthy": [*RIDERS, {"scale": 0.3}],
+    "attack_shuffle": [{}],
+    "attack_sign_flip": [{}],
+    "attack_same_value": RIDERS,
+    "attack_random": RIDERS,
 }
-FAMILIES = {"honest", "misreporter", "free_rider"}
+FAMILIES = {"honest", "misreporter", "free_rider", "attacker"}
 
 every_strategy = pytest.mark.parametrize(
     "strategy",
@@ -61,7 +68,7 @@ def same(left: dict[str, np.ndarray], right: dict[str, np.ndarray]) -> bool:
 
 
 def truth(seen: Observation) -> dict[str, np.ndarray]:
-    return {DATA_SIZE: seen.own.data_size, QUALITY: seen.own.quality, COST: seen.own.cost}
+    return {claim: getattr(seen.own, claim) for claim in CLAIMS}
 
 
 def test_every_strategy_has_a_case() -> None:
@@ -99,7 +106,8 @@ def test_trains_if_and_only_if_declared(strategy: Strategy, observe: Observe) ->
     work = strategy.train(seen)
     trained = (work.upload == Upload.TRAINED) & (work.data_share > 0)
     assert trained[advised].all() == strategy.trains
-    assert strategy.trains or (not trained.any() and (work.data_share == 0).all())
+    assert strategy.trains or not trained.any()
+    assert ((work.data_share > 0) == (works(work.upload) & advised)).all()
 
 
 @every_strategy
@@ -166,7 +174,7 @@ def test_is_a_value(strategy: Strategy) -> None:
         assert (twin.lies_about, twin.stochastic) == (strategy.lies_about, strategy.stochastic)
 
 
-FAMILY_MODULES = [families.honest, families.misreport, families.free_riding]
+FAMILY_MODULES = [families.honest, families.misreport, families.free_riding, families.attacks]
 
 
 @every_strategy

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from learning.evaluation import SAMPLES_AT_ONCE, evaluate, utilities
+from learning.evaluation import SAMPLES_AT_ONCE, evaluate, evaluate_each, utilities
 from learning.models import FlatModel
 from learning.streams import Streams
 
@@ -60,3 +60,23 @@ def test_many_models_at_once_are_as_accurate_as_one_by_one(model):
 def test_no_models_have_no_utilities():
     x, y = samples(10)
     assert utilities(MODEL, torch.empty(0, MODEL.size), x, y).shape == (0,)
+
+
+@pytest.mark.parametrize("model", [MODEL, CNN], ids=["mlp", "cnn"])
+def test_many_models_are_tested_by_class_as_one_by_one(model):
+    x, y = samples(SAMPLES_AT_ONCE + 200, model.shape)
+    weights = torch.stack([model.initial(Streams(seed)) for seed in range(5)]).double()
+    accuracy, loss = evaluate_each(model, weights, x, y, 3)
+    expected = [evaluate(model, row, x, y, 3) for row in weights]
+    assert np.array_equal(accuracy, [one.class_accuracy for one in expected])
+    assert np.allclose(loss, [one.class_loss for one in expected], rtol=1e-12)
+
+
+def test_a_class_without_test_samples_has_the_overall_figures_of_each_model():
+    x, y = samples(100, classes=2)
+    weights = torch.stack([MODEL.initial(Streams(seed)) for seed in range(4)])
+    accuracy, loss = evaluate_each(MODEL, weights, x, y, 3)
+    expected = [evaluate(MODEL, row, x, y, 3) for row in weights]
+    assert accuracy[:, 2] == pytest.approx([one.accuracy for one in expected])
+    assert loss[:, 2] == pytest.approx([one.loss for one in expected])
+    assert evaluate_each(MODEL, weights[:0], x, y, 3)[0].shape == (0, 3)

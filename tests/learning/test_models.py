@@ -56,7 +56,7 @@ def test_sizes_are_the_sum_of_the_layers(name, shape, classes, size):
     assert FlatModel(name, shape, classes).size == size
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_batched_logits_equal_those_of_each_ordinary_module(name):
     model = FlatModel(name, SHAPES[name], 4)
     modules = [model.build(seed).double() for seed in range(3)]
@@ -68,7 +68,7 @@ def test_batched_logits_equal_those_of_each_ordinary_module(name):
     assert model.logits(stacked(modules)[:0], own[0]).shape == (0, 5, 4)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_initial_weights_depend_on_the_seed_only_and_leave_the_global_generator_alone(name):
     model = FlatModel(name, SHAPES[name], 4)
     before = torch.random.get_rng_state()
@@ -131,7 +131,7 @@ def test_a_text_model_on_anything_but_sequences_is_refused(name):
         FlatModel(name, (1, 8, 8), 10)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", SHAPES)
 def test_what_is_known_to_map_is_found_so_by_trial(name):
     model = FlatModel(name, SHAPES[name], 4)
     assert model.maps is (not name.startswith("char_lstm"))  # PyTorch loops over LSTMs in secret

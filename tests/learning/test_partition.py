@@ -68,7 +68,7 @@ def test_parameters_are_plain_keywords_with_defaults(name):
         if parameter.name in GIVEN_BY_THE_CALLER:
             continue
         assert parameter.kind is inspect.Parameter.KEYWORD_ONLY
-        assert type(parameter.default) in (int, float)
+        assert type(parameter.default) in (int, float, type(None))
 
 
 @pytest.mark.parametrize("name", PARTITIONS)

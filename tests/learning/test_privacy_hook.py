@@ -79,7 +79,7 @@ def test_the_same_limits_for_everybody_are_columns_of_the_terms():
     assert columns["clip"].tolist() == [2.0] * 3
     assert columns["noise"].tolist() == [0.5] * 3
     assert ClipAndNoise(clip=2.0).columns(3)["noise"] is None
-    assert ClipAndNoise().columns(3) == {"clip": None, "noise": None}
+    assert ClipAndNoise().columns(3) == {"clip": None, "noise": None, "law": "gaussian"}
 
 
 @pytest.mark.parametrize(

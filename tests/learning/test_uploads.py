@@ -1,6 +1,6 @@
 import numpy as np
 
-from learning.uploads import Upload
+from learning.uploads import Upload, recalls, works
 
 
 def test_kinds_keep_their_numbers_because_they_are_stored_in_tables():
@@ -10,9 +10,24 @@ def test_kinds_keep_their_numbers_because_they_are_stored_in_tables():
         "REPLAY": 2,
         "NOISE": 3,
         "PEER_COPY": 4,
+        "SHUFFLE": 5,
+        "SIGN_FLIP": 6,
+        "SAME_VALUE": 7,
+        "RANDOM": 8,
+        "OWN_LAST": 9,
     }
 
 
 def test_kinds_fit_an_int8_column():
     column = np.array(list(Upload), dtype=np.int8)
     assert [Upload(int(number)) for number in column] == list(Upload)
+
+
+def test_who_spoils_its_upload_has_trained_for_it_and_who_makes_one_up_has_not():
+    column = np.array([Upload.TRAINED, Upload.SHUFFLE, Upload.RANDOM, Upload.SIGN_FLIP, Upload.OWN_LAST], dtype=np.int8)
+    assert works(column).tolist() == [True, True, False, True, False]
+    assert [kind for kind in Upload if works(kind)] == [Upload.TRAINED, Upload.SHUFFLE, Upload.SIGN_FLIP]
+
+
+def test_some_kinds_need_earlier_uploads():
+    assert [kind for kind in Upload if recalls(kind)] == [Upload.REPLAY, Upload.PEER_COPY, Upload.OWN_LAST]

@@ -194,8 +194,8 @@ def test_whose_training_did_not_come_gets_nothing_and_pays_nothing():
 
 def test_the_papers_utilities_add_up_to_revenue_less_the_cost_of_compute():
     costs, quality = np.array([0.2, 0.5, 0.9]), np.array([0.7, 0.9, 1.0])
-    terms, allocation, outcome, _ = play(UNFLOORED, members(quality), quality, center_cost=costs)
-    scored = UNFLOORED.paper_utility(terms, allocation, outcome, types(quality), TRAINED)
+    terms, allocation, outcome, settlement = play(UNFLOORED, members(quality), quality, center_cost=costs)
+    scored = UNFLOORED.paper_utility(terms, allocation, outcome, settlement, types(quality), TRAINED)
     revenue = 2.5 * np.log1p((quality * allocation.data_share).sum())
     work = (costs[allocation.center] * allocation.data_share).sum()
     total = scored.model_owner + scored.owners.sum() + scored.centers
@@ -204,8 +204,8 @@ def test_the_papers_utilities_add_up_to_revenue_less_the_cost_of_compute():
 
 def test_the_model_owner_is_scored_on_true_quality():
     claimed, truth = np.array([1.0, 0.9, 0.9]), np.array([0.5, 0.9, 0.9])
-    terms, allocation, outcome, _ = play(UNFLOORED, members(claimed), claimed)
-    scored = UNFLOORED.paper_utility(terms, allocation, outcome, types(truth), TRAINED)
+    terms, allocation, outcome, settlement = play(UNFLOORED, members(claimed), claimed)
+    scored = UNFLOORED.paper_utility(terms, allocation, outcome, settlement, types(truth), TRAINED)
     expected = 2.5 * np.log1p((truth * allocation.data_share).sum()) - terms.budget
     assert scored.model_owner == pytest.approx(expected, abs=1e-12)
     assert terms.figures[EFFORT] > (truth * allocation.data_share).sum()
@@ -213,9 +213,9 @@ def test_the_model_owner_is_scored_on_true_quality():
 
 def test_an_upload_that_nobody_trained_adds_no_revenue():
     quality = np.ones(3)
-    terms, allocation, outcome, _ = play(UNFLOORED, members(quality), quality)
+    terms, allocation, outcome, settlement = play(UNFLOORED, members(quality), quality)
     forged = np.array([True, False, True])
-    scored = UNFLOORED.paper_utility(terms, allocation, outcome, types(quality), forged)
+    scored = UNFLOORED.paper_utility(terms, allocation, outcome, settlement, types(quality), forged)
     expected = 2.5 * np.log1p(allocation.data_share[[0, 2]].sum()) - terms.budget
     assert scored.model_owner == pytest.approx(expected, abs=1e-12)
 

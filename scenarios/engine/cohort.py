@@ -1,0 +1,38 @@
+"""Flights as the trainer sees them, and uploads that are no numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from learning.columns import IntColumn
+from scenarios.engine.event_log import Event
+from scenarios.engine.world import World
+
+if TYPE_CHECKING:
+    from learning.cohort_work import CohortWork
+
+
+def cohort_work(world: World, rows: IntColumn) -> CohortWork:
+    """What the owners of these flights do, keyed by the persons behind them."""
+    from learning.cohort_work import CohortWork
+
+    flights, population = world.flights, world.population
+    owners, peers = flights.owner[rows], flights.peer[rows]
+    return CohortWork(
+        owner=population.person[owners],
+        shard=population.shard[owners],
+        samples=flights.samples[rows],
+        base_version=flights.base_version[rows],
+        upload=flights.upload[rows],
+        scale=flights.scale[rows],
+        peer=np.where(peers >= 0, population.person[np.maximum(peers, 0)], -1),
+    )
+
+
+def quarantine(world: World, rows: IntColumn, tick: int) -> None:
+    """Uploads with NaN or infinite weights count as not arrived, and the log says so."""
+    flights = world.flights
+    flights.arrived[rows] = False
+    world.log.add(Event.QUARANTINE, tick, world.rounds_closed, flights.owner[rows], flights.upload[rows])

@@ -1,0 +1,73 @@
+"""Pay or quit: every owner sees its bill before it gets a model, and may leave instead."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from agents.population import Status
+from learning.columns import FloatColumn, IntColumn
+from market.mechanism import DATA_SIZE, Allocation, ModelMarket, Settlement
+from market.model_sharing import net_payments
+from market.money import to_micro
+from market.settling import without
+from scenarios.engine.decisions import true_types
+from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.settled import Settled
+from scenarios.engine.world import World
+
+
+def confirm(world: World, settled: Settled, allocation: Allocation, result: Settlement) -> Settlement:
+    """The settlement that is left when everybody has confirmed; notes who goes.
+
+    An owner weighs what it gains by the data that the sellers claim to hold, at its own true type, against its bill
+    and what sharing costs it. Nothing of a refused settlement is booked or delivered: the others lose what the owner
+    would have bought or sold, and their own bills stay as they are. Who wants to pay and cannot is bankrupt.
+    """
+    market = world.mechanism
+    if not isinstance(market, ModelMarket):
+        return result
+    population, owners = world.population, settled.owner
+    worth = market.sharing(allocation, result.edges, true_types(population, owners), allocation.claims[DATA_SIZE])
+    utility = worth.gain - worth.cost - net_payments(allocation, result)
+    draw = world.uniform("confirmation", owners, world.rounds_closed)
+    asked = settled.arrived & result.delivered
+    settled.quitting = asked & world.confirmation.quits(utility, population.outside_option[owners], draw)
+    result = without(result, allocation, owners[settled.quitting])
+    while len(broke := _cannot_pay(world, allocation, result)):
+        settled.bankrupt |= np.isin(owners, broke)
+        result = without(result, allocation, broke)
+    return result
+
+
+def _cannot_pay(world: World, allocation: Allocation, result: Settlement) -> IntColumn:
+    """Owners whose purchases, net of what they earn in the same round, are more than they have."""
+    owed = to_micro(np.maximum(net_payments(allocation, result), 0.0))
+    return allocation.owner[owed > world.ledger.wallet[allocation.owner]]
+
+
+def book_sharing(world: World, settled: Settled, allocation: Allocation, result: Settlement) -> None:
+    """What the round's edges are really worth: models gain by the samples that were trained on for them."""
+    market, edges = world.mechanism, result.edges
+    if isinstance(market, ModelMarket):
+        settled.net_payment = net_payments(allocation, result)
+        settled.purchases, settled.sales = (_counted(ends, settled.owner) for ends in (edges.user, edges.source))
+        types = true_types(world.population, settled.owner)
+        worth = market.sharing(allocation, result.edges, types, _behind(settled))
+        settled.sharing_gain, settled.sharing_loss = worth.gain, worth.cost
+
+
+def _counted(ends: IntColumn, owners: IntColumn) -> IntColumn:
+    """How often each of the owners stands at this end of an edge."""
+    return np.bincount(ends, minlength=int(owners.max(initial=-1)) + 1)[owners]
+
+
+def _behind(settled: Settled) -> FloatColumn:
+    return np.where(settled.arrived, settled.samples, 0).astype(np.float64)
+
+
+def dismiss(world: World, settled: Settled, tick: int) -> None:
+    """Who refused its bill or could not pay it leaves, with the best model that it has had."""
+    for owners, kind in ((settled.quitting, ExitKind.QUIT), (settled.bankrupt, ExitKind.BANKRUPT)):
+        for owner in settled.owner[owners].tolist():
+            if world.population.status[owner] == Status.ACTIVE:
+                leave(world, owner, kind, tick)
