@@ -105,8 +105,11 @@ def net_amounts() -> list[float]:
     clients = np.arange(len(NET_5))
     purse = to_micro(1000.0)
     ledger = Ledger(owners=len(clients))
-    ledger.post(0, 0, Entries.of("endowment", WORLD, clients, purse))
-    ledger.post(0, 0, Entries.of("model purchase", payer - 1, payee - 1, to_micro(amount)))
+    for entries in (
+        Entries.of("endowment", WORLD, clients, purse),
+        Entries.of("model purchase", payer - 1, payee - 1, to_micro(amount)),
+    ):
+        ledger.post(tick=0, round=0, entries=entries)
     return [from_micro(ledger.balance(int(client)) - purse).item() for client in clients]
 
 
