@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning.data import images, markov, prose, tables
+from learning.data import domains, images, markov, prose, tables, writers
 from learning.data.arrays import dataset_from_arrays, read_npz, standardise
 from learning.data.dataset import DATASETS, BadData, Dataset, data_folder
 from learning.data.loading import load_dataset
@@ -21,4 +21,4 @@ __all__ = [
 # Importing a family files its sets in DATASETS. These two stand on the parts above.
 from learning.language import instructions, offline
 
-del images, instructions, markov, offline, prose, tables
+del domains, images, instructions, markov, offline, prose, tables, writers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from learning.models import convolutional, recurrent, residual, stacks, transformer
+from learning.models import convolutional, lenet, recurrent, residual, stacks, transformer
 from learning.models.families import MODELS
 from learning.models.flat import FlatModel, LinearLayer
 
@@ -11,4 +11,4 @@ __all__ = ["MODELS", "FlatModel", "LinearLayer"]
 # Importing a family files it in MODELS. These two stand on the parts above.
 from learning.language import causal, tiny
 
-del causal, convolutional, recurrent, residual, stacks, tiny, transformer
+del causal, convolutional, lenet, recurrent, residual, stacks, tiny, transformer

@@ -18,10 +18,10 @@ class CharLSTM(nn.Module):
 
     vocabulary = CHARACTERS
 
-    def __init__(self, classes: int, embedding: int = 8, hidden: int = 128) -> None:
+    def __init__(self, classes: int, embedding: int = 8, hidden: int = 128, layers: int = 1) -> None:
         super().__init__()
         self.embedding = nn.Embedding(self.vocabulary, embedding)
-        self.lstm = nn.LSTM(embedding, hidden, batch_first=True)
+        self.lstm = nn.LSTM(embedding, hidden, num_layers=layers, batch_first=True)
         self.output = nn.Linear(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -42,3 +42,14 @@ def char_lstm(shape: tuple[int, ...], classes: int) -> nn.Module:
     """
     sequence_length("char_lstm", shape)
     return CharLSTM(classes)
+
+
+@MODELS.register("char_lstm_2x256")
+def char_lstm_2x256(shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Character LSTM of McMahan et al. 2017: embedding of 8, two layers of 256, a linear output.
+
+    The model for Shakespeare in LEAF and in the experiments of iPFL. Reads token ids below 128. Raises ``ValueError``
+    unless the samples are rows of token ids.
+    """
+    sequence_length("char_lstm_2x256", shape)
+    return CharLSTM(classes, hidden=256, layers=2)

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
+from learning.columns import FloatColumn, IntColumn
 from market.mechanism import CLAIMS, Board, Members
 from scenarios.engine.world import World
 
@@ -21,7 +24,15 @@ def full_board(world: World) -> Board:
         {"quality": population.measured_quality[active]},
         population.center[active].copy(),
         population.joined_round[active],
-        {name: column[active] for name, column in world.records.items()},
+        {name: _of(column, active) for name, column in world.records.items()},
     )
     lot = float(world.streams.uniform("lot", 0, number))
     return dataclasses.replace(world.board, members=members, center_cost=world.center_types["cost_factor"], lot=lot)
+
+
+def _of(record: FloatColumn, owners: IntColumn) -> FloatColumn:
+    """A record of these owners; NaN for who came after it was last written."""
+    known = owners < len(record)
+    values = np.full(len(owners), np.nan)
+    values[known] = record[owners[known]]
+    return values

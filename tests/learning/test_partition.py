@@ -87,6 +87,8 @@ def test_more_shards_than_samples_is_refused_in_one_line(name):
         ("clustered", {"clusters": 0}),
         ("clustered", {"clusters": 9}),
         ("clustered", {"alpha_within": -1.0}),
+        ("class_clusters", {"clusters": 0}),
+        ("class_clusters", {"clusters": 9}),
         ("inner_dirichlet", {"alpha": 0.0}),
         ("inner_dirichlet", {"sigma": -1.0}),
         ("log_normal", {"sigma": float("inf")}),
@@ -231,3 +233,41 @@ def test_natural_shards_need_groups():
 def test_dealing_by_an_unknown_method_suggests_the_nearest():
     with pytest.raises(UnknownName, match="unknown partition 'dirichlt', did you mean 'dirichlet'"):
         deal("dirichlt", data(LABELS), 8, Streams(0))
+
+
+def test_class_clusters_have_classes_of_their_own_and_shards_of_one_size():
+    parts = deal("class_clusters", data(LABELS), 10, Streams(0), clusters=2)
+    assert {len(part) for part in parts} == {200}
+    held = [set(LABELS[part].tolist()) for part in parts]
+    assert all(one == held[0] for one in held[:5])
+    assert all(one == held[5] for one in held[5:])
+    assert held[0] | held[5] == set(range(10))
+    assert not held[0] & held[5]
+
+
+def test_clusters_beyond_the_classes_share_a_class():
+    parts = deal("class_clusters", data(np.arange(600) % 2), 6, Streams(0), clusters=3)
+    assert [len({*(np.arange(600) % 2)[part].tolist()}) for part in parts] == [1] * 6
+    assert sorted(len(part) for part in parts) == [75, 75, 75, 75, 150, 150]
+
+
+def test_pieces_of_natural_groups_differ_in_their_labels_inside_a_group():
+    groups = np.arange(2000) // 500
+    skewed, alike = (
+        deal("natural_dirichlet", data(LABELS, groups), 8, Streams(0), alpha=alpha) for alpha in (0.1, 1000.0)
+    )
+    for parts in (skewed, alike):
+        assert [set(groups[part].tolist()) for part in parts] == [{0}, {0}, {1}, {1}, {2}, {2}, {3}, {3}]
+    assert np.abs(mixes(alike) - 0.1).max() < 0.03
+    assert np.abs(mixes(skewed) - 0.1).max() > 0.2
+
+
+def test_fewer_shards_than_natural_groups_hold_whole_groups():
+    groups = np.arange(2000) // 400
+    parts = deal("natural_dirichlet", data(LABELS, groups), 2, Streams(0))
+    assert [sorted(set(groups[part].tolist())) for part in parts] == [[0, 2, 4], [1, 3]]
+
+
+def test_natural_pieces_need_groups():
+    with pytest.raises(ValueError, match=r"^the partition 'natural_dirichlet' needs data with natural groups"):
+        deal("natural_dirichlet", data(LABELS), 8, Streams(0))
