@@ -180,7 +180,7 @@ def mechanisms() -> str:
     """The registered mechanisms with what they declare."""
     registry = schema.mechanisms()
     rows = []
-    for name in registry:
+    for name in sorted(registry):  # they register as they are imported, in whatever order that is
         entry = registry[name]
         rows.append(
             (
@@ -275,6 +275,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "contribution methods": lambda: choices(schema.contribution_methods()),
     "staleness functions": lambda: choices(schema.staleness_functions()),
     "asynchronous merging": lambda: choices(schema.merging_rules()),
+    "personalization methods": lambda: choices(schema.personalization_methods()),
     "aggregation rules": lambda: choices(schema.robust_rules()),
     "server optimizers": lambda: choices(schema.server_optimizers()),
     "scenarios": scenarios,

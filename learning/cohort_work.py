@@ -43,11 +43,11 @@ class CohortWork:
 
     def take(self, rows: IntColumn) -> CohortWork:
         """The work of some of the owners, in the order of ``rows``."""
-        columns: dict[str, Any] = {}
+        taken: dict[str, Any] = {}
         for field in fields(self):
             column = getattr(self, field.name)
-            columns[field.name] = None if column is None else column[rows]
-        return CohortWork(**columns)
+            taken[field.name] = None if column is None else column[rows]
+        return CohortWork(**taken)
 
 
 def refuse_poison(uploads: Tensor, work: CohortWork) -> None:

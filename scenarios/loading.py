@@ -108,8 +108,11 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
         ("round", "merging", schema.merging_rules),
     ):
         above = getattr(scenario, part)
+        chosen = getattr(above, field)
+        if chosen is None:
+            continue
         try:
-            whole = schema.check_named(kind, frozenset(), getattr(above, field))
+            whole = schema.check_named(kind, frozenset(), chosen)
         except PydanticCustomError as error:
             found = error.context or {}
             below = tuple(step for step in str(found["field"]).split(".") if step)

@@ -16,8 +16,16 @@ YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 INK, MUTED, FAINT, PAPER = "#1F2933", "#616E7C", "#D9DEE4", "#FFFFFF"
 """Text, secondary text, grid lines, background."""
 
-HONEST, MISREPORTER, FREE_RIDER, OTHER = "honest", "misreporter", "free_rider", "other"
-_FAMILY_HUES = {HONEST: BLUE, MISREPORTER: ORANGE, FREE_RIDER: PURPLE, OTHER: GREEN}
+HONEST, MISREPORTER, FREE_RIDER = "honest", "misreporter", "free_rider"
+ATTACKER, ADAPTIVE, OTHER = "attacker", "adaptive", "other"
+_FAMILY_HUES = {
+    HONEST: BLUE,
+    MISREPORTER: ORANGE,
+    FREE_RIDER: PURPLE,
+    ATTACKER: VERMILION,
+    ADAPTIVE: SKY,
+    OTHER: GREEN,
+}
 
 _STRATEGIES = {
     "honest": BLUE,
@@ -46,6 +54,8 @@ PARTIES = {"owners": BLUE, "model owner": GREEN, "regulator": PURPLE, "centers":
 _FLOWS = {
     "payment": BLUE,
     "revenue": GREEN,
+    "model purchase": "#005A8C",
+    "admission fee to incumbents": "#8E6FD0",
     "training cost": VERMILION,
     "training fee": "#B5532A",
     "compute cost": "#4A5A1A",
@@ -63,9 +73,18 @@ _OTHER_FLOWS = ("#004C3F", "#C2185B", "#3F5F00", "#5D4037")
 """Colours of money flows, dark enough for text: those of the kinds that every market has, and of others in turn."""
 
 
+_PREFIXES = {
+    "honest": HONEST,
+    "misreport": MISREPORTER,
+    "free_rid": FREE_RIDER,
+    "attack": ATTACKER,
+    "learning": ADAPTIVE,
+}
+
+
 def family_of(strategy: str) -> str:
     """Family by name, for strategies whose class is not at hand: the prefix says it."""
-    for prefix, family in (("honest", HONEST), ("misreport", MISREPORTER), ("free_rid", FREE_RIDER)):
+    for prefix, family in _PREFIXES.items():
         if strategy.startswith(prefix):
             return family
     return OTHER

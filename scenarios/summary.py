@@ -64,7 +64,13 @@ AUDITS = (
     Measure("missed", "violations\nmissed"),
     Measure("cleared", "clean rounds\ncleared"),
 )
-_ENDS = {"left": "voluntary", "expelled": "expelled", "bankrupt": "bankrupt", "still_there": "censored"}
+_ENDS = {
+    "left": ("voluntary", "quit"),
+    "expelled": ("expelled",),
+    "bankrupt": ("bankrupt",),
+    "still_there": ("censored",),
+}
+"""The columns of ``STAYS`` that count how stays ended, and the kinds of exit that each counts."""
 
 
 def strategy_summary(folder: Path) -> list[Breakdown]:
@@ -90,7 +96,9 @@ def stays(run: Run) -> pd.DataFrame:
     episodes = run.episodes
     ended = episodes["strategy_left"].astype(str).rename("strategy")
     counts = pd.crosstab(ended, episodes["exit_kind"].astype(str))
-    table = pd.DataFrame({name: counts.get(kind, 0) for name, kind in _ENDS.items()}, index=counts.index)
+    table = pd.DataFrame(
+        {name: sum(counts.get(kind, 0) for kind in kinds) for name, kinds in _ENDS.items()}, index=counts.index
+    )
     table.insert(0, "stays", table.sum(axis=1))
     table["utility"] = episodes["utility"].groupby(ended).mean()
     table["paid"] = _paid(run).groupby(ended).mean()

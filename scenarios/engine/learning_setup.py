@@ -14,7 +14,7 @@ from learning.corruption import usable_samples
 from learning.data import load_dataset
 from learning.partition import deal
 from learning.streams import Streams
-from learning.uploads import Upload
+from learning.uploads import Upload, recalls
 from scenarios.engine.learning_rules import (
     blamed_on,
     choice_of,
@@ -115,6 +115,6 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
 
 
 def _may_copy(share: StrategyShare) -> bool:
-    """Whether owners of this strategy may copy their peers' uploads: unless it trains or names another forgery."""
+    """Whether owners of this strategy may send earlier uploads again: unless it trains or names another forgery."""
     strategy = make_strategy(share.name, share.params)
-    return not strategy.trains and getattr(strategy, "forgery", Upload.PEER_COPY) in (Upload.PEER_COPY, Upload.OWN_LAST)
+    return not strategy.trains and bool(recalls(getattr(strategy, "forgery", Upload.PEER_COPY)))

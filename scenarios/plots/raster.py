@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
-from scenarios.palette import BLACK, INK, MUTED, PAPER, STATES, mix, rgb, strategy_colours
+from scenarios.palette import BLACK, INK, MUTED, ORANGE, PAPER, STATES, mix, rgb, strategy_colours
 from scenarios.plots.canvas import canvas, nothing_to_show, present, round_axis, span_of, spread, styled
 
 MOST_OWNERS = 400
@@ -21,6 +21,7 @@ _LINES = 6  # lines of the picture per owner: one of paper, five of colour, the 
 _FINE = (1500, 1200)  # lines and columns that the image has at least: resampling then blurs less than a pixel
 _EXITS = {
     "voluntary": ("|", MUTED, 1.0),
+    "quit": ("s", ORANGE, 0.7),
     "expelled": ("X", STATES["expelled"], 1.0),
     "bankrupt": ("D", STATES["bankrupt"], 0.7),
 }

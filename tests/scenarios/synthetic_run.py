@@ -214,6 +214,8 @@ class Synthetic:
         money = ("payment", "training_cost", "model_benefit", "penalty", "utility", "weight", "accuracy", "loss")
         given |= dict.fromkeys(money, 0.0)
         given |= {"contribution": np.nan, "contribution_error": np.nan}
+        sharing = ("gain_scale", "sharing_cost", "sharing_gain", "sharing_loss", "net_payment", "purchases", "sales")
+        given |= dict.fromkeys((*sharing, "reported_gain_scale", "reported_sharing_cost"), 0)
         given |= {"center": -1, "measured_quality": np.nan, "paper_utility": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
@@ -224,11 +226,21 @@ class Synthetic:
     ) -> None:  # fmt: skip
         used = ids[arrived]
         to_hub = {"round": number, "user": MODEL_OWNER, "source": used, "weight": weight[arrived]}
+        to_hub["dissimilarity"] = np.nan
         self.sink.write("edges", to_hub | {"payment": payment[arrived]})
-        self.sink.write("edges", {"round": number, "user": used, "source": MODEL_OWNER, "weight": 1.0, "payment": 0.0})
+        self.sink.write("edges", {"round": number, "user": used, "source": MODEL_OWNER, "weight": 1.0, "payment": 0.0,
+                                  "dissimilarity": np.nan})  # fmt: skip
         copied = self.rng.choice(ids[~forged], int(forged.sum()))
         self.sink.write(
-            "edges", {"round": number, "user": ids[forged], "source": copied, "weight": 1.0, "payment": 0.0}
+            "edges",
+            {
+                "round": number,
+                "user": ids[forged],
+                "source": copied,
+                "weight": 1.0,
+                "payment": 0.0,
+                "dissimilarity": np.nan,
+            },  # fmt: skip
         )
 
     def write_final(self) -> None:

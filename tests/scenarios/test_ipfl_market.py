@@ -531,7 +531,7 @@ def test_under_sanction_an_owner_neither_buys_nor_sells_nor_pays() -> None:
 
 @pytest.fixture(scope="module")
 def busy() -> Played:
-    """Unlike owners that go, lie and copy."""
+    """Unlike owners that come, go, lie and copy."""
     return play(busy_scenario())
 
 
@@ -540,6 +540,7 @@ def busy_scenario() -> Scenario:
     strategies = [{"name": "honest", "share": 4.0}, *({"name": name} for name in liars)]
     population = {
         "initial": 10,
+        "arrival_rate": 1.0,
         "departure_rate": 0.1,
         "strategies": strategies,
         "confirmation": {"name": "probabilistic"},
@@ -623,6 +624,7 @@ strategy = st.sampled_from(
         {"name": "misreport_sharing_cost", "factor": 0.1},
         {"name": "misreport_gain_scale", "factor": 3.0},
         {"name": "free_rider_copy"},
+        {"name": "free_rider_replay"},
         {"name": "free_rider_stealthy"},
         *({"name": attack} for attack in ATTACKS),
     ]
@@ -635,6 +637,7 @@ owned_markets = st.fixed_dictionaries(
         "population": st.fixed_dictionaries(
             {
                 "initial": st.integers(1, 8),
+                "arrival_rate": st.sampled_from([0.0, 2.0]),
                 "departure_rate": st.sampled_from([0.0, 0.4]),
                 "strategies": st.lists(strategy, min_size=1, max_size=4),
                 "types": st.fixed_dictionaries(
@@ -647,7 +650,7 @@ owned_markets = st.fixed_dictionaries(
                     }
                 ),
                 "participation": st.sampled_from(
-                    [{"name": "strict", "return_delay": 30.0}, {"name": "strict", "patience": 1000}]
+                    [{"name": "strict", "return_delay": 30.0, "whitewash": 1.0}, {"name": "strict", "patience": 1000}]
                 ),
                 "confirmation": st.sampled_from(["always", "strict", "probabilistic"]),
             }

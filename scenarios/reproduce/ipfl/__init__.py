@@ -8,6 +8,7 @@ from __future__ import annotations
 from scenarios.reproduce import SYSTEMS, System
 from scenarios.reproduce.ipfl import (
     attacks,
+    drift,
     dropout,
     identities,
     inclusive,
@@ -31,6 +32,7 @@ SYSTEMS.register("ipfl")(
             lies.static_lies,
             living_lies.living_lies,
             waiting.waiting,
+            drift.drift,
             riders.riders,
         ),
     )

@@ -1,0 +1,53 @@
+"""What owners say of themselves beside what is true, over time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from scenarios.palette import BLUE, MUTED, ORANGE
+from scenarios.plots.canvas import canvas, nothing_to_show, round_axis, span_of, styled
+
+_CLAIMS = {"data size": ("data_size", BLUE), "sharing cost": ("sharing_cost", ORANGE)}
+SMOOTHING = 9
+"""Rounds over which an owner's factor is the median: single trials are not what it believes in."""
+
+
+def report_factors(owners: pd.DataFrame) -> pd.DataFrame:
+    """One line per round, owner and claim: ``claim`` and ``factor``, what was claimed relative to the truth.
+
+    ``owners`` is the owners table; claims of which the truth is 0 say nothing and are left out.
+    """
+    parts = []
+    after = owners[owners["moment"] == "round"]
+    for claim, (name, _) in _CLAIMS.items():
+        true = after[name] > 0
+        factor = after.loc[true, f"reported_{name}"] / after.loc[true, name]
+        parts.append(after.loc[true, ["round", "owner"]].assign(claim=claim, factor=factor))
+    return pd.concat(parts, ignore_index=True)
+
+
+@styled
+def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Claimed over true data size and sharing cost: median owner, and the middle half of the owners (log scale)."""
+    title = "What owners claim, relative to the truth"
+    factors = report_factors(owners)
+    if factors.empty:
+        return nothing_to_show(ax, title, "nobody claims anything that can be compared with the truth")
+    ax = canvas(ax)
+    ax.axhline(1.0, color=MUTED, linewidth=1.0)
+    for claim, (_, colour) in _CLAIMS.items():
+        by_owner = factors[factors["claim"] == claim].pivot(index="round", columns="owner", values="factor")
+        usual = by_owner.rolling(SMOOTHING, center=True, min_periods=1).median()
+        low, middle, high = (usual.quantile(share, axis=1) for share in (0.25, 0.5, 0.75))
+        ax.fill_between(usual.index, low, high, color=colour, alpha=0.15, linewidth=0)
+        ax.plot(usual.index, middle, color=colour, linewidth=2.0, label=claim)
+    ax.set_yscale("log", base=2)
+    low, high = ax.get_ylim()
+    ticks = 2.0 ** np.arange(np.floor(np.log2(low)), np.ceil(np.log2(high)) + 1)
+    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+    ax.set_ylim(min(low, 0.45), max(high, 2.2))
+    round_axis(ax, title, "claimed / true", span_of(factors))
+    ax.legend(loc="upper left")
+    return ax
