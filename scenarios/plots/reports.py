@@ -44,10 +44,10 @@ def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ax.fill_between(usual.index, low, high, color=colour, alpha=0.15, linewidth=0)
         ax.plot(usual.index, middle, color=colour, linewidth=2.0, label=claim)
     ax.set_yscale("log", base=2)
-    low, high = ax.get_ylim()
-    ticks = 2.0 ** np.arange(np.floor(np.log2(low)), np.ceil(np.log2(high)) + 1)
+    bottom, top = ax.get_ylim()
+    ticks = 2.0 ** np.arange(np.floor(np.log2(bottom)), np.ceil(np.log2(top)) + 1)
     ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_ylim(min(low, 0.45), max(high, 2.2))
+    ax.set_ylim(min(bottom, 0.45), max(top, 2.2))
     round_axis(ax, title, "claimed / true", span_of(factors))
     ax.legend(loc="upper left")
     return ax

@@ -240,7 +240,7 @@ class Synthetic:
                 "weight": 1.0,
                 "payment": 0.0,
                 "dissimilarity": np.nan,
-            },  # fmt: skip
+            },
         )
 
     def write_final(self) -> None:
