@@ -78,9 +78,27 @@ def net_payments(allocation: Allocation, settlement: Settlement) -> FloatColumn:
     return net[allocation.owner]
 
 
+class SharingAccounts:
+    """The accounts of every market for personal models: what sharing is worth, and equation 3."""
+
+    def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
+        return value_sharing(allocation, edges, types, behind)
+
+    def paper_utility(
+        self,
+        terms: Terms,
+        allocation: Allocation,
+        outcome: Outcome,
+        settlement: Settlement,
+        types: Types,
+        trained: BoolColumn,
+    ) -> PaperUtility:
+        return equation_3(allocation, settlement, types)
+
+
 @MECHANISMS.register("model_sharing")
 @dataclass(frozen=True)
-class ModelSharing:
+class ModelSharing(SharingAccounts):
     """Owners share personal models for nothing, as the learning method says who uses whose."""
 
     name: ClassVar[str] = "model_sharing"
@@ -110,20 +128,6 @@ class ModelSharing:
             np.zeros(len(user)),
         )
         return Settlement(Transfers.none(), edges, came, 0.0)
-
-    def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
-        return value_sharing(allocation, edges, types, behind)
-
-    def paper_utility(
-        self,
-        terms: Terms,
-        allocation: Allocation,
-        outcome: Outcome,
-        settlement: Settlement,
-        types: Types,
-        trained: BoolColumn,
-    ) -> PaperUtility:
-        return equation_3(allocation, settlement, types)
 
 
 def everybody(reports: Reports) -> Allocation:

@@ -13,7 +13,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import FloatColumn, IntColumn
 from market.ipfl.clearing import SharingRules, clear
 from market.ipfl.greedy import StopRule
 from market.ipfl.offers import SharingTypes
@@ -33,15 +33,13 @@ from market.mechanism import (
     Guarantee,
     Members,
     Outcome,
-    PaperUtility,
     Reports,
     Settlement,
-    Sharing,
     Terms,
     Transfers,
     Types,
 )
-from market.model_sharing import HOPE, equation_3, everybody, join_with_everything, value_sharing
+from market.model_sharing import HOPE, SharingAccounts, equation_3, everybody, join_with_everything
 
 BILL = "model purchase"
 LATE_FEE = "admission fee to incumbents"
@@ -51,7 +49,7 @@ _OWNER, _JOINED = "owner", "joined round"
 
 @MECHANISMS.register("ipfl")
 @dataclass(frozen=True)
-class IPFL:
+class IPFL(SharingAccounts):
     """iPFL: owners buy each other's personal models; graph by thresholds, marginal-contribution prices.
 
     ``dissimilarity_penalty``: lambda, money per unit of distance and relative data size; ``payment_rule``: ``ipfl``
@@ -165,20 +163,6 @@ class IPFL:
         further = {name: claims[name] for name in (GAIN_SCALE, SHARING_COST)}
         said = Types(claims[DATA_SIZE], of_no_matter, of_no_matter, allocation.owner, further)
         return np.asarray(equation_3(allocation, settlement, said).owners[came])
-
-    def sharing(self, allocation: Allocation, edges: Edges, types: Types, behind: FloatColumn) -> Sharing:
-        return value_sharing(allocation, edges, types, behind)
-
-    def paper_utility(
-        self,
-        terms: Terms,
-        allocation: Allocation,
-        outcome: Outcome,
-        settlement: Settlement,
-        types: Types,
-        trained: BoolColumn,
-    ) -> PaperUtility:
-        return equation_3(allocation, settlement, types)
 
 
 def _known(members: Members, name: str) -> FloatColumn:
