@@ -44,6 +44,8 @@ COLUMNS: dict[str, Column] = {
     "stay": Column("i8", 0, "number of the current or last stay, counted from 1"),
     "joined_tick": Column("i8", NEVER, "tick of the last join"),
     "joined_round": Column("i8", NEVER, "number of rounds closed at the last join"),
+    "first_round": Column("i8", NEVER, "number of the first round that it could take part in after that"),
+    "missed_rounds": Column("i8", 0, "rounds before that one in which no upload of it arrived"),
     # truth: the private type
     "shard": Column("i8", -1, "row of the data shards that this person holds"),
     "data_size": Column("f8", 0.0, "samples held"),

@@ -135,6 +135,14 @@ class CollaborationGraph:
         """Like ``neighbour``, among the peers whose shared model each owner may see now."""
         return self._choose(owners, draw, self._open_peers_of)
 
+    def used(self, owners: IntColumn, peers: IntColumn) -> IntColumn:
+        """The peers whose models the owners have used at some time; -1 elsewhere."""
+        edges = self.owners.edges
+        pairs = zip(owners.tolist(), peers.tolist(), strict=True)
+        return np.array(
+            [p if (o, p) in edges and edges[o, p]["uses"] > 0 else NOBODY for o, p in pairs], dtype=np.int64
+        )
+
     def set_standing(self, owners: IntColumn, reputation: FloatColumn) -> None:
         """Publish the standing of some owners."""
         needed = int(owners.max(initial=-1)) + 1

@@ -45,7 +45,8 @@ class Members:
 
     ``owner``: id; ``claims``: its last claims by name, NaN before the first; ``measured``: what was last measured of
     it by name, NaN before; ``center``: number of the computing center that it is matched with, -1 for none;
-    ``joined_round``: rounds closed before it joined; ``records``: what the mechanism has put on record about it (see
+    ``first_round``: the first round that it could take part in since it joined, and ``missed``: rounds before that one
+    that it has missed; ``records``: what the mechanism has put on record about it (see
     ``Settlement.records``), NaN before.
     """
 
@@ -53,7 +54,8 @@ class Members:
     claims: Mapping[str, FloatColumn]
     measured: Mapping[str, FloatColumn]
     center: IntColumn
-    joined_round: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    first_round: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    missed: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     records: Mapping[str, FloatColumn] = field(default_factory=dict)
 
     def __len__(self) -> int:

@@ -94,7 +94,7 @@ def with_members(board: Board, mechanism: Mechanism, owner: IntColumn, claims: M
         return board
     unknown = {QUALITY: np.full(len(owner), np.nan)}
     nobody, first = np.full(len(owner), -1, dtype=np.int64), np.zeros(len(owner), dtype=np.int64)
-    return replace(board, members=Members(owner, claims, unknown, nobody, first))
+    return replace(board, members=Members(owner, claims, unknown, nobody, first, first))
 
 
 def play(

@@ -44,7 +44,7 @@ from market.model_sharing import HOPE, SharingAccounts, equation_3, everybody, j
 BILL = "model purchase"
 LATE_FEE = "admission fee to incumbents"
 SERVED, SETTLED, BUYS, SURPLUS = "probation served", "admission settled", "buys", "surplus"
-_OWNER, _JOINED = "owner", "joined round"
+_OWNER, _FIRST, _MISSED = "owner", "first round", "missed rounds"
 
 
 @MECHANISMS.register("ipfl")
@@ -54,10 +54,10 @@ class IPFL(SharingAccounts):
 
     ``dissimilarity_penalty``: lambda, money per unit of distance and relative data size; ``payment_rule``: ``ipfl``
     (equation 12), ``critical`` or ``vcg``; ``graph_stop_rule``: what a greedy buyer does at a misfit (``datagora solve
-    ipfl``). Late joiners (who come after round 0): ``probation_rounds`` rounds in which they buy but cannot sell,
+    ipfl``). Late joiners (who have missed rounds): ``probation_rounds`` rounds in which they buy but cannot sell,
     counted only where the mean distance to the models that they buy (to the nearest one if they buy none) is at most
-    ``probation_distance``; ``admission_fee_share`` phi: with its first purchase a late joiner pays phi times this bill
-    again for each round missed, to the sellers that were there before it, in proportion to the bill.
+    ``probation_distance``; ``admission_fee_share`` phi: with its first purchase from owners that were there
+    before it a late joiner pays phi times their part of this bill again for each round missed, to them.
     """
 
     dissimilarity_penalty: float = 2.0
@@ -102,7 +102,8 @@ class IPFL(SharingAccounts):
         }
         columns = {
             _OWNER: members.owner,
-            _JOINED: members.joined_round,
+            _FIRST: members.first_round,
+            _MISSED: members.missed,
             **{name: records[name] for name in (SERVED, SETTLED)},
         }
         return Terms(board.round, board.budget, figures=figures, columns=columns)
@@ -122,7 +123,7 @@ class IPFL(SharingAccounts):
         owner = allocation.owner[came]
         claimed = {name: allocation.claims[name][came] for name in self.needs}
         served, settled = (_of(terms, name, owner) for name in (SERVED, SETTLED))
-        missed = _of(terms, _JOINED, owner)
+        first, missed = (_of(terms, name, owner) for name in (_FIRST, _MISSED))
         late = missed > 0
         on_probation = late & (served < self.probation_rounds)
         reports = SharingTypes(
@@ -134,7 +135,7 @@ class IPFL(SharingAccounts):
         bought = clear(reports, distance, self.rules)
         buyer, seller = np.nonzero(bought.chosen)
         bills = bought.payment[buyer, seller]
-        incumbent = missed[seller] < missed[buyer]
+        incumbent = first[seller] < first[buyer]
         due = self.admission_fee_share * np.where(late & (settled == 0.0), missed, 0.0)
         fees = np.where(incumbent, due[buyer] * bills, 0.0)
         edges = Edges(owner[buyer], owner[seller], np.ones(len(buyer)), bills, distance[buyer, seller])
@@ -150,7 +151,7 @@ class IPFL(SharingAccounts):
         surplus = self._reported_surplus(allocation, came, settlement)
         records = {
             SERVED: served + near,
-            SETTLED: np.where(bought.chosen.any(axis=1), 1.0, settled),
+            SETTLED: np.where(np.isin(np.arange(len(owner)), buyer[incumbent]), 1.0, settled),
             BUYS: (claimed[GAIN_SCALE] > 0).astype(np.float64),
             SURPLUS: surplus,
         }

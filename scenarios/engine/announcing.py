@@ -23,7 +23,8 @@ def full_board(world: World) -> Board:
         claims,
         {"quality": population.measured_quality[active]},
         population.center[active].copy(),
-        population.joined_round[active],
+        population.first_round[active],
+        population.missed_rounds[active],
         {name: _of(column, active) for name, column in world.records.items()},
     )
     lot = float(world.streams.uniform("lot", 0, number))

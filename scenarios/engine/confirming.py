@@ -6,6 +6,7 @@ import numpy as np
 
 from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
+from learning.uploads import Upload
 from market.mechanism import DATA_SIZE, Allocation, ModelMarket, Settlement
 from market.model_sharing import net_payments
 from market.money import to_micro
@@ -55,7 +56,7 @@ def _cannot_pay(world: World, allocation: Allocation, result: Settlement) -> Int
 
 
 def book_sharing(world: World, settled: Settled, allocation: Allocation, result: Settlement) -> None:
-    """What the round's edges are really worth: models gain by the samples that were trained on for them."""
+    """What the round's edges are really worth: models gain by the samples that were honestly trained on for them."""
     market, edges = world.mechanism, result.edges
     if isinstance(market, ModelMarket):
         settled.net_payment = net_payments(allocation, result)
@@ -71,7 +72,8 @@ def _counted(ends: IntColumn, owners: IntColumn) -> IntColumn:
 
 
 def _behind(settled: Settled) -> FloatColumn:
-    return np.where(settled.arrived, settled.samples, 0).astype(np.float64)
+    honest = settled.arrived & (settled.upload == Upload.TRAINED)
+    return np.where(honest, settled.samples, 0).astype(np.float64)
 
 
 def dismiss(world: World, settled: Settled, tick: int) -> None:

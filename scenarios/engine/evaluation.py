@@ -71,7 +71,7 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         # Each aggregate had weights of its own; together they are the round's.
         flights.weight[rows] /= max(float(flights.weight[rows].sum()), 1e-300)
     if world.personal is not None:
-        train_personal(world, in_time, tick)
+        train_personal(world, rows, tick)
     elif federation is None:
         weights = _aggregation_weight(world, in_time)
         flights.weight[in_time] = weights / max(weights.sum(), 1e-300)
@@ -146,4 +146,6 @@ def forget_absent(world: World) -> None:
     if world.training is not None:
         population, peers = world.population, world.flights.peer
         needed = np.concatenate([population.active(), peers[peers >= 0]])
+        if world.personal is not None and (world.participation.return_delay > 0 or world.participation.whitewash > 0):
+            needed = np.arange(len(population))  # whoever comes back brings its own model along
         world.training.retain(population.person[needed])

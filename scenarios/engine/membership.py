@@ -7,7 +7,7 @@ from enum import IntEnum
 import numpy as np
 
 from agents.participation import expected_utility
-from agents.population import Status
+from agents.population import MEMORY, Status
 from agents.private_types import draw_types
 from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
@@ -109,7 +109,7 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
         return ids
     world.ledger.open_accounts(len(population))
     kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
-    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", "strategy"):
+    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", "strategy", *MEMORY):
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
@@ -148,6 +148,11 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     population.status[ids] = Status.ACTIVE
     population.joined_tick[ids] = tick
     population.joined_round[ids] = world.rounds_closed
+    first = world.rounds_closed + (world.round is not None)  # a round that is open already goes on without them
+    population.first_round[ids] = first
+    population.missed_rounds[ids] = first - population.rounds_taken[ids]
+    for column in world.records.values():  # what a mechanism has on record belongs to a stay
+        column[ids[ids < len(column)]] = np.nan
     population.strategy_joined[ids] = population.strategy[ids]
     for name in ("stay_rounds", "disappointed", "observations"):
         getattr(population, name)[ids] = 0

@@ -38,8 +38,11 @@ class Uploaded:
 def train_personal(world: World, rows: IntColumn, tick: int) -> None:
     """Train the models of these flights in one call and measure what the mechanism asks; nothing is exchanged yet.
 
-    Uploads with NaN or infinite weights never reach anybody: they count as not arrived.
+    Whose upload is late trains its own model all the same, and is not in the market. Uploads with NaN or infinite
+    weights never reach anybody: they count as not arrived.
     """
+    if len(rows) == 0:
+        return
     federation = personal(world)
     work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
@@ -51,7 +54,8 @@ def train_personal(world: World, rows: IntColumn, tick: int) -> None:
     there = rows[good]
     uploads, work = uploads[good], cohort_work(world, there)
     weights = world.flights.claims[DATA_SIZE][there] * world.flights.data_share[there]
-    world.flights.weight[there] = weights / max(float(weights.sum()), 1e-300)
+    counted = weights * world.flights.arrived[there]
+    world.flights.weight[there] = counted / max(float(counted.sum()), 1e-300)
     measured = _measured(world, uploads, work, weights)
     world.uploaded = Uploaded(world.flights.owner[there], work, uploads, weights, measured)
 

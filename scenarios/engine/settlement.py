@@ -145,7 +145,10 @@ def _deliver(world: World, settled: Settled, result: Settlement) -> None:
         exchange_models(world, settled, result)
     edges = result.edges
     kept = (edges.source != MODEL_OWNER) | np.isin(edges.user, receivers)
-    copied = np.flatnonzero((flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
+    bought = set(zip(edges.user[kept].tolist(), edges.source[kept].tolist(), strict=True))
+    pairs = zip(flights.owner.tolist(), flights.peer.tolist(), strict=True)
+    new = np.array([pair not in bought for pair in pairs], dtype=np.bool_)
+    copied = np.flatnonzero(new & (flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
     copies = len(copied)
     apart = np.full(len(edges.user), np.nan) if edges.dissimilarity is None else edges.dissimilarity
     used = Edges(

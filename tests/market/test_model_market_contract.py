@@ -152,7 +152,7 @@ def play(
     truth = {name: column.copy() for name, column in truthful_claims(types).items()}
     claims = {name: truth[name] for name in mechanism.needs}
     freeze(ids, market.joined, *truth.values())
-    members = Members(ids, truth, {}, np.full(count, -1), market.joined, records or {})
+    members = Members(ids, truth, {}, np.full(count, -1), market.joined, market.joined, records or {})
     board = Board(round=4, budget=0.0, members=members if mechanism.watches_members else None)
     terms = mechanism.announce(board)
     advice = mechanism.recommend(terms, replace(types, owner=ids))

@@ -469,7 +469,8 @@ def test_the_admission_fee_is_paid_once_to_who_was_there_before() -> None:
     assert set(fees["payee"]) <= set(range(5))
     first = bills[(bills["round"] == 3) & bills["payer"].isin([5, 6]) & (bills["payee"] < 5)]
     assert fees[["payer", "payee"]].to_numpy().tolist() == first[["payer", "payee"]].to_numpy().tolist()
-    np.testing.assert_allclose(fees["amount_micro"], 0.5 * 2 * first["amount_micro"].to_numpy(), atol=2)
+    # Rounds 0 and 1, and round 2, which was open when they came.
+    np.testing.assert_allclose(fees["amount_micro"], 0.5 * 3 * first["amount_micro"].to_numpy(), atol=2)
     owners = in_rounds(run).query("round == 3").set_index("owner")
     net = np.zeros(7)
     for table in (fees, bills[bills["round"] == 3]):
@@ -507,7 +508,7 @@ def test_a_fee_is_still_due_where_the_first_purchase_fell_through() -> None:
     assert [edges_in(run, number) for number in range(5)] == [set(), set(), set(), {(2, 0)}, {(2, 0)}]
     fee, bill = moved(run, LATE_FEE), moved(run, BILL)
     assert fee[["round", "payer", "payee"]].to_numpy().tolist() == [[3, 2, 0]]
-    assert fee["amount_micro"].iloc[0] == pytest.approx(0.2 * bill["amount_micro"].iloc[0], abs=2)
+    assert fee["amount_micro"].iloc[0] == pytest.approx(0.2 * 2 * bill["amount_micro"].iloc[0], abs=2)
 
 
 # ---- sanctions ------------------------------------------------------------------------------------------------------
@@ -741,3 +742,52 @@ def _fees(transfers: pd.DataFrame, here: pd.DataFrame) -> np.ndarray:
     """Admission fees paid, by round and owner, in money."""
     fees = transfers[transfers["kind"] == LATE_FEE].groupby(["round", "payer"])["amount_micro"].sum() * MICRO
     return fees.rename_axis(["round", "owner"]).reindex(here.index, fill_value=0.0).to_numpy()
+
+
+def test_whoever_comes_back_brings_its_best_model_and_pays_for_what_it_missed() -> None:
+    population = {
+        "departure_rate": 0.15,
+        "participation": {"name": "strict", "return_delay": 60.0},
+        "types": {"wealth": 1e6},
+    }
+    market = ipfl(dissimilarity_penalty=0.0, admission_fee_share=1.0)
+    run = play(shared(horizon=16, population=population, market=market))
+    back = run.table("episodes").query("stay == 2 and rounds_taken > 1")["owner"]
+    assert len(back)
+    owners = in_rounds(run)
+    fees = moved(run, LATE_FEE)
+    for owner in back:
+        rows = owners[(owners["owner"] == owner) & owners["arrived"]].sort_values("round")
+        before, after = rows[rows["stay"] == 1]["accuracy"], rows[rows["stay"] == 2]["accuracy"]
+        if len(before) > 2:
+            assert after.iloc[0] >= 0.8 * before.max()
+    assert set(fees["payer"]) <= set(run.table("episodes").query("stay > 1")["owner"])
+    assert len(fees)
+
+
+def test_a_late_upload_is_a_training_of_the_own_model_all_the_same() -> None:
+    links = {"name": "table", "values": [1e5, 0.0, 0.0, 0.0]}
+    run = play(
+        shared(
+            horizon=4,
+            population={"initial": 4, "types": {"link_time": links}},
+            data={"shards": 4},
+            round={"late": "drop"},
+            market=ipfl(),
+        )
+    )
+    slow = in_rounds(run).query("owner == 0").sort_values("round")
+    assert not slow["arrived"].any()
+    assert 0 not in ends(run)
+    assert slow["accuracy"].iloc[-1] > slow["accuracy"].iloc[0]
+
+
+def test_only_models_that_were_got_can_be_copied() -> None:
+    population = {"strategies": [{"name": "honest"}, {"name": "free_rider_copy"}], "assignment": [0, 0, 0, 1]}
+    market = {**ipfl(dissimilarity_penalty=0.5), "neighbours": 4}
+    run = play(shared(horizon=4, population=population, market=market))
+    edges = run.table("edges")
+    assert not edges.duplicated(["round", "user", "source"]).any()
+    copies = edges[(edges["user"] == 3) & edges["dissimilarity"].isna()]
+    bought = edges[(edges["user"] == 3) & edges["dissimilarity"].notna()]
+    assert set(copies["source"]) <= set(bought["source"])
