@@ -36,6 +36,8 @@ class Kind(StrEnum):
     PARTICIPATION = "participation"
     ADAPTATION = "adaptation"
     DISTRIBUTIONS = "distributions"
+    PERSONALIZATION = "personalization"
+    CONFIRMATION = "confirmation"
     SCENARIOS = "scenarios"
 
 
@@ -260,6 +262,8 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
         Kind.PARTICIPATION: schema.participation_rules,
         Kind.ADAPTATION: schema.adaptation_rules,
         Kind.DISTRIBUTIONS: schema.distributions,
+        Kind.PERSONALIZATION: schema.personalization_methods,
+        Kind.CONFIRMATION: schema.confirmation_rules,
     }[kind]()
     return [
         (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()

@@ -60,7 +60,8 @@ PLOTS = (
     Plot(
         "accuracy",
         lambda run, _: plots.accuracy(run.rounds),
-        "The global model on the test set, and the models that owners hold on their own class mixes.",
+        "The global model on the test set (the mean of personal ones, where each owner has its own), and the models "
+        "that owners hold on their own class mixes.",
     ),
     Plot(
         "welfare_split",
@@ -100,7 +101,7 @@ PLOTS = (
         "network_snapshot",
         lambda run, families: plots.network_snapshot(run.edges, run.owners, families=families),
         f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: a dot's size is its weight in "
-        "the global model, a dark ring a high reputation.",
+        "the global model (its share of the data among personal ones), a dark ring a high reputation.",
         wide=True,
     ),
 )

@@ -666,6 +666,12 @@ def _check_personal(scenario: Scenario, mechanism: object) -> None:
             "this mechanism pays for one global model, but learning.personalization gives each owner its own: "
             "ipfl or model_sharing",
         )
+    if name == "model_sharing" and method.name == "proximal_centre":
+        raise _problem(
+            "learning.personalization.name",
+            method.name,
+            "a method that decides by itself who uses whose model, as fedamp",
+        )
     if scenario.round.late == "buffer":
         raise _problem("round.late", "buffer", "drop or wait: personal models are exchanged once a round")
     for field in ("algorithm", "aggregation", "server"):
@@ -675,5 +681,7 @@ def _check_personal(scenario: Scenario, mechanism: object) -> None:
         )
         if chosen.name != usual.name:
             raise _problem(
-                f"learning.{field}.name", chosen.name, f"{usual.name}: there is no global model to be made of uploads"
+                f"learning.{field}.name",
+                chosen.name,
+                f"{usual.name}, for there is no global model to be made of uploads (learning.personalization decides)",
             )

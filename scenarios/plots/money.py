@@ -61,9 +61,13 @@ def money_flows(transfers: pd.DataFrame, ax: Axes | None = None, rounds: pd.Data
         end = line.dropna()
         ends.append((f"{kind} {_amount(totals[kind])}", float(end.index.to_numpy()[-1]), float(end.iloc[-1]), colour))
     ax.set_yscale("log")
+    scale = "log scale"
+    if ax.get_ylim()[1] < 10 * ax.get_ylim()[0]:  # a log axis of less than a decade may have no number at all
+        ax.set_yscale("linear")
+        scale = "linear"
     thousands(ax.yaxis)
     ax.yaxis.set_minor_formatter(NullFormatter())
-    round_axis(ax, title, "money per round (log scale)", span)
+    round_axis(ax, title, f"money per round ({scale})", span)
     label_ends(ax, ends)
     left_out = {
         "only before the first round": totals[everything.index.difference(later.columns)],

@@ -64,7 +64,7 @@ def network_snapshot(
     between = used[used["user"].isin(position) & used["source"].isin(position)].nlargest(_MOST_ARROWS, "weight")
     for user, source in zip(between["user"], between["source"], strict=True):
         ax.add_patch(FancyArrowPatch(position[source], position[user], connectionstyle="arc3,rad=0.25", color=INK,
-                                     arrowstyle="-|>", mutation_scale=8, linewidth=0.9, shrinkA=5, shrinkB=5,
+                                     arrowstyle="-|>", mutation_scale=8, linewidth=0.9, shrinkA=7, shrinkB=11,
                                      alpha=0.75, zorder=2))  # fmt: skip
     at = np.array(list(position.values()))
     crowd = float(np.clip(40 / len(people), 0.15, 1.0))
@@ -72,8 +72,8 @@ def network_snapshot(
     rings = [mix(FAINT, INK, float(np.nan_to_num(standing))) for standing in people["reputation"]]
     ax.scatter(at[:, 0], at[:, 1], s=area, c=[colours[name] for name in people["strategy"]], edgecolors=rings,
                linewidths=0.6 + 1.6 * crowd, zorder=3)  # fmt: skip
-    ax.scatter([0], [0], s=1000, color=PARTIES["model owner"], edgecolors=PAPER, linewidths=2, zorder=4)
-    ax.text(0, 0, "model\nowner", ha="center", va="center", color=PAPER, fontsize=6.5, fontweight="bold", zorder=5)
+    if len(hub):
+        _draw_model_owner(ax)
     reach = 1.12 * float(np.abs(at).max())
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     ax.set_axis_off()
@@ -89,6 +89,12 @@ def network_snapshot(
     )  # fmt: skip
     legend.get_title().set_color(MUTED)
     return ax
+
+
+def _draw_model_owner(ax: Axes) -> None:
+    """The hub, where there is one: owners with models of their own have none."""
+    ax.scatter([0], [0], s=1000, color=PARTIES["model owner"], edgecolors=PAPER, linewidths=2, zorder=4)
+    ax.text(0, 0, "model\nowner", ha="center", va="center", color=PAPER, fontsize=6.5, fontweight="bold", zorder=5)
 
 
 def _telling_round(edges: pd.DataFrame) -> int:

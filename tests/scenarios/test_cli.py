@@ -318,8 +318,8 @@ def test_list_shows_everything_without_a_kind(capfd):
     assert [line.strip() for line in printed if line.strip() in set(Kind)] == [kind.value for kind in Kind]
 
 
-def test_list_needs_no_torch_but_for_the_models():
-    kinds = [kind.value for kind in Kind if kind is not Kind.MODELS]
+def test_list_needs_no_torch_but_for_models_and_what_is_made_of_them():
+    kinds = [kind.value for kind in Kind if kind not in (Kind.MODELS, Kind.PERSONALIZATION)]
     code = (
         "import sys; from scenarios.cli import main\n"
         f"for kind in {kinds}: assert main(['list', kind]) == 0\n"
