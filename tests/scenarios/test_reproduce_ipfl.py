@@ -10,7 +10,7 @@ import pytest
 
 from scenarios.cli import main
 from scenarios.reproduce import find_system
-from scenarios.reproduce.ipfl import lies, living, living_lies, waiting
+from scenarios.reproduce.ipfl import drift, lies, living, living_lies, waiting
 from scenarios.reproduce.ipfl.living import Scale
 from scenarios.reproduce.ipfl.published import METHODS
 from scenarios.reproduce.study import Options
@@ -18,7 +18,8 @@ from scenarios.reproduce.study import Options
 TINY = Scale(rounds=4, seeds=1, samples=400, text=120, small=True)
 QUICK = Options("digits", quick=True)
 NAMES = [
-    "identities", "settings", "attacks", "inclusive", "dropout", "static_lies", "living_lies", "waiting", "riders",
+    "identities", "settings", "attacks", "inclusive", "dropout", "static_lies", "living_lies", "waiting", "drift",
+    "riders",
 ]  # fmt: skip
 
 
@@ -30,6 +31,7 @@ def folder(tmp_path_factory) -> Path:
         patch.setattr(living, "QUICK", TINY)
         patch.setattr(living_lies, "SEEDS", 1)
         patch.setattr(lies, "MARKETS", 25)
+        patch.setattr(drift, "QUICK_ROUNDS", 40)
         assert main(["reproduce", "ipfl", "--quick", "--out", str(out)]) == 0
     return out
 
@@ -177,6 +179,13 @@ def test_nobody_leaves_the_market_and_some_leave_fedavg(tables) -> None:
     assert left["strict", "FedAvg"] > 0.0
     assert left["strict", "FedAvg"] >= left["probabilistic", "FedAvg"]
     assert (left["always pays"] == 0.0).all()
+
+
+def test_owners_that_keep_what_paid_learn_to_inflate_their_data(tables) -> None:
+    table = tables["drift"]
+    sizes = table[table["quantity"] == "data size, claimed / true"]
+    assert sorted(sizes["payment rule"]) == ["critical", "ipfl", "vcg"]
+    assert (sizes["found"] > 1.0).all()
 
 
 def test_waiting_pays_only_if_the_final_model_counts_and_no_fee_is_due(tables) -> None:

@@ -19,10 +19,13 @@ SIZE, COST, UTILITY = "data size, claimed / true", "sharing cost, claimed / true
 _CLAIM = {SIZE: "data size", COST: "sharing cost"}
 
 
-def drift(options: Options, rounds: int | None = None) -> Study:
+QUICK_ROUNDS = 150
+
+
+def drift(options: Options) -> Study:
     """The scenario ``ipfl_truthfulness`` under each rule."""
     scenario = load_scenario("ipfl_truthfulness")
-    rounds = rounds or (150 if options.quick else scenario.horizon)
+    rounds = QUICK_ROUNDS if options.quick else scenario.horizon
     seeds = range(1, 2 if options.quick else 4)
     runs: dict[str, list[Run]] = {}
     for rule in RULES:
