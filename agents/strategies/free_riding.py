@@ -62,6 +62,21 @@ class FreeRider(Strategy):
         return Work(np.zeros(count), kind, np.full(count, float(self.upload_scale())))
 
 
+@dataclass(frozen=True, kw_only=True)
+class NoisyFreeRider(FreeRider):
+    """Sends something with noise of ``scale`` (> 0) times the published norm."""
+
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("scale", self.scale, FACTOR)
+
+    def upload_scale(self) -> float:
+        """Multiple of the published update norm."""
+        return self.scale
+
+
 @STRATEGIES.register("free_rider_global")
 @dataclass(frozen=True, kw_only=True)
 class FreeRiderGlobal(FreeRider):
@@ -84,7 +99,7 @@ class FreeRiderReplay(FreeRider):
 
 @STRATEGIES.register("free_rider_noise")
 @dataclass(frozen=True, kw_only=True)
-class FreeRiderNoise(FreeRider):
+class FreeRiderNoise(NoisyFreeRider):
     """Sends Gaussian noise whose norm is ``scale`` (> 0) times the published one (disguised free riding).
 
     The decision draws nothing; the noise itself is drawn where the upload is forged, so ``stochastic`` is False.
@@ -94,20 +109,10 @@ class FreeRiderNoise(FreeRider):
     reference: ClassVar[str] = _FRABONI
     forgery: ClassVar[Upload] = Upload.NOISE
 
-    scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("scale", self.scale, FACTOR)
-
-    def upload_scale(self) -> float:
-        """Multiple of the published update norm."""
-        return self.scale
-
 
 @STRATEGIES.register("free_rider_stealthy")
 @dataclass(frozen=True, kw_only=True)
-class FreeRiderStealthy(FreeRider):
+class FreeRiderStealthy(NoisyFreeRider):
     """Sends its own last upload again, with noise of ``scale`` (> 0) times the published norm so that no two are equal.
 
     What it sends first is the model that it got. The decision draws nothing, so ``stochastic`` is False.
@@ -118,14 +123,6 @@ class FreeRiderStealthy(FreeRider):
     forgery: ClassVar[Upload] = Upload.OWN_LAST
 
     scale: float = 0.05
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("scale", self.scale, FACTOR)
-
-    def upload_scale(self) -> float:
-        """Multiple of the published update norm."""
-        return self.scale
 
 
 @STRATEGIES.register("free_rider_copy")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from agents.participation import skill
@@ -16,9 +14,6 @@ from scenarios.engine.event_log import Event
 from scenarios.engine.membership import ExitKind, leave, top_up_deposit
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-
-if TYPE_CHECKING:
-    pass
 
 
 def enforce(world: World, settled: Settled, tick: int) -> None:

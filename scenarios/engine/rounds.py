@@ -170,7 +170,9 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     copying = chosen.upload == Upload.PEER_COPY
     peer[copying] = world.graph.open_neighbour(owners[copying], world.uniform("peer", owners[copying], current.number))
     if world.personal is not None:
-        peer = world.graph.used(owners, peer)  # of personal models only those that it has had can be copied
+        peer[copying] = world.graph.used(
+            owners[copying], peer[copying]
+        )  # of personal models only those that it has had can be copied
     version = 0
     if world.federation is not None:
         version = world.federation.version

@@ -145,10 +145,11 @@ def _deliver(world: World, settled: Settled, result: Settlement) -> None:
         exchange_models(world, settled, result)
     edges = result.edges
     kept = (edges.source != MODEL_OWNER) | np.isin(edges.user, receivers)
-    bought = set(zip(edges.user[kept].tolist(), edges.source[kept].tolist(), strict=True))
-    pairs = zip(flights.owner.tolist(), flights.peer.tolist(), strict=True)
-    new = np.array([pair not in bought for pair in pairs], dtype=np.bool_)
-    copied = np.flatnonzero(new & (flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
+    copied = np.flatnonzero((flights.peer >= 0) & np.isin(flights.owner, settled.owner[settled.arrived]))
+    if len(copied):
+        bought = set(zip(edges.user[kept].tolist(), edges.source[kept].tolist(), strict=True))
+        pairs = zip(flights.owner[copied].tolist(), flights.peer[copied].tolist(), strict=True)
+        copied = copied[np.array([pair not in bought for pair in pairs], dtype=np.bool_)]
     copies = len(copied)
     apart = np.full(len(edges.user), np.nan) if edges.dissimilarity is None else edges.dissimilarity
     used = Edges(
