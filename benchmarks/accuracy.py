@@ -26,11 +26,12 @@ from learning.data import load_dataset
 from learning.device import resolve_device
 from learning.evaluation import evaluate
 from learning.streams import Streams
+from scenarios.choices import name_and_parameters
 from scenarios.engine.learning_setup import build_learning
 from scenarios.loading import load_scenario
 from scenarios.playing import play
 from scenarios.results import Run
-from scenarios.schema import Scenario, name_and_parameters
+from scenarios.schema import Scenario
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
 ARCHITECTURE = "simple_cnn"

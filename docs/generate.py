@@ -28,12 +28,13 @@ from pydantic.fields import FieldInfo
 from agents.population import COLUMNS
 from learning.registry import Registry
 from market.mechanism import Guarantee
-from scenarios import schema
+from scenarios import registries
+from scenarios.choices import Named, StrategyShare
 from scenarios.engine import closing
 from scenarios.engine.clock import Kind
 from scenarios.engine.event_log import Event
 from scenarios.loading import library
-from scenarios.schema import Named, Scenario, StrategyShare
+from scenarios.schema import Scenario
 from scenarios.simulation import HANDLERS
 from scenarios.tables import TABLES
 
@@ -150,7 +151,7 @@ def _written(value: Any) -> str:
     if isinstance(value, Named):
         if value.name == "constant":
             return str(value.params["value"])
-        key = "kind" if value.name in schema.distributions() else "name"
+        key = "kind" if value.name in registries.distributions() else "name"
         given = "".join(f", {name}: {item}" for name, item in value.params.items())
         return f"{{{key}: {value.name}{given}}}" if given else value.name
     if isinstance(value, tuple):
@@ -163,7 +164,7 @@ def _written(value: Any) -> str:
 
 def strategies() -> str:
     """The registered strategies with what they declare."""
-    registry = schema.strategies()
+    registry = registries.strategies()
     rows = []
     for name in registry:
         entry = registry[name]
@@ -178,7 +179,7 @@ def strategies() -> str:
 
 def mechanisms() -> str:
     """The registered mechanisms with what they declare."""
-    registry = schema.mechanisms()
+    registry = registries.mechanisms()
     rows = []
     for name in sorted(registry):  # they register as they are imported, in whatever order that is
         entry = registry[name]
@@ -265,19 +266,19 @@ PARTS: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "strategies": strategies,
     "mechanisms": mechanisms,
-    "participation rules": lambda: choices(schema.participation_rules()),
-    "adaptation rules": lambda: choices(schema.adaptation_rules()),
-    "distributions": lambda: choices(schema.distributions()),
-    "partitions": lambda: choices(schema.partitions()),
-    "data sets": lambda: choices(schema.datasets()),
-    "models": lambda: choices(schema.models()),
-    "algorithms": lambda: choices(schema.algorithms()),
-    "contribution methods": lambda: choices(schema.contribution_methods()),
-    "staleness functions": lambda: choices(schema.staleness_functions()),
-    "asynchronous merging": lambda: choices(schema.merging_rules()),
-    "personalization methods": lambda: choices(schema.personalization_methods()),
-    "aggregation rules": lambda: choices(schema.robust_rules()),
-    "server optimizers": lambda: choices(schema.server_optimizers()),
+    "participation rules": lambda: choices(registries.participation_rules()),
+    "adaptation rules": lambda: choices(registries.adaptation_rules()),
+    "distributions": lambda: choices(registries.distributions()),
+    "partitions": lambda: choices(registries.partitions()),
+    "data sets": lambda: choices(registries.datasets()),
+    "models": lambda: choices(registries.models()),
+    "algorithms": lambda: choices(registries.algorithms()),
+    "contribution methods": lambda: choices(registries.contribution_methods()),
+    "staleness functions": lambda: choices(registries.staleness_functions()),
+    "asynchronous merging": lambda: choices(registries.merging_rules()),
+    "personalization methods": lambda: choices(registries.personalization_methods()),
+    "aggregation rules": lambda: choices(registries.robust_rules()),
+    "server optimizers": lambda: choices(registries.server_optimizers()),
     "scenarios": scenarios,
     "population columns": population,
     "pending events": pending,

@@ -249,21 +249,21 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")])
 
 def _entries(kind: Kind) -> list[tuple[str, str, str]]:
     """Names, descriptions and parameters, in the order of the registry."""
-    from scenarios import loading, schema
+    from scenarios import loading, registries
 
     if kind is Kind.SCENARIOS:
         return [(name, description or title, "") for name, (title, description) in loading.library().items()]
     registry = {
-        Kind.MECHANISMS: schema.mechanisms,
-        Kind.STRATEGIES: schema.strategies,
-        Kind.DATASETS: schema.datasets,
-        Kind.MODELS: schema.models,
-        Kind.PARTITIONS: schema.partitions,
-        Kind.PARTICIPATION: schema.participation_rules,
-        Kind.ADAPTATION: schema.adaptation_rules,
-        Kind.DISTRIBUTIONS: schema.distributions,
-        Kind.PERSONALIZATION: schema.personalization_methods,
-        Kind.CONFIRMATION: schema.confirmation_rules,
+        Kind.MECHANISMS: registries.mechanisms,
+        Kind.STRATEGIES: registries.strategies,
+        Kind.DATASETS: registries.datasets,
+        Kind.MODELS: registries.models,
+        Kind.PARTITIONS: registries.partitions,
+        Kind.PARTICIPATION: registries.participation_rules,
+        Kind.ADAPTATION: registries.adaptation_rules,
+        Kind.DISTRIBUTIONS: registries.distributions,
+        Kind.PERSONALIZATION: registries.personalization_methods,
+        Kind.CONFIRMATION: registries.confirmation_rules,
     }[kind]()
     return [
         (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()

@@ -92,7 +92,7 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
     """
     from pydantic_core import PydanticCustomError
 
-    from scenarios import schema
+    from scenarios import choices, registries
     from scenarios.problems import Problem, as_written
 
     checked = _with_model(scenario, content)
@@ -100,19 +100,19 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
         return checked
     scenario = checked
     for part, field, kind in (
-        ("learning", "algorithm", schema.algorithms),
-        ("learning", "aggregation", schema.robust_rules),
-        ("learning", "server", schema.server_optimizers),
-        ("learning", "personalization", schema.personalization_methods),
-        ("learning", "contribution", schema.contribution_methods),
-        ("round", "merging", schema.merging_rules),
+        ("learning", "algorithm", registries.algorithms),
+        ("learning", "aggregation", registries.robust_rules),
+        ("learning", "server", registries.server_optimizers),
+        ("learning", "personalization", registries.personalization_methods),
+        ("learning", "contribution", registries.contribution_methods),
+        ("round", "merging", registries.merging_rules),
     ):
         above = getattr(scenario, part)
         chosen = getattr(above, field)
         if chosen is None:
             continue
         try:
-            whole = schema.check_named(kind, frozenset(), chosen)
+            whole = choices.check_named(kind, frozenset(), chosen)
         except PydanticCustomError as error:
             found = error.context or {}
             below = tuple(step for step in str(found["field"]).split(".") if step)
@@ -125,14 +125,14 @@ def _with_model(scenario: Scenario, content: dict[str, Any]) -> Scenario | Probl
     """The scenario with all parameters of its model, or what is wrong with it; a bare name stays one."""
     from pydantic_core import PydanticCustomError
 
-    from scenarios import schema
+    from scenarios import choices, registries
     from scenarios.problems import Problem, as_written
 
     model = scenario.learning.model
     if isinstance(model, str) and ":" in model:
         return scenario  # the path of a user's own module, imported when the run is built
     try:
-        whole = schema.check_choice(schema.models, frozenset({"shape", "classes", "answers"}), model)
+        whole = choices.check_choice(registries.models, frozenset({"shape", "classes", "answers"}), model)
     except PydanticCustomError as error:
         found = error.context or {}
         below = tuple(step for step in str(found["field"]).split(".") if step)

@@ -100,7 +100,7 @@ def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: s
 def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator[None]:
     """What a run finds wrong with its scenario is said about the file or the option that caused it."""
     from learning.data import BadData
-    from scenarios.schema import name_and_parameters
+    from scenarios.choices import name_and_parameters
 
     try:
         yield

@@ -6,25 +6,31 @@ registries; whatever else stands beside a name is a parameter of that thing and 
 
 from __future__ import annotations
 
-import inspect
-import typing
-from collections.abc import Callable, Mapping
-from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationError,
-    create_model,
-    model_validator,
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+
+from scenarios import registries
+from scenarios.choices import (
+    Adaptation,
+    Aggregation,
+    Algorithm,
+    Confirmation,
+    ContributionMethod,
+    Distribution,
+    MechanismChoice,
+    Merging,
+    Named,
+    Participation,
+    Partition,
+    Personalization,
+    ServerStep,
+    StalenessFunction,
+    Strategy,
+    StrategyShare,
+    check_dataset,
+    problem_at,
 )
-from pydantic_core import PydanticCustomError
-
-from learning.registry import Registry, UnknownName
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -38,301 +44,6 @@ class Spec(BaseModel):
 
     # Defaults are validated like anything else, which fills in the parameters of what they name.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, validate_default=True)
-
-
-class Named(BaseModel):
-    """A name from a registry, and the parameters of what it names."""
-
-    model_config = ConfigDict(extra="allow", frozen=True, strict=True, allow_inf_nan=False)
-
-    name: str
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The parameters given beside the name."""
-        return dict(self.model_extra or {})
-
-
-class StrategyShare(Named):
-    """A strategy, its parameters and its share of those who arrive."""
-
-    share: Positive = 1.0
-
-
-def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
-    """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
-    hints = typing.get_type_hints(entry.__init__ if inspect.isclass(entry) else entry)
-    fields: dict[str, Any] = {}
-    for parameter in inspect.signature(entry).parameters.values():
-        if parameter.name not in skip and parameter.kind is not parameter.VAR_KEYWORD:
-            default = ... if parameter.default is parameter.empty else parameter.default
-            fields[parameter.name] = (hints.get(parameter.name, Any), default)
-    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-    return create_model("Parameters", __config__=config, **fields)
-
-
-def _problem(field: str, value: Any, expected: str) -> PydanticCustomError:
-    """An error below the place where it is raised: ``field`` is appended to the path by the loader."""
-    return PydanticCustomError("named", "{expected}", {"field": field, "value": value, "expected": expected})
-
-
-def check_parameters(entry: Callable[..., Any], params: Mapping[str, Any], skip: frozenset[str]) -> None:
-    """Raise one readable error unless ``params`` fit the signature of ``entry``."""
-    model = _signature_model(entry, skip)
-    try:
-        model.model_validate(dict(params))
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            known = list(model.model_fields)
-            expected = str(UnknownName("parameter", field, known)) if known else "no parameter here"
-            raise _problem(field, first["input"], expected) from None
-        if first["type"] == "missing":
-            raise _problem(field, None, "is missing") from None
-        raise _problem(field, first["input"], first["msg"]) from None
-
-
-NamedKind = TypeVar("NamedKind", bound=Named)
-
-
-def check_named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: NamedKind) -> NamedKind:
-    """Check a ``Named`` against its registry and fill in the parameters that were left out.
-
-    Classes are built once, so that they can refuse a value themselves.
-    """
-    try:
-        entry = kind()[value.name]
-    except UnknownName as unknown:
-        raise _problem("name", value.name, str(unknown)) from None
-    check_parameters(entry, value.params, skip)
-    if inspect.isclass(entry):
-        try:
-            entry(**value.params)
-        except ValueError as problem:
-            message = str(problem)
-            field = next((name for name in value.params if name in message), "")
-            raise _problem(field, value.params.get(field, value.params), message) from None
-    known = inspect.signature(entry).parameters.values()
-    defaults = {p.name: p.default for p in known if p.default is not p.empty and p.name not in skip}
-    return type(value).model_validate({**defaults, **value.model_dump()})
-
-
-def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
-    try:
-        kind()[value]
-    except UnknownName as unknown:
-        raise _problem("", value, str(unknown)) from None
-    return value
-
-
-def _as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
-    """A bare name is short for ``{name: ...}``; ``kind`` and ``name`` mean the same, ``key`` is the usual one."""
-    if isinstance(value, str):
-        return {"name": value}
-    if isinstance(value, dict) and "name" not in value:
-        if "kind" not in value:
-            raise _problem(key, None, f"is missing, known: {', '.join(kind())}")
-        return {"name": value["kind"], **{name: item for name, item in value.items() if name != "kind"}}
-    return value
-
-
-def _bare_name(kind: Callable[[], Registry[Any]], value: Any) -> Any:
-    """A bare name is short for ``{name: ...}``; ``kind`` needs torch, so the loader checks against it."""
-    return {"name": value} if isinstance(value, str) else value
-
-
-def _from_number(value: Any) -> Any:
-    """A bare number is short for a constant."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        return {"name": "constant", "value": float(value)}
-    return value
-
-
-def strategies() -> Registry[Any]:
-    """The strategy registry, filled."""
-    import agents.strategies
-    from agents.strategies.base import STRATEGIES
-
-    del agents
-    return STRATEGIES
-
-
-def mechanisms() -> Registry[Any]:
-    """The mechanism registry, filled."""
-    import market.baselines
-    import market.ipfl.mechanism
-    import market.model_sharing
-    import market.qd_rdfl.mechanism
-    from market.mechanism import MECHANISMS
-
-    del market
-    return MECHANISMS
-
-
-def participation_rules() -> Registry[Any]:
-    """The registry of join, stay and exit rules."""
-    from agents.participation import PARTICIPATION
-
-    return PARTICIPATION
-
-
-def adaptation_rules() -> Registry[Any]:
-    """The registry of adaptation rules."""
-    from agents.adaptation import ADAPTATION
-
-    return ADAPTATION
-
-
-def confirmation_rules() -> Registry[Any]:
-    """The registry of rules to pay or quit."""
-    from agents.confirmation import CONFIRMATION
-
-    return CONFIRMATION
-
-
-def distributions() -> Registry[Any]:
-    """The registry of distributions."""
-    from agents.private_types import DISTRIBUTIONS
-
-    return DISTRIBUTIONS
-
-
-def partitions() -> Registry[Any]:
-    """The registry of partition methods."""
-    from learning.partition import PARTITIONS
-
-    return PARTITIONS
-
-
-def datasets() -> Registry[Any]:
-    """The registry of data sets."""
-    from learning.data import DATASETS
-
-    return DATASETS
-
-
-def staleness_functions() -> Registry[Any]:
-    """The registry of staleness functions."""
-    from learning.staleness import STALENESS
-
-    return STALENESS
-
-
-def algorithms() -> Registry[Any]:
-    """The registry of algorithms of federated optimization (imports torch)."""
-    from learning.algorithms import ALGORITHMS
-
-    return ALGORITHMS
-
-
-def personalization_methods() -> Registry[Any]:
-    """The registry of methods of personalised federated learning (imports torch)."""
-    from learning.personalization import PERSONALIZATION
-
-    return PERSONALIZATION
-
-
-def contribution_methods() -> Registry[Any]:
-    """The registry of methods that measure contributions to a round (imports torch)."""
-    from learning.contribution import CONTRIBUTION
-
-    return CONTRIBUTION
-
-
-def merging_rules() -> Registry[Any]:
-    """The registry of ways to merge uploads of different ages (imports torch)."""
-    from learning.asynchronous import MERGING
-
-    return MERGING
-
-
-def robust_rules() -> Registry[Any]:
-    """The registry of rules that make one model of the uploads (imports torch)."""
-    from learning.robust import ROBUST
-
-    return ROBUST
-
-
-def server_optimizers() -> Registry[Any]:
-    """The registry of server optimizers (imports torch)."""
-    from learning.server import SERVER_OPTIMIZERS
-
-    return SERVER_OPTIMIZERS
-
-
-def models() -> Registry[Any]:
-    """The registry of models (imports torch)."""
-    from learning.models import MODELS
-
-    return MODELS
-
-
-def _dataset(value: str | Named) -> str | Named:
-    if isinstance(value, str) and value.endswith(".npz"):
-        return value
-    return check_choice(datasets, frozenset({"folder"}), value)
-
-
-def check_choice(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: str | Named) -> str | Named:
-    """Check a name, bare or with parameters, against its registry; a bare one stays bare."""
-    if isinstance(value, Named):
-        return check_named(kind, skip, value)
-    _registered(kind, value)
-    try:
-        check_parameters(kind()[value], {}, skip)
-    except PydanticCustomError as problem:
-        field = (problem.context or {})["field"]
-        raise _problem("", value, f"{field} is missing, write {{name: {value}, {field}: ...}}") from None
-    return value
-
-
-def name_and_parameters(value: str | Named) -> tuple[str, dict[str, Any]]:
-    """What a bare name, or a name with parameters, stands for."""
-    return (value, {}) if isinstance(value, str) else (value.name, value.params)
-
-
-def _choice(
-    model: type[Named], kind: Callable[[], Registry[Any]], key: str = "name", skip: tuple[str, ...] = ()
-) -> Any:
-    """The type of a field that names something: bare or with parameters, checked against its registry."""
-    return Annotated[
-        model,
-        AfterValidator(partial(check_named, kind, frozenset(skip))),
-        BeforeValidator(partial(_as_named, kind, key)),
-    ]
-
-
-if TYPE_CHECKING:
-    Strategy: TypeAlias = StrategyShare
-    MechanismChoice: TypeAlias = Named
-    Participation: TypeAlias = Named
-    Adaptation: TypeAlias = Named
-    Confirmation: TypeAlias = Named
-    Distribution: TypeAlias = Named
-    Partition: TypeAlias = Named
-    StalenessFunction: TypeAlias = Named
-    Algorithm: TypeAlias = Named
-    Aggregation: TypeAlias = Named
-    ServerStep: TypeAlias = Named
-    ContributionMethod: TypeAlias = Named
-    Merging: TypeAlias = Named
-    Personalization: TypeAlias = Named
-else:
-    Strategy = _choice(StrategyShare, strategies)
-    MechanismChoice = _choice(Named, mechanisms)
-    Participation = _choice(Named, participation_rules)
-    Adaptation = _choice(Named, adaptation_rules)
-    Confirmation = _choice(Named, confirmation_rules)
-    Distribution = Annotated[_choice(Named, distributions, "kind"), BeforeValidator(_from_number)]
-    StalenessFunction = _choice(Named, staleness_functions)
-    Algorithm = Annotated[Named, BeforeValidator(partial(_bare_name, algorithms))]
-    Aggregation = Annotated[Named, BeforeValidator(partial(_bare_name, robust_rules))]
-    ServerStep = Annotated[Named, BeforeValidator(partial(_bare_name, server_optimizers))]
-    ContributionMethod = Annotated[Named, BeforeValidator(partial(_bare_name, contribution_methods))]
-    Merging = Annotated[Named, BeforeValidator(partial(_bare_name, merging_rules))]
-    Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, personalization_methods))]
-    Partition = _choice(Named, partitions, skip=("labels", "shards", "streams", "groups"))
 
 
 class PrivateTypes(Spec):
@@ -416,7 +127,7 @@ class PopulationSpec(Spec):
         for number in self.assignment:
             if number >= len(self.strategies):
                 expected = f"below {len(self.strategies)}, the number of strategies"
-                raise _problem("assignment", number, expected)
+                raise problem_at("assignment", number, expected)
         return self
 
 
@@ -430,7 +141,7 @@ def _tuples(data: Any, *names: str) -> Any:
 class DataSpec(Spec):
     """The data, how it is spread over the owners, and how good it truly is."""
 
-    dataset: Annotated[str | Named, AfterValidator(_dataset)] = Field(
+    dataset: Annotated[str | Named, AfterValidator(check_dataset)] = Field(
         "digits", description="registered name, bare or with its parameters, or path to .npz"
     )
     partition: Partition = Field(
@@ -465,7 +176,7 @@ class PrivacySpec(Spec):
     @model_validator(mode="after")
     def _noise_needs_clip(self) -> PrivacySpec:
         if self.noise_multiplier > 0 and self.clip is None:
-            raise _problem(
+            raise problem_at(
                 "noise_multiplier", self.noise_multiplier, "the noise is in units of clip, so clip is needed"
             )
         return self
@@ -630,15 +341,15 @@ class Scenario(Spec):
     def _consistent(self) -> Scenario:
         # At the very end of a window the next round opens, and the last one of the run would not be settled.
         if self.round.late != "wait" and self.round.report_deadline + self.round.train_deadline >= self.window:
-            raise _problem(
+            raise problem_at(
                 "round.train_deadline",
                 self.round.train_deadline,
                 f"report_deadline + train_deadline must be below the window of {self.window:g} s",
             )
         mechanism = self.market.mechanism
-        built = mechanisms()[mechanism.name](**mechanism.params)
+        built = registries.mechanisms()[mechanism.name](**mechanism.params)
         if not self.learning.enabled and built.measures:
-            raise _problem(
+            raise problem_at(
                 "market.mechanism.name",
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
@@ -654,33 +365,33 @@ def _check_personal(scenario: Scenario, mechanism: object) -> None:
     method, name = scenario.learning.personalization, scenario.market.mechanism.name
     if isinstance(mechanism, ModelMarket) and method is None:
         known = "proximal_centre" if name == "ipfl" else "fedamp"
-        raise _problem(
+        raise problem_at(
             "learning.personalization", None, f"is missing: {name} needs owners with models of their own, as {known}"
         )
     if method is None:
         return
     if not isinstance(mechanism, ModelMarket):
-        raise _problem(
+        raise problem_at(
             "market.mechanism.name",
             name,
             "this mechanism pays for one global model, but learning.personalization gives each owner its own: "
             "ipfl or model_sharing",
         )
     if name == "model_sharing" and method.name == "proximal_centre":
-        raise _problem(
+        raise problem_at(
             "learning.personalization.name",
             method.name,
             "a method that decides by itself who uses whose model, as fedamp",
         )
     if scenario.round.late == "buffer":
-        raise _problem("round.late", "buffer", "drop or wait: personal models are exchanged once a round")
+        raise problem_at("round.late", "buffer", "drop or wait: personal models are exchanged once a round")
     for field in ("algorithm", "aggregation", "server"):
         chosen, usual = (
             getattr(scenario.learning, field),
             LearningSpec.model_fields[field].get_default(call_default_factory=True),
         )
         if chosen.name != usual.name:
-            raise _problem(
+            raise problem_at(
                 f"learning.{field}.name",
                 chosen.name,
                 f"{usual.name}, for there is no global model to be made of uploads (learning.personalization decides)",

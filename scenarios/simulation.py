@@ -43,7 +43,8 @@ from scenarios.engine.learning_setup import build_learning
 from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
 from scenarios.engine.world import World
 from scenarios.loading import load_scenario, resolved_yaml
-from scenarios.schema import Scenario, mechanisms
+from scenarios.registries import mechanisms
+from scenarios.schema import Scenario
 from scenarios.versions import versions
 
 HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {

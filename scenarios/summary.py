@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from market.money import from_micro
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
+from scenarios.registries import strategies
 from scenarios.results import Run, open_run
-from scenarios.schema import strategies
 from scenarios.tables import EVENTS, TRANSFERS
 
 

@@ -14,7 +14,7 @@ from types import ModuleType
 import pytest
 
 from learning.registry import Registry
-from scenarios import schema
+from scenarios import registries, schema
 from scenarios.loading import library
 
 ROOT = Path(__file__).parent.parent
@@ -106,20 +106,20 @@ def test_the_parameter_table_has_one_line_for_each_parameter_of_a_resolved_scena
 # ---- nothing is left out ------------------------------------------------------------------------------------------
 
 REGISTRIES = [
-    schema.strategies,
-    schema.mechanisms,
-    schema.participation_rules,
-    schema.adaptation_rules,
-    schema.distributions,
-    schema.partitions,
-    schema.datasets,
-    schema.models,
-    schema.algorithms,
-    schema.contribution_methods,
-    schema.staleness_functions,
-    schema.merging_rules,
-    schema.robust_rules,
-    schema.server_optimizers,
+    registries.strategies,
+    registries.mechanisms,
+    registries.participation_rules,
+    registries.adaptation_rules,
+    registries.distributions,
+    registries.partitions,
+    registries.datasets,
+    registries.models,
+    registries.algorithms,
+    registries.contribution_methods,
+    registries.staleness_functions,
+    registries.merging_rules,
+    registries.robust_rules,
+    registries.server_optimizers,
 ]
 
 

@@ -15,6 +15,7 @@ from learning.data import load_dataset
 from learning.partition import deal
 from learning.streams import Streams
 from learning.uploads import Upload, recalls
+from scenarios.choices import StrategyShare, name_and_parameters
 from scenarios.engine.learning_rules import (
     blamed_on,
     choice_of,
@@ -25,7 +26,7 @@ from scenarios.engine.learning_rules import (
     terms_of,
 )
 from scenarios.errors import BadInput
-from scenarios.schema import Scenario, StrategyShare, name_and_parameters
+from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
     from learning.federation import Federation

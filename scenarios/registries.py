@@ -1,0 +1,126 @@
+"""The registries behind the names in a scenario, each filled by importing what registers itself there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from learning.registry import Registry
+
+
+def strategies() -> Registry[Any]:
+    """The strategy registry, filled."""
+    import agents.strategies
+    from agents.strategies.base import STRATEGIES
+
+    del agents
+    return STRATEGIES
+
+
+def mechanisms() -> Registry[Any]:
+    """The mechanism registry, filled."""
+    import market.baselines
+    import market.ipfl.mechanism
+    import market.model_sharing
+    import market.qd_rdfl.mechanism
+    from market.mechanism import MECHANISMS
+
+    del market
+    return MECHANISMS
+
+
+def participation_rules() -> Registry[Any]:
+    """The registry of join, stay and exit rules."""
+    from agents.participation import PARTICIPATION
+
+    return PARTICIPATION
+
+
+def adaptation_rules() -> Registry[Any]:
+    """The registry of adaptation rules."""
+    from agents.adaptation import ADAPTATION
+
+    return ADAPTATION
+
+
+def confirmation_rules() -> Registry[Any]:
+    """The registry of rules to pay or quit."""
+    from agents.confirmation import CONFIRMATION
+
+    return CONFIRMATION
+
+
+def distributions() -> Registry[Any]:
+    """The registry of distributions."""
+    from agents.private_types import DISTRIBUTIONS
+
+    return DISTRIBUTIONS
+
+
+def partitions() -> Registry[Any]:
+    """The registry of partition methods."""
+    from learning.partition import PARTITIONS
+
+    return PARTITIONS
+
+
+def datasets() -> Registry[Any]:
+    """The registry of data sets."""
+    from learning.data import DATASETS
+
+    return DATASETS
+
+
+def staleness_functions() -> Registry[Any]:
+    """The registry of staleness functions."""
+    from learning.staleness import STALENESS
+
+    return STALENESS
+
+
+def algorithms() -> Registry[Any]:
+    """The registry of algorithms of federated optimization (imports torch)."""
+    from learning.algorithms import ALGORITHMS
+
+    return ALGORITHMS
+
+
+def personalization_methods() -> Registry[Any]:
+    """The registry of methods of personalised federated learning (imports torch)."""
+    from learning.personalization import PERSONALIZATION
+
+    return PERSONALIZATION
+
+
+def contribution_methods() -> Registry[Any]:
+    """The registry of methods that measure contributions to a round (imports torch)."""
+    from learning.contribution import CONTRIBUTION
+
+    return CONTRIBUTION
+
+
+def merging_rules() -> Registry[Any]:
+    """The registry of ways to merge uploads of different ages (imports torch)."""
+    from learning.asynchronous import MERGING
+
+    return MERGING
+
+
+def robust_rules() -> Registry[Any]:
+    """The registry of rules that make one model of the uploads (imports torch)."""
+    from learning.robust import ROBUST
+
+    return ROBUST
+
+
+def server_optimizers() -> Registry[Any]:
+    """The registry of server optimizers (imports torch)."""
+    from learning.server import SERVER_OPTIMIZERS
+
+    return SERVER_OPTIMIZERS
+
+
+def models() -> Registry[Any]:
+    """The registry of models (imports torch)."""
+    from learning.models import MODELS
+
+    return MODELS
