@@ -81,7 +81,8 @@ def instructions(options: Options, scales: Mapping[str, Scale] | None = None) ->
         method=(
             f"Low-rank adapters of a small language model, trained by this project, on texts in an invented language. "
             f"{told}; one epoch a round. Number of owners, their data sizes, K, c and lambda are the paper's, "
-            "so are the methods of its table. Accuracy: of the personal model on its owner's own data set (code: "
+            "so are the methods of its table; the first round has no pull, as in the authors' "
+            "code. Accuracy: of the personal model on its owner's own data set (code: "
             "exact match), best over the rounds, mean over the owners of a data set; published: with Llama2, best "
             f"other method and iPFL. Utility: equation 3, mean over owners, scaled to {ROUNDS} rounds."
         ),

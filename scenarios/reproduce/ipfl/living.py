@@ -92,7 +92,7 @@ class Setting:
     """One of the paper's classification settings, and what it is played with here.
 
     ``worth``: K per training sample of all clients together, so that K / N is what it is in the paper; ``penalty`` and
-    ``step`` are lambda and eta; ``first_pull``: whether the first round is pulled to the initial model, as in the paper.
+    ``step`` are lambda and eta; ``first_pull``: whether models are pulled to the initial one in the first round.
     """
 
     name: str
