@@ -54,7 +54,7 @@ TUNINGS = (
 is such that the pull per step, rate * lambda / eta, is that of CIFAR-10. The first round is not pulled, as in the
 authors' code: adapters that were held where they began have hardly a direction, and the pull along it is huge."""
 
-QUICK = {MIX: Scale(2, 1, None, 150, small=True), CODE: Scale(1, 1, None, 150, small=True)}
+QUICK = {MIX: Scale(2, 1, None, 150, small=True), CODE: Scale(1, 1, 1240, 150, small=True)}
 FULL = {MIX: Scale(12, 1, None, 300, small=False), CODE: Scale(4, 1, None, 300, small=False)}
 """By setting; ``text`` counts the samples that models are tested on."""
 
@@ -120,7 +120,7 @@ def _utilities(tuning: Tuning, runs: Mapping[str, list[Run]]) -> list[Row]:
 
 def _of_utility(method: str, found: float, published: float) -> Verdict:
     if np.isnan(published):
-        return unpublished("not among the numbers that could be had")
+        return unpublished("this number was not at hand")
     if method in WHOLE or method == LOCAL:
         return printed(found, published, 0.1)
     return other_setting("distances between other models decide on purchases", found, published)

@@ -58,7 +58,7 @@ class Scale:
 
     def says(self) -> str:
         """A few words for the reader."""
-        return f"{self.rounds} rounds, {self.seeds} seed{'s' * (self.seeds > 1)}"
+        return f"{self.rounds} round{'s' * (self.rounds > 1)}, {self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
 QUICK = Scale(rounds=8, seeds=1, samples=2000, text=500, small=True)
