@@ -89,3 +89,14 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(place, monkeypatch, capsys,
 def test_the_offline_task_needs_a_model_of_words():
     with pytest.raises(BadInput, match="gives labels"):
         play(load_scenario("quickstart", overrides=["data.dataset=mix_finance_offline", "horizon=1"]))
+
+
+@pytest.mark.parametrize(("name", "owners"), [("ipfl_mix_finance", 6), ("ipfl_code_finance", 8)])
+def test_tuners_trade_adapters_in_the_ready_made_markets(name, owners):
+    short = ["horizon=1", "data.train_limit=160", "data.test_limit=40"]
+    run = play(load_scenario(name, overrides=short))
+    assert run.table("rounds")["active"].tolist() == [owners]
+    edges = run.table("edges")
+    assert len(edges) > 0
+    assert (edges["payment"] >= 1.0).all(), "nobody sells below its cost"
+    assert (run.table("owners").query("moment == 'round'")["paper_utility"] >= -1e-9).all()

@@ -10,16 +10,17 @@ import pytest
 
 from scenarios.cli import main
 from scenarios.reproduce import find_system
-from scenarios.reproduce.ipfl import drift, lies, living, living_lies, waiting
+from scenarios.reproduce.ipfl import drift, instructions, lies, living, living_lies, waiting
 from scenarios.reproduce.ipfl.living import Scale
-from scenarios.reproduce.ipfl.published import METHODS
+from scenarios.reproduce.ipfl.published import INSTRUCTED, METHODS
 from scenarios.reproduce.study import Options
 
 TINY = Scale(rounds=4, seeds=1, samples=400, text=120, small=True)
+TUNED = Scale(rounds=1, seeds=1, samples=160, text=40, small=True)
 QUICK = Options("digits", quick=True)
 NAMES = [
-    "identities", "settings", "attacks", "inclusive", "dropout", "static_lies", "living_lies", "waiting", "drift",
-    "riders",
+    "identities", "settings", "instructions", "attacks", "inclusive", "dropout", "static_lies", "living_lies",
+    "waiting", "drift", "riders",
 ]  # fmt: skip
 
 
@@ -29,6 +30,7 @@ def folder(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("reproduced") / "out"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(living, "QUICK", TINY)
+        patch.setattr(instructions, "QUICK", {instructions.MIX: TUNED, instructions.CODE: TUNED})
         patch.setattr(living_lies, "SEEDS", 1)
         patch.setattr(lies, "MARKETS", 25)
         patch.setattr(drift, "QUICK_ROUNDS", 40)
@@ -109,6 +111,32 @@ def test_the_lead_is_over_the_best_other_method(tables) -> None:
         name = f"{rule}{',' * (rule != 'iPFL')} less the best other"
         lead = found(table, setting="PACS", method=name, quantity="utility").iloc[0]
         assert lead == pytest.approx(shown[rule] - best, abs=1e-6)
+
+
+# ---- instruction tuning ---------------------------------------------------------------------------------------------
+
+
+def test_both_tuning_settings_are_played_with_the_methods_of_the_papers_table(tables) -> None:
+    table = tables["instructions"]
+    accuracies = table[(table["quantity"] == "accuracy (%)") & table["method"].isin(INSTRUCTED)]
+    counted = accuracies.groupby(["setting", "method"]).size()
+    assert set(counted["Mix-Finance"]) == {3}
+    assert set(counted["Code&Finance"]) == {2}
+    assert {len(counted["Mix-Finance"]), len(counted["Code&Finance"])} == {7}
+    assert accuracies["found"].between(0.0, 100.0).all()
+
+
+def test_tuners_that_use_everybody_have_the_published_utility(tables) -> None:
+    """Not exactly, because a few samples cannot be dealt out evenly."""
+    for method in ("FedAvg", "FedProx"):
+        utility = found(tables["instructions"], setting="Mix-Finance", method=method, quantity="utility")
+        assert utility.iloc[0] == pytest.approx(50 * (10 - np.sqrt(2e4 / 1200) - 5), abs=0.2)
+
+
+def test_tuners_that_buy_from_their_twin_have_twice_that(tables) -> None:
+    rows = tables["instructions"].query("setting == 'Mix-Finance' and method == 'iPFL'").set_index("quantity")["found"]
+    assert rows["owners that buy from their twin only, last round"] == 6.0
+    assert rows["utility"] == pytest.approx(50 * (10 - np.sqrt(50) - 1), abs=0.2)
 
 
 # ---- attackers, riders, liars ---------------------------------------------------------------------------------------

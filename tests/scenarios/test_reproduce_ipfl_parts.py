@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from learning.data import load_dataset
 from scenarios.errors import BadInput
-from scenarios.reproduce.ipfl import identities, inclusive, lies
+from scenarios.reproduce.ipfl import identities, inclusive, instructions, lies
 from scenarios.reproduce.ipfl.living import IPFL, PERSONALIZATION, QUICK, find, gain_scale, market, settings, training
 from scenarios.reproduce.ipfl.published import EDGES_5, FIGURE_2, METHODS, NET_5, ROLES_5
 from scenarios.reproduce.ipfl.tables import tidy
@@ -101,6 +101,15 @@ def test_gains_are_as_large_as_in_the_paper() -> None:
     setting = find("digits", "CIFAR-10 Skew")
     worth = gain_scale(setting, training(setting, QUICK))
     assert worth / (len(load_dataset("digits").y_train) / setting.clients) == pytest.approx(100.0)
+
+
+def test_owners_of_instructions_have_the_gains_of_the_paper() -> None:
+    """K of 2e4 for six owners of 200 samples, 5e4 for five of 500 programs and three of 200 pieces of news."""
+    found = [(tuning.setting, instructions.FULL[tuning.setting.name]) for tuning in instructions.TUNINGS]
+    assert [setting.clients for setting, _ in found] == [6, 8]
+    assert [gain_scale(setting, training(setting, scale)) for setting, scale in found] == pytest.approx(
+        [2e4, 5e4], rel=1e-3
+    )  # two of the 3,100 samples are missing in the second
 
 
 @pytest.mark.parametrize("method", METHODS)

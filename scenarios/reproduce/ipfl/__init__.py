@@ -12,6 +12,7 @@ from scenarios.reproduce.ipfl import (
     dropout,
     identities,
     inclusive,
+    instructions,
     lies,
     living_lies,
     riders,
@@ -26,6 +27,7 @@ SYSTEMS.register("ipfl")(
         (
             identities.identities,
             settings.nine_settings,
+            instructions.instructions,
             attacks.attacks,
             inclusive.inclusive,
             dropout.dropout,

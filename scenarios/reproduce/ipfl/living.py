@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -58,7 +58,7 @@ class Scale:
 
     def says(self) -> str:
         """A few words for the reader."""
-        return f"{self.rounds} rounds, {self.seeds} seed{'s' * (self.seeds > 1)}"
+        return f"{self.rounds} round{'s' * (self.rounds > 1)}, {self.seeds} seed{'s' * (self.seeds > 1)}"
 
 
 QUICK = Scale(rounds=8, seeds=1, samples=2000, text=500, small=True)
@@ -92,7 +92,7 @@ class Setting:
     """One of the paper's classification settings, and what it is played with here.
 
     ``worth``: K per training sample of all clients together, so that K / N is what it is in the paper; ``penalty`` and
-    ``step`` are lambda and eta.
+    ``step`` are lambda and eta; ``first_pull``: whether models are pulled to the initial one in the first round.
     """
 
     name: str
@@ -102,6 +102,7 @@ class Setting:
     penalty: float
     step: float
     worth: float = 10.0
+    first_pull: bool = True
 
 
 NIID = {"name": "dirichlet", "alpha": 0.1}
@@ -148,6 +149,7 @@ class Training:
     train: int | None
     test: int | None
     epochs: int = 3
+    parameters: Mapping[str, Any] = field(default_factory=dict)
 
     def says(self, setting: Setting) -> str:
         """A few words for the reader."""
@@ -158,6 +160,8 @@ class Training:
 def training(setting: Setting, scale: Scale) -> Training:
     """The model that fits the data. Raises ``BadInput`` for data that cannot be loaded."""
     data = loaded(setting.dataset)
+    if data.answers is not None:
+        return Training("tiny_lm_lora", 8, 0.01, scale.samples, scale.text, 1, {"rank": 8, "alpha": 16.0})
     if data.vocabulary is not None:
         return Training("char_lstm", 20, 0.5, scale.text, 300 if scale.small else 2000)
     if len(data.shape) < 3:
@@ -193,7 +197,7 @@ def market(setting: Setting, scale: Scale, method: str = IPFL, **changes: Any) -
             "test_limit": how.test,
         },
         "learning": {
-            "model": how.model,
+            "model": {"name": how.model, **how.parameters},
             "epochs": how.epochs,
             "batch_size": how.batch_size,
             "learning_rate": how.learning_rate,
@@ -220,6 +224,7 @@ def _personalization(setting: Setting, method: str) -> dict[str, Any]:
     chosen = dict(PERSONALIZATION[method])
     if method == IPFL:
         chosen |= {"dissimilarity_penalty": setting.penalty, "prox_step": setting.step}
+        chosen["first_round_prox"] = setting.first_pull
     return chosen
 
 

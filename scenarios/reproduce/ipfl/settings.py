@@ -133,10 +133,13 @@ def plot_points(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """One quantity of all methods by setting, from the rows of this study about that quantity."""
     ax = canvas(ax)
     names = list(dict.fromkeys(zip(table["setting"], table["played with"], strict=True)))
-    heights = {setting: len(names) - 1 - place for place, (setting, _) in enumerate(names)}
+    heights = {name: len(names) - 1 - place for place, name in enumerate(names)}
     for method in PLAYED:
         line = table[table["method"] == method]
-        at = [heights[name] + SPREAD * ((len(PLAYED) - 1) / 2 - PLAYED.index(method)) for name in line["setting"]]
+        if line.empty:
+            continue
+        at = [heights[name] + SPREAD * ((len(PLAYED) - 1) / 2 - PLAYED.index(method)) 
+              for name in zip(line["setting"], line["played with"], strict=True)]  # fmt: skip
         main = method in (IPFL, SKIP)
         ax.scatter(line["found"], at, marker=MARKS[method], s=70 if main else 34, color=COLOURS[method], label=method,
                    edgecolors="white", linewidths=0.6, zorder=4 if main else 3)  # fmt: skip
