@@ -291,6 +291,19 @@ def test_what_a_stealthy_rider_sells_is_worth_nothing_to_who_buys_it(rider: str,
     assert (moved(run, BILL).query("payee == 5")["amount_micro"] > 0).all()
 
 
+def test_a_rider_that_trained_at_first_is_bought_from_at_a_penalty_that_keeps_plain_riders_out() -> None:
+    market = ipfl(dissimilarity_penalty=3.0)
+
+    def sales(**params: object) -> list[int]:
+        run = play(shared(population=with_last("free_rider_stealthy", **params), market=market))
+        rider = in_rounds(run).set_index("owner").loc[5]
+        assert rider["trained"].tolist() == [number < params.get("train_rounds", 0) for number in range(len(rider))]
+        return rider["sales"].tolist()
+
+    assert sum(sales()) == 0
+    assert min(sales(train_rounds=2)) > 0
+
+
 # ---- uploads that are no numbers ------------------------------------------------------------------------------------
 
 
