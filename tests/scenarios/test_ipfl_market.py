@@ -223,6 +223,23 @@ def test_who_gains_nothing_buys_nothing_and_who_loses_too_much_sells_nothing() -
 
 
 @pytest.mark.parametrize("payment_rule", ["ipfl", "critical", "vcg"])
+@pytest.mark.parametrize("strategy", ["honest", "misreport_sharing_cost", "learning_reporter"])
+def test_an_owner_with_a_cost_of_null_never_sells_and_has_finite_accounts(payment_rule: str, strategy: str) -> None:
+    costs = {"sharing_cost": {"name": "table", "values": [1.0, 1.0, 1.0, 1.0, 1.0, None]}}
+    enforcement = {"audit_rate": 1.0, "deposit": 1.0}
+    people = {**with_last(strategy), "types": costs}
+    run = play(shared(population=people, market=ipfl(payment_rule=payment_rule), enforcement=enforcement))
+    owners = in_rounds(run)
+    last = owners[owners["owner"] == 5]
+    assert np.isinf(last[["sharing_cost", "reported_sharing_cost"]]).all(axis=None)
+    assert (last["sales"] == 0).all()
+    assert last["purchases"].sum() > 0
+    assert owners.loc[owners["owner"] < 5, "sales"].sum() > 0
+    assert np.isfinite(owners[["utility", "paper_utility", "sharing_loss", "net_payment"]]).all(axis=None)
+    assert run.simulation.world.ledger.imbalance() == 0
+
+
+@pytest.mark.parametrize("payment_rule", ["ipfl", "critical", "vcg"])
 def test_trade_stays_among_owners_that_learn_the_same(three_tasks: dict[str, Any], payment_rule: str) -> None:
     run = play(shared(data=three_tasks, market=ipfl(payment_rule=payment_rule)))
     assert ends(run) == set(range(6))
