@@ -28,6 +28,11 @@ def report_factors(owners: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def claims_differ(owners: pd.DataFrame) -> bool:
+    """Whether anybody ever claimed something other than the truth in the owners table."""
+    return bool((report_factors(owners)["factor"].dropna() != 1.0).any())
+
+
 @styled
 def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Claimed over true data size and sharing cost: median owner, and the middle half of the owners (log scale)."""
