@@ -57,7 +57,7 @@ COLUMNS: dict[str, Column] = {
     "model_value": Column("f8", 0.0, "money per round for a model of accuracy 1 (0 at chance level)"),
     "outside_option": Column("f8", 0.0, "money per round when not taking part"),
     "gain_scale": Column("f8", 0.0, "K in sqrt(K / n) money: how much data of others is worth to it; 0 buys nothing"),
-    "sharing_cost": Column("f8", 0.0, "money lost each time that another owner imports its model"),
+    "sharing_cost": Column("f8", 0.0, "money lost each time that another owner imports its model (inf: never)"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,9 @@ from agents.parameters import NOT_NEGATIVE, POSITIVE, Bounds, check_number, make
 from learning.columns import FloatColumn, IntColumn
 from learning.registry import Registry, UnknownName
 from learning.streams import Streams
+
+Number: TypeAlias = float | None
+"""A value in a scenario file; null (None) is infinite, which only a sharing cost may be: at no price."""
 
 _UNIFORM_ENDS = np.array([2.0**-53, 1.0 - 2.0**-53])
 """Smallest and largest number that a stream can give."""
@@ -45,19 +48,28 @@ class Distribution:
 DISTRIBUTIONS: Registry[type[Distribution]] = Registry("distribution")
 
 
+def _check_value(name: str, value: Number) -> None:
+    if value is not None:
+        check_number(name, value)
+
+
+def _numbers(values: Sequence[Number]) -> FloatColumn:
+    return np.array([np.inf if value is None else value for value in values], dtype=np.float64)
+
+
 @DISTRIBUTIONS.register("constant")
 @dataclass(frozen=True)
 class Constant(Distribution):
     """The same ``value`` for everybody."""
 
     name: ClassVar[str] = "constant"
-    value: float
+    value: Number
 
     def __post_init__(self) -> None:
-        check_number("value", self.value)
+        _check_value("value", self.value)
 
     def sample(self, uniform: FloatColumn) -> FloatColumn:
-        return np.full(np.shape(uniform), float(self.value))
+        return np.full(np.shape(uniform), _numbers([self.value])[0])
 
 
 @DISTRIBUTIONS.register("uniform")
@@ -121,7 +133,7 @@ class Choice(Distribution):
     """One of ``values``, with probabilities in proportion to ``weights`` (equal when there are none)."""
 
     name: ClassVar[str] = "choice"
-    values: Sequence[float]
+    values: Sequence[Number]
     weights: Sequence[float] = ()
 
     def __post_init__(self) -> None:
@@ -131,7 +143,7 @@ class Choice(Distribution):
         if len(weights) != len(self.values):
             raise ValueError(f"weights has {len(weights)} entries, expected one for each of {len(self.values)} values")
         for value, weight in zip(self.values, weights, strict=True):
-            check_number("values", value)
+            _check_value("values", value)
             check_number("weights", weight, NOT_NEGATIVE)
         if sum(weights) <= 0.0:
             raise ValueError("weights sum to 0, expected at least one above 0")
@@ -140,7 +152,7 @@ class Choice(Distribution):
 
     def _drawable(self) -> tuple[FloatColumn, FloatColumn]:
         """The values that have a weight, and their weights."""
-        values, weights = np.asarray(self.values, dtype=np.float64), np.asarray(self.weights, dtype=np.float64)
+        values, weights = _numbers(self.values), np.asarray(self.weights, dtype=np.float64)
         return values[weights > 0.0], weights[weights > 0.0]
 
     def sample(self, uniform: FloatColumn) -> FloatColumn:
@@ -161,13 +173,13 @@ class Table(Distribution):
     """No chance: person k has ``values[k]``, and from the end of the list on it starts again."""
 
     name: ClassVar[str] = "table"
-    values: Sequence[float]
+    values: Sequence[Number]
 
     def __post_init__(self) -> None:
         if not self.values:
             raise ValueError("values is empty, expected at least one number")
         for value in self.values:
-            check_number("values", value)
+            _check_value("values", value)
         object.__setattr__(self, "values", tuple(self.values))
 
     def sample(self, uniform: FloatColumn) -> FloatColumn:
@@ -175,10 +187,11 @@ class Table(Distribution):
         return Choice(self.values).sample(uniform)
 
     def of(self, persons: IntColumn, uniform: FloatColumn) -> FloatColumn:
-        return np.asarray(self.values, dtype=np.float64)[persons % len(self.values)]
+        return _numbers(self.values)[persons % len(self.values)]
 
     def support(self) -> tuple[float, float]:
-        return float(min(self.values)), float(max(self.values))
+        values = _numbers(self.values)
+        return float(values.min()), float(values.max())
 
 
 _MOST = 1e6
@@ -198,6 +211,9 @@ population columns and have their units there."""
 
 TYPE_COLUMNS = tuple(TYPE_BOUNDS)
 
+MAY_BE_INFINITE = frozenset({"sharing_cost"})
+"""Types that may also be infinite: who has an infinite sharing cost never sells."""
+
 CENTER_BOUNDS: dict[str, Bounds] = {
     "rate": Bounds(at_least=1e-6, at_most=1e12),
     "cost_factor": Bounds(at_least=0, at_most=_MOST),
@@ -211,8 +227,13 @@ def make_distribution(kind: str, params: Mapping[str, Any]) -> Distribution:
 
 
 def check_support(name: str, distribution: Distribution, bounds: Bounds) -> None:
-    """Raise a one-line ValueError if ``distribution`` can give a value outside ``bounds`` or beyond the doubles."""
+    """Raise a one-line ValueError if ``distribution`` can give a value outside ``bounds`` or beyond the doubles.
+
+    Types that may be infinite (``MAY_BE_INFINITE``) may be so whatever the bounds are.
+    """
     for value in distribution.support():
+        if value == np.inf and name in MAY_BE_INFINITE:
+            continue
         if not np.isfinite(value) or value not in bounds:
             raise ValueError(f"{name} can be {value:g}, expected finite numbers {bounds}".rstrip())
 

@@ -110,14 +110,16 @@ def violations(
 ) -> BoolColumn:
     """Who broke the rules: did not train what it sent, or claimed beyond the tolerance, upwards or downwards.
 
-    A claim is a lie when ``|claim - truth| > tolerance * |truth|``; a claim that is not a number is one too. Raises
-    ``KeyError`` for a claim whose truth is not given.
+    A claim is a lie when ``|claim - truth| > tolerance * |truth|``; a claim that is not a number is one too, and of an
+    infinite truth every finite claim. Raises ``KeyError`` for a claim whose truth is not given.
     """
     guilty = ~trained
     for name, claim in claims.items():
         true = truth[name]
         allowed = (policy.tolerance + _ROUNDING) * np.abs(true)
-        guilty = guilty | ~(np.abs(claim - true) <= allowed)
+        with np.errstate(invalid="ignore"):  # two infinities
+            near = np.isfinite(true) & (np.abs(claim - true) <= allowed)
+        guilty = guilty | ~((claim == true) | near)
     return guilty
 
 

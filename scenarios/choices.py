@@ -128,6 +128,11 @@ def _from_number(value: Any) -> Any:
     return value
 
 
+def _from_null(value: Any) -> Any:
+    """A bare null is short for one that is constant."""
+    return {"name": "constant", "value": None} if value is None else value
+
+
 def check_dataset(value: str | Named) -> str | Named:
     """Check a data set: a file of arrays (.npz), or a name in the registry, bare or with parameters."""
     if isinstance(value, str) and value.endswith(".npz"):
@@ -171,6 +176,7 @@ if TYPE_CHECKING:
     Adaptation: TypeAlias = Named
     Confirmation: TypeAlias = Named
     Distribution: TypeAlias = Named
+    SharingCost: TypeAlias = Named
     Partition: TypeAlias = Named
     StalenessFunction: TypeAlias = Named
     Algorithm: TypeAlias = Named
@@ -186,6 +192,7 @@ else:
     Adaptation = _choice(Named, registries.adaptation_rules)
     Confirmation = _choice(Named, registries.confirmation_rules)
     Distribution = Annotated[_choice(Named, registries.distributions, "kind"), BeforeValidator(_from_number)]
+    SharingCost = Annotated[Distribution, BeforeValidator(_from_null)]
     StalenessFunction = _choice(Named, registries.staleness_functions)
     Algorithm = Annotated[Named, BeforeValidator(partial(_bare_name, registries.algorithms))]
     Aggregation = Annotated[Named, BeforeValidator(partial(_bare_name, registries.robust_rules))]

@@ -22,8 +22,10 @@ from scenarios.plots.course import AUDIT_SMOOTHING
 from scenarios.plots.money import MONEY_SMOOTHING
 from scenarios.plots.network import FEW_OWNERS
 from scenarios.plots.people import Families
+from scenarios.plots.reports import claims_differ
 from scenarios.results import Run, open_run
 from scenarios.summary import strategy_families, strategy_summary
+from scenarios.trading import has_personal_models, quarantined, traded
 
 REPORT_FILE, PLOTS_FOLDER = "report.html", "plots"
 DPI = 150
@@ -31,13 +33,17 @@ DPI = 150
 
 @dataclass(frozen=True)
 class Plot:
-    """One picture of the report: its name (also of its file), how it is drawn, what to say to the reader."""
+    """One picture of the report: its name (also of its file), how it is drawn, what to say to the reader.
+
+    ``fits`` tells whether a run has what it shows.
+    """
 
     name: str
     draw: Callable[[Run, Families], Axes]
     caption: str
     with_audits: str = ""
     wide: bool = False
+    fits: Callable[[Run], bool] = lambda _: True
 
     def says(self, run: Run) -> str:
         """The caption, about what there is in the picture of this run."""
@@ -104,6 +110,19 @@ PLOTS = (
         "the global model (its share of the data among personal ones), a dark ring a high reputation.",
         wide=True,
     ),
+    Plot(
+        "network_course",
+        lambda run, _: plots.network_course(run.network, rounds=run.rounds),
+        "Key figures of the graph of uses: density, reciprocity, modularity of its communities, Gini coefficient of "
+        "the number of edges per owner, and the share of edges that changed since the last look.",
+        fits=has_personal_models,
+    ),
+    Plot(
+        "report_drift",
+        lambda run, _: plots.report_drift(run.owners),
+        "Claims over truths: the median owner, and the middle half of the owners.",
+        fits=lambda run: has_personal_models(run) and claims_differ(run.owners),
+    ),
 )
 
 
@@ -117,7 +136,7 @@ def write_report(folder: Path) -> Path:
     pictures = []
     place = run.folder / PLOTS_FOLDER
     place.mkdir(exist_ok=True)
-    for plot in PLOTS:
+    for plot in (plot for plot in PLOTS if plot.fits(run)):
         picture = _png(plot.draw(run, families))
         (place / f"{plot.name}.png").write_bytes(picture)
         data = base64.b64encode(picture).decode("ascii")
@@ -143,6 +162,7 @@ def write_report(folder: Path) -> Path:
 def key_figures(run: Run) -> list[tuple[str, str]]:
     """Names and printed values of the run's most telling numbers, most telling first."""
     row = run.runs.iloc[0]
+    between = [("paid among owners", number(traded(run)))] if has_personal_models(run) else []
     return [
         ("final accuracy", number(row["final_accuracy"], 3)),
         ("best accuracy", number(row["best_accuracy"], 3)),
@@ -150,6 +170,7 @@ def key_figures(run: Run) -> list[tuple[str, str]]:
         ("owners' utility", number(row["owner_utility"])),
         ("model owner's utility", number(row["model_owner_utility"])),
         ("paid to owners", number(row["paid"])),
+        *between,
         ("slashed", number(row["slashed"])),
         ("participants per round", number(row["mean_participants"], 1)),
         ("owners that joined", number(row["owners"])),
@@ -157,6 +178,7 @@ def key_figures(run: Run) -> list[tuple[str, str]]:
         ("exits", number(row["exits"])),
         ("expulsions", number(row["expulsions"])),
         ("bankruptcies", number(row["bankruptcies"])),
+        ("uploads quarantined", number(quarantined(run).sum())),
         ("rounds", number(row["rounds"])),
         ("mechanism", str(row["mechanism"])),
         ("seed", str(row["seed"])),

@@ -57,6 +57,11 @@ class Run:
         return self._read("edges")
 
     @cached_property
+    def network(self) -> pd.DataFrame:
+        """One row per look at the graph of personal models."""
+        return self._read("network")
+
+    @cached_property
     def events(self) -> pd.DataFrame:
         """One row per event handled."""
         return self._read("events")

@@ -25,12 +25,14 @@ from scenarios.choices import (
     Partition,
     Personalization,
     ServerStep,
+    SharingCost,
     StalenessFunction,
     Strategy,
     StrategyShare,
     check_dataset,
     problem_at,
 )
+from scenarios.personal_checks import check_personal, one_lambda
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -81,9 +83,9 @@ class PrivateTypes(Spec):
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
         description="K: n samples of its own and m of others' are worth sqrt(K/n) - sqrt(K/(n+m)) money a round",
     )
-    sharing_cost: Distribution = Field(
+    sharing_cost: SharingCost = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
-        description="money lost each time that another owner imports its model (for mechanisms that share models)",
+        description="money lost each time that another owner imports its model (null: it never sells)",
     )
 
 
@@ -354,45 +356,5 @@ class Scenario(Spec):
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
             )
-        _check_personal(self, built)
-        return self
-
-
-def _check_personal(scenario: Scenario, mechanism: object) -> None:
-    """Personal models and markets for them go together."""
-    from market.mechanism import ModelMarket
-
-    method, name = scenario.learning.personalization, scenario.market.mechanism.name
-    if isinstance(mechanism, ModelMarket) and method is None:
-        known = "proximal_centre" if name == "ipfl" else "fedamp"
-        raise problem_at(
-            "learning.personalization", None, f"is missing: {name} needs owners with models of their own, as {known}"
-        )
-    if method is None:
-        return
-    if not isinstance(mechanism, ModelMarket):
-        raise problem_at(
-            "market.mechanism.name",
-            name,
-            "this mechanism pays for one global model, but learning.personalization gives each owner its own: "
-            "ipfl or model_sharing",
-        )
-    if name == "model_sharing" and method.name == "proximal_centre":
-        raise problem_at(
-            "learning.personalization.name",
-            method.name,
-            "a method that decides by itself who uses whose model, as fedamp",
-        )
-    if scenario.round.late == "buffer":
-        raise problem_at("round.late", "buffer", "drop or wait: personal models are exchanged once a round")
-    for field in ("algorithm", "aggregation", "server"):
-        chosen, usual = (
-            getattr(scenario.learning, field),
-            LearningSpec.model_fields[field].get_default(call_default_factory=True),
-        )
-        if chosen.name != usual.name:
-            raise problem_at(
-                f"learning.{field}.name",
-                chosen.name,
-                f"{usual.name}, for there is no global model to be made of uploads (learning.personalization decides)",
-            )
+        check_personal(self, built)
+        return one_lambda(self)

@@ -19,6 +19,7 @@ from scenarios.palette import strategy_colours
 from scenarios.registries import strategies
 from scenarios.results import Run, open_run
 from scenarios.tables import EVENTS, TRANSFERS
+from scenarios.trading import has_personal_models, trades
 
 
 @dataclass(frozen=True)
@@ -32,9 +33,9 @@ class Measure:
 
 @dataclass(frozen=True)
 class Breakdown:
-    """A table with one row per strategy, in the order in which pictures list strategies.
+    """A table by strategy, in the order in which pictures list strategies.
 
-    ``figures``: index strategy name, one column per measure.
+    ``figures``: index strategy name (of several rows, where they tell more apart), one column per measure.
     """
 
     heading: str
@@ -44,7 +45,10 @@ class Breakdown:
     def rows(self) -> Iterator[tuple[str, list[str]]]:
         """Strategies with their printed cells, in the order of ``measures``."""
         for strategy, *values in self.figures[[measure.name for measure in self.measures]].itertuples():
-            cells = [number(value, m.digits) for value, m in zip(values, self.measures, strict=True)]
+            cells = [
+                value if isinstance(value, str) else number(value, measure.digits)
+                for value, measure in zip(values, self.measures, strict=True)
+            ]
             yield str(strategy), cells
 
 
@@ -64,6 +68,15 @@ AUDITS = (
     Measure("missed", "violations\nmissed"),
     Measure("cleared", "clean rounds\ncleared"),
 )
+TRADES = (
+    Measure("role", "what\nit does"),
+    Measure("owners", "owners"),
+    Measure("purchases", "bought\neach", 1),
+    Measure("sales", "sold\neach", 1),
+    Measure("earned", "net income\neach", 2),
+    Measure("utility", "utility\neach", 2),
+    Measure("quarantined", "quarantined\nuploads"),
+)
 _ENDS = {
     "left": ("voluntary", "quit"),
     "expelled": ("expelled",),
@@ -74,10 +87,12 @@ _ENDS = {
 
 
 def strategy_summary(folder: Path) -> list[Breakdown]:
-    """The tables of a run: its stays, and its verdicts if there were audits."""
+    """The tables of a run: its stays, what owners with models of their own traded, and verdicts on audits, if any."""
     run = open_run(folder)
     audits = verdicts(run)
     tables = [Breakdown("strategy at the\nend of the stay", STAYS, stays(run))]
+    if has_personal_models(run) and len(run.episodes):
+        tables.append(Breakdown("strategy at the\nend of the run", TRADES, trades(run, strategy_families())))
     if len(audits):
         tables.append(Breakdown("strategy played\nin the round", AUDITS, audits))
     return tables
@@ -91,7 +106,8 @@ def strategy_families() -> dict[str, str]:
 def stays(run: Run) -> pd.DataFrame:
     """Stays by the strategy at their end (index), as in ``STAYS``.
 
-    ``utility``: realised utility; ``paid``: received from the mechanism, net; both in money, means over the stays.
+    ``utility``: realised utility; ``paid``: received from the mechanism, net (what owners pay each other is in
+    ``TRADES``); both in money, means over the stays.
     """
     episodes = run.episodes
     ended = episodes["strategy_left"].astype(str).rename("strategy")

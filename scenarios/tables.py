@@ -190,7 +190,11 @@ OWNERS = _table(
     ("reported_cost", "float", "money per trained sample claimed"),
     ("gain_scale", "float", "K in sqrt(K / n): how much data of others is worth to it (truth)"),
     ("reported_gain_scale", "float", "gain scale claimed"),
-    ("sharing_cost", "float", "lost each time that another owner imports its model, in money (truth)"),
+    (
+        "sharing_cost",
+        "float",
+        "lost each time that another owner imports its model, in money (truth; inf: never sells)",
+    ),
     ("reported_sharing_cost", "float", "sharing cost claimed"),
     ("took_part", "bool", "its report came in time"),
     ("arrived", "bool", "its upload came in time"),

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import FACTOR, check_number
+from agents.parameters import FACTOR, NOT_NEGATIVE, check_number, check_whole
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
 from learning.columns import BoolColumn, FloatColumn
 from learning.uploads import Upload
@@ -115,7 +115,8 @@ class FreeRiderNoise(NoisyFreeRider):
 class FreeRiderStealthy(NoisyFreeRider):
     """Sends its own last upload again, with noise of ``scale`` (> 0) times the published norm so that no two are equal.
 
-    What it sends first is the model that it got. The decision draws nothing, so ``stochastic`` is False.
+    It trains like an honest owner until ``train_rounds`` of its uploads have arrived (0: never, then what it sends
+    first is the model that it got) and rides on from there. The decision draws nothing: ``stochastic`` is False.
     """
 
     name: ClassVar[str] = "free_rider_stealthy"
@@ -123,6 +124,25 @@ class FreeRiderStealthy(NoisyFreeRider):
     forgery: ClassVar[Upload] = Upload.OWN_LAST
 
     scale: float = 0.05
+    train_rounds: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_whole("train_rounds", self.train_rounds, NOT_NEGATIVE)
+
+    def _still_trains(self, seen: Observation) -> BoolColumn:
+        early: BoolColumn = seen.own.rounds_taken < self.train_rounds
+        return early
+
+    def takes_part(self, seen: Observation) -> BoolColumn:
+        """As advised while it trains, for that costs it what it costs others; always from then on."""
+        return np.where(self._still_trains(seen), seen.advice.participate, super().takes_part(seen))
+
+    def train(self, seen: Observation) -> Work:
+        """Train on the advised share at first; send the last upload again later."""
+        early, ridden = self._still_trains(seen), super().train(seen)
+        upload = np.where(early, np.int8(Upload.TRAINED), ridden.upload)
+        return Work(np.where(early, seen.advice.data_share, 0.0), upload, np.where(early, 1.0, ridden.scale))
 
 
 @STRATEGIES.register("free_rider_copy")

@@ -5,10 +5,12 @@ setting. Strategies have the same colour everywhere.
 """
 
 from scenarios.plots.course import accuracy, audit_confusion, free_rider_share, welfare_split
+from scenarios.plots.graph_course import network_course
 from scenarios.plots.money import money_flows
 from scenarios.plots.network import network_snapshot
 from scenarios.plots.people import population_by_strategy, reputation, utility_by_strategy
 from scenarios.plots.raster import event_raster
+from scenarios.plots.reports import report_drift
 
 __all__ = [
     "accuracy",
@@ -16,8 +18,10 @@ __all__ = [
     "event_raster",
     "free_rider_share",
     "money_flows",
+    "network_course",
     "network_snapshot",
     "population_by_strategy",
+    "report_drift",
     "reputation",
     "utility_by_strategy",
     "welfare_split",

@@ -36,7 +36,7 @@ def accuracy(rounds: pd.DataFrame, ax: Axes | None = None) -> Axes:
     low, high = (mean - spread).clip(0, 1), (mean + spread).clip(0, 1)
     ax.fill_between(at, low, high, color=BLUE, alpha=0.15, linewidth=0, label="owners: mean ± 1 sd")
     ax.plot(at, rounds["owner_accuracy_min"], color=MUTED, linewidth=1.0, linestyle=(0, (3, 2)), label="worst owner")
-    ax.plot(at, rounds["accuracy"], color=BLUE, linewidth=2.2, label="global model, or mean of personal ones")
+    ax.plot(at, rounds["accuracy"], color=BLUE, linewidth=2.2, label="global (or mean) model")
     last = rounds.dropna(subset=["accuracy"]).iloc[-1]
     ax.plot(last["round"], last["accuracy"], "o", color=BLUE, markersize=5)
     end = float(last["round"]), float(last["accuracy"])

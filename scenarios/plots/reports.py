@@ -17,15 +17,20 @@ SMOOTHING = 9
 def report_factors(owners: pd.DataFrame) -> pd.DataFrame:
     """One line per round, owner and claim: ``claim`` and ``factor``, what was claimed relative to the truth.
 
-    ``owners`` is the owners table; claims of which the truth is 0 say nothing and are left out.
+    ``owners`` is the owners table; claims of which the truth is 0 or infinite say nothing and are left out.
     """
     parts = []
     after = owners[owners["moment"] == "round"]
     for claim, (name, _) in _CLAIMS.items():
-        true = after[name] > 0
+        true = after[name].between(0, np.inf, inclusive="neither")
         factor = after.loc[true, f"reported_{name}"] / after.loc[true, name]
         parts.append(after.loc[true, ["round", "owner"]].assign(claim=claim, factor=factor))
     return pd.concat(parts, ignore_index=True)
+
+
+def claims_differ(owners: pd.DataFrame) -> bool:
+    """Whether anybody ever claimed something other than the truth in the owners table."""
+    return bool((report_factors(owners)["factor"].dropna() != 1.0).any())
 
 
 @styled

@@ -52,6 +52,25 @@ def test_the_claimed_data_size_can_be_inflated(observe: Observe) -> None:
     np.testing.assert_array_equal(claims[DATA_SIZE], 3.0 * seen.own.data_size)
 
 
+def test_a_stealthy_rider_may_train_honestly_until_enough_of_its_uploads_have_arrived(observe: Observe) -> None:
+    seen = observe()
+    rider = make_strategy("free_rider_stealthy", {"train_rounds": 2, "scale": 0.3})
+    early = seen.own.rounds_taken < 2
+    assert early.any()
+    assert not early.all()
+    work, honest = rider.train(seen), make_strategy("honest", {}).train(seen)
+    np.testing.assert_array_equal(work.upload, np.where(early, Upload.TRAINED, Upload.OWN_LAST))
+    np.testing.assert_array_equal(work.data_share, np.where(early, honest.data_share, 0.0))
+    np.testing.assert_array_equal(work.scale, np.where(early, 1.0, 0.3))
+    np.testing.assert_array_equal(rider.takes_part(seen), ~early | seen.advice.participate)
+
+
+@pytest.mark.parametrize("rounds", [-1, 1.5, True])
+def test_rounds_of_training_are_a_whole_number(rounds: object) -> None:
+    with pytest.raises(ValueError, match=r"train_rounds is .*, expected a whole number at least 0"):
+        make_strategy("free_rider_stealthy", {"train_rounds": rounds})
+
+
 @pytest.mark.parametrize(("params", "field"), [({"scale": 0.0}, "scale"), ({"claim_factor": -1.0}, "claim_factor")])
 def test_an_impossible_parameter_is_named(params: dict[str, float], field: str) -> None:
     with pytest.raises(ValueError, match=f"{field} is .*, expected a finite number above 0"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from learning.streams import Streams
 from market.enforcement import EnforcementPolicy, Verdicts, audit, confusion, drift, sanction, violations
-from market.mechanism import DATA_SIZE, QUALITY
+from market.mechanism import DATA_SIZE, QUALITY, SHARING_COST
 
 probability = st.floats(0.0, 1.0)
 policies = st.builds(
@@ -41,6 +41,13 @@ def test_a_claim_beyond_the_tolerance_is_a_violation_in_both_directions() -> Non
     claims = {DATA_SIZE: np.array([94.9, 95.0, 100.0, 105.0, 105.1])}
     lied = violations(EnforcementPolicy(tolerance=0.05), claims, truth, np.ones(5, dtype=np.bool_))
     np.testing.assert_array_equal(lied, [True, False, False, False, True])
+
+
+def test_an_infinite_claim_is_true_of_an_infinite_truth_only() -> None:
+    infinite, finite = np.array([np.inf, np.inf]), np.array([np.inf, 5.0])
+    honest = np.ones(2, dtype=np.bool_)
+    assert violations(EnforcementPolicy(), {SHARING_COST: finite}, {SHARING_COST: infinite}, honest).tolist() == [0, 1]
+    assert violations(EnforcementPolicy(), {SHARING_COST: infinite}, {SHARING_COST: finite}, honest).tolist() == [0, 1]
 
 
 def test_any_one_false_claim_is_enough() -> None:

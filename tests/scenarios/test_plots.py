@@ -201,7 +201,7 @@ def test_owners_that_left_are_not_counted_as_population() -> None:
 
 def test_accuracy_shows_the_rounds_table_and_prints_the_last_value(run: Tables) -> None:
     ax = plots.accuracy(run["rounds"])
-    assert line(ax, "global model, or mean of personal ones").tolist() == run["rounds"]["accuracy"].tolist()
+    assert line(ax, "global (or mean) model").tolist() == run["rounds"]["accuracy"].tolist()
     assert line(ax, "worst owner").tolist() == run["rounds"]["owner_accuracy_min"].tolist()
     assert f"{run['rounds']['accuracy'].iloc[-1]:.3f}" in texts(ax)
 

@@ -16,7 +16,7 @@ from synthetic_run import INFO, STRATEGIES, make_folder, write_run
 
 from scenarios.number_text import number, percent
 from scenarios.recorder import Recorder
-from scenarios.report import PLOTS, write_report
+from scenarios.report import PLOTS, Plot, write_report
 from scenarios.results import BadRun, open_run
 from scenarios.summary import strategy_families, strategy_summary
 from scenarios.tables import TABLES
@@ -69,13 +69,18 @@ def page(folder: Path) -> Page:
     return Page((folder / "report.html").read_text(encoding="utf-8"))
 
 
+def fitting(folder: Path) -> list[Plot]:
+    """The pictures of which there is something to show in this run."""
+    return [plot for plot in PLOTS if plot.fits(open_run(folder))]
+
+
 def test_the_page_holds_every_picture_and_the_same_ones_lie_beside_it(folder: Path, page: Page) -> None:
     inside = [base64.b64decode(source.removeprefix("data:image/png;base64,")) for source in page.sources]
-    beside = [(folder / "plots" / f"{plot.name}.png").read_bytes() for plot in PLOTS]
+    beside = [(folder / "plots" / f"{plot.name}.png").read_bytes() for plot in fitting(folder)]
     assert inside == beside
     assert all(picture.startswith(b"\x89PNG") for picture in beside)
-    assert {path.stem for path in (folder / "plots").iterdir()} == {plot.name for plot in PLOTS}
-    for plot in PLOTS:
+    assert {path.stem for path in (folder / "plots").iterdir()} == {plot.name for plot in fitting(folder)}
+    for plot in fitting(folder):
         caption = plot.says(open_run(folder))
         assert caption.endswith(".")
         assert caption in page.text
@@ -153,7 +158,7 @@ def test_a_run_without_a_closed_round_still_has_a_report(tmp_path: Path) -> None
     recorder.write("runs", {column.name: blank[column.kind] for column in TABLES["runs"].columns})
     recorder.close("name: empty\n", {})
     page = Page(write_report(tmp_path / "run").read_text(encoding="utf-8"))
-    assert len(page.sources) == len(PLOTS)
+    assert len(page.sources) == len(fitting(tmp_path / "run"))
     assert "nobody ever joined" in page.text
     assert "final accuracy -" in page.text
 

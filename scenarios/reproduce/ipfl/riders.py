@@ -39,9 +39,14 @@ RIDERS: Mapping[str, str] = {
     "random weights": "attack_random",
     "ones": "attack_same_value",
     "own last model, little noise": "free_rider_stealthy",
+    "the same, trained at first": "free_rider_stealthy",
     "copy of a bought model": "free_rider_copy",
 }
-STEALTHY = ("own last model, little noise", "copy of a bought model")
+FIRST_TRAINED = "the same, trained at first"
+STEALTHY = ("own last model, little noise", FIRST_TRAINED, "copy of a bought model")
+
+TRAINED_SHARE = 4
+"""One round in so many is the time in which the rider that trains at first does so."""
 
 
 def riders(options: Options, scale: Scale | None = None) -> Study:
@@ -51,15 +56,11 @@ def riders(options: Options, scale: Scale | None = None) -> Study:
     for name in SETTINGS:
         setting = find(options.dataset, name)
         honest = {seed: played(market(setting, scale), seed, options.device) for seed in scale.seed_numbers}
-        for rider, strategy in RIDERS.items():
-            ridden = {
-                seed: played(
-                    market(setting, scale, population=with_rider(setting.clients, rider_of(setting, seed), strategy)),
-                    seed,
-                    options.device,
-                )
-                for seed in honest
-            }
+        for rider in RIDERS:
+            ridden = {}
+            for seed in honest:
+                population = with_rider(setting.clients, rider_of(setting, seed), rider, scale)
+                ridden[seed] = played(market(setting, scale, population=population), seed, options.device)
             rows += _rows(setting, rider, honest, ridden)
     shown, first = tidy(COLUMNS, rows), find(options.dataset, SETTINGS[0])
     return Study(
@@ -69,7 +70,9 @@ def riders(options: Options, scale: Scale | None = None) -> Study:
             f"{training(first, scale).says(first)}, clustered and skewed, and the stand-in for Fashion-MNIST, skewed, "
             f"with its lambda of 0.001. One owner does not train. {scale.says()}. "
             "It keeps its K and buys like everybody; sharing costs it nothing, for "
-            "there is nothing of its own in what it sends. Changes are against the run with the same seed in which it "
+            "there is nothing of its own in what it sends. One kind has trained for the first quarter of the rounds, "
+            "and sends what it then has again and again; sharing costs it nothing either, so that only that differs. "
+            "Changes are against the run with the same seed in which it "
             "is honest, sharing costs of that twin included. Utilities over 50 rounds, in money."
         ),
         columns=COLUMNS,
@@ -77,7 +80,7 @@ def riders(options: Options, scale: Scale | None = None) -> Study:
         figure=_figure(shown),
         caption="Sales per round and utility over the honest twin's, mean over seeds. The paper tried plain riders "
         "only (random weights, ones). Who has never trained has not moved from the initial model and is at distance 1 "
-        "from everybody, so that a large lambda keeps stealthy riders out as well.",
+        "from everybody, so that a large lambda keeps stealthy riders out as well, unless they have trained at first.",
     )
 
 
@@ -86,11 +89,12 @@ def rider_of(setting: Setting, seed: int) -> int:
     return seed % setting.clients
 
 
-def with_rider(clients: int, rider: int, strategy: str) -> dict[str, object]:
+def with_rider(clients: int, person: int, rider: str, scale: Scale) -> dict[str, object]:
     """The population fields in which this person rides."""
-    chosen = np.arange(clients) == rider
+    chosen = np.arange(clients) == person
+    trains = {"train_rounds": max(1, scale.rounds // TRAINED_SHARE)} if rider == FIRST_TRAINED else {}
     return {
-        "strategies": [{"name": "honest"}, {"name": strategy}],
+        "strategies": [{"name": "honest"}, {"name": RIDERS[rider], **trains}],
         "assignment": chosen.astype(int).tolist(),
         "types": {"sharing_cost": table(np.where(chosen, 0.0, 1.0))},
     }
