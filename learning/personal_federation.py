@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -28,6 +29,26 @@ from learning.uploads import works
 from learning.workshop import Workshop
 
 Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class _Wanted:
+    """The collaboration ``weights`` [K, K] found last, and what they were found for: they are wanted twice a round."""
+
+    uploads: Tensor
+    owner: IntColumn
+    size: FloatColumn
+    counter: int
+    weights: Matrix
+
+    def of(self, uploads: Tensor, meeting: Meeting) -> bool:
+        """Whether they are those of this meeting over the very same uploads."""
+        return (
+            self.uploads is uploads
+            and self.counter == meeting.counter
+            and np.array_equal(self.owner, meeting.owner)
+            and np.array_equal(self.size, meeting.weights)
+        )
 
 
 class PersonalFederation:
@@ -76,6 +97,7 @@ class PersonalFederation:
         self._device = device
         self._models = PersonalModels(method, self._workshop.initial, self._workshop.memory)
         self._fresh = self._models.empty()
+        self._wanted: _Wanted | None = None
 
     # What the engine of a global model asks for
 
@@ -91,6 +113,11 @@ class PersonalFederation:
 
     finite = staticmethod(aggregation.finite)
 
+    def trainable(self, shards: IntColumn) -> IntColumn:
+        """Samples [K] of each of these shards that are ever trained on: all but what the method holds back."""
+        sizes = self.shards.sizes[shards]
+        return np.asarray(sizes - self.method.held_out(sizes))
+
     # A round
 
     def uploads(self, work: CohortWork, counter: int, reference_norm: float) -> Tensor:
@@ -102,15 +129,14 @@ class PersonalFederation:
         copies of earlier uploads where none are kept.
         """
         start, (centre, met) = self._models.start(work.owner), self._models.centre(work.owner)
-        held = self.method.held_out(self.shards.sizes[work.shard])
-        trimmed = np.minimum(work.samples, self.shards.sizes[work.shard] - held)
-        work = dataclasses.replace(work, samples=trimmed)
+        work = dataclasses.replace(work, samples=np.minimum(work.samples, self.trainable(work.shard)))
         own = self._trained(start, work, counter, self.method.anchor(start, centre, met))
         base, trained = start, own
         if self.method.shares_centre:
             base = centre
             trained = self._trained(centre, work, counter, None)
         busy = np.flatnonzero(works(work.upload))
+        self._wanted = None
         self._fresh = self._models.empty()
         self._fresh.remember(work.owner[busy], own[self._places(busy)])
         columns = self._workshop.clipping.columns(len(work), work.noise_std)
@@ -142,7 +168,9 @@ class PersonalFederation:
         rows = np.flatnonzero(weights > 0)
         if len(rows):
             meeting = self._meeting(uploads, work, weights, rows, counter)
-            found[np.ix_(rows, rows)] = self.method.collaboration(meeting, self._models.method_memory).cpu().numpy()
+            wanted = self.method.collaboration(meeting, self._models.method_memory).cpu().numpy()
+            self._wanted = _Wanted(uploads, meeting.owner, meeting.weights, counter, wanted)
+            found[np.ix_(rows, rows)] = wanted
         return found
 
     def exchange(
@@ -163,7 +191,7 @@ class PersonalFederation:
         rows = np.flatnonzero(weights > 0)
         if len(rows):
             meeting = self._meeting(uploads, work, weights, rows, counter)
-            taken = self._taken(meeting, allowed[np.ix_(rows, rows)])
+            taken = self._taken(meeting, uploads, allowed[np.ix_(rows, rows)])
             outcome = self.method.exchange(meeting, taken, self._models.method_memory)
             places = self._places(rows)
             for result, found in ((start, outcome.start), (tested, outcome.tested), (centre, outcome.centre)):
@@ -175,6 +203,7 @@ class PersonalFederation:
         if self._workshop.memory is not None:
             self._workshop.memory.remember(work.owner, uploads)
         self._fresh = self._models.empty()
+        self._wanted = None
         self.version += 1
 
     # Measurement
@@ -202,6 +231,7 @@ class PersonalFederation:
         Where a copy of the centre is shared, that is nobody's own and stays.
         """
         self._models.restore_best(owners)
+        self._wanted = None
 
     # Resumption
 
@@ -213,6 +243,7 @@ class PersonalFederation:
         """Take over what ``state`` gave. Raises ``ValueError`` if it belongs to another model or kind of method."""
         self._models.load_state({name: part for name, part in state.items() if name != "version"})
         self.version = int(state["version"])
+        self._wanted = None
 
     # Parts of a round
 
@@ -247,12 +278,15 @@ class PersonalFederation:
         held = slice(end - max(kept_back, 1), end)
         return losses(self.model, models, self.shards.x[held], self.shards.y[held])
 
-    def _taken(self, meeting: Meeting, allowed: NDArray[np.bool_]) -> Matrix:
+    def _taken(self, meeting: Meeting, uploads: Tensor, allowed: NDArray[np.bool_]) -> Matrix:
         """What each owner takes from each [K, K]."""
         own = np.eye(len(allowed), dtype=np.bool_)
         if self.method.market:
             return (allowed & ~own).astype(np.float64)
-        weights = self.method.collaboration(meeting, self._models.method_memory).cpu().numpy()
+        if self._wanted is not None and self._wanted.of(uploads, meeting):
+            weights = self._wanted.weights
+        else:
+            weights = self.method.collaboration(meeting, self._models.method_memory).cpu().numpy()
         kept = np.where(allowed | own, weights, 0.0)
         total = kept.sum(axis=1, keepdims=True)
         return np.asarray(np.divide(kept, total, out=np.zeros_like(kept), where=total > 0))

@@ -93,7 +93,7 @@ def _invite(world: World, number: int) -> IntColumn:
 def _solvent(world: World, decisions: Decisions, tick: int) -> BoolColumn:
     """Owners that mean to train but cannot pay for it are bankrupt and leave."""
     owners = decisions.owner
-    cost = _training_cost(world, owners, _samples(world, decisions))
+    cost = _training_cost(world, owners, _worked_on(world, owners, _samples(world, decisions)))
     broke = decisions.takes_part & (world.ledger.wallet[owners] < cost)
     for owner in owners[broke].tolist():
         leave(world, owner, ExitKind.BANKRUPT, tick)
@@ -104,6 +104,13 @@ def _samples(world: World, decisions: Decisions) -> IntColumn:
     """Samples that owners really train on: whole ones, none for a forged upload."""
     share = np.where(works(decisions.upload), decisions.work_share, 0.0)
     return np.asarray(np.rint(share * world.population.data_size[decisions.owner]), dtype=np.int64)
+
+
+def _worked_on(world: World, owners: IntColumn, samples: IntColumn) -> IntColumn:
+    """Which of these samples cost work: not those that a method of personal models holds back to test on."""
+    if world.personal is None:
+        return samples
+    return np.minimum(samples, world.personal.trainable(world.population.shard[owners]))
 
 
 def _training_cost(world: World, owners: IntColumn, samples: IntColumn) -> IntColumn:
@@ -164,7 +171,8 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     current = world.round
     assert current is not None
     samples = _samples(world, chosen)
-    spent = _training_cost(world, owners, samples)
+    worked_on = _worked_on(world, owners, samples)
+    spent = _training_cost(world, owners, worked_on)
     world.post(tick, "training cost", owners, WORLD, spent)
     peer = np.full(len(owners), -1, dtype=np.int64)
     copying = chosen.upload == Upload.PEER_COPY
@@ -180,7 +188,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             world.federation.hold(version)
     center = _centers(world, owners, allocation, selected)
     speed = world.center_types["rate"][center] if world.centers else population.compute_rate[owners]
-    compute = samples * world.scenario.learning.epochs / speed
+    compute = worked_on * world.scenario.learning.epochs / speed
     link = population.link_time[owners] * world.exponential("link", owners, current.number)
     return world.flights.add(
         {

@@ -44,6 +44,8 @@ def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.axhline(1.0, color=MUTED, linewidth=1.0)
     for claim, (_, colour) in _CLAIMS.items():
         by_owner = factors[factors["claim"] == claim].pivot(index="round", columns="owner", values="factor")
+        if by_owner.empty:  # of this claim every truth is 0 or infinite
+            continue
         usual = by_owner.rolling(SMOOTHING, center=True, min_periods=1).median()
         low, middle, high = (usual.quantile(share, axis=1) for share in (0.25, 0.5, 0.75))
         ax.fill_between(usual.index, low, high, color=colour, alpha=0.15, linewidth=0)

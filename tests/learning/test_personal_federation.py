@@ -95,6 +95,36 @@ def test_collaboration_is_a_share_of_each_and_changes_nothing(method):
     assert all(torch.equal(before[name], part) for name, part in running.state().items())
 
 
+@pytest.mark.parametrize("method", ["cfl", "fedfomo"])
+def test_what_owners_would_take_is_found_once_a_round_and_the_exchange_is_the_same(method, monkeypatch):
+    asked, unasked = personal(method), personal(method)
+    found, calls = type(asked.method).collaboration, []
+
+    def counted(self, *args):
+        calls.append(self)
+        return found(self, *args)
+
+    monkeypatch.setattr(type(asked.method), "collaboration", counted)
+    everybody = np.ones((COUNT, COUNT), dtype=np.bool_)
+    for counter in range(3):
+        sent = asked.uploads(work(), counter, NO_NORM)
+        asked.collaboration(sent, work(), WEIGHTS, counter)
+        asked.exchange(sent, work(), WEIGHTS, everybody, counter)
+        assert len(calls) == 1
+        calls.clear()
+        unasked.exchange(unasked.uploads(work(), counter, NO_NORM), work(), WEIGHTS, everybody, counter)
+        calls.clear()
+    assert all(torch.equal(part, unasked.state()[name]) for name, part in asked.state().items())
+
+
+def test_only_what_is_not_held_back_is_trainable():
+    held, all_of_it = personal("fedfomo"), personal("pfedgraph")
+    shards = np.arange(COUNT)
+    assert (all_of_it.trainable(shards) == SHARDS.sizes[shards]).all()
+    assert (held.trainable(shards) == SHARDS.sizes[shards] - held.method.held_out(SHARDS.sizes[shards])).all()
+    assert (held.trainable(shards) < SHARDS.sizes[shards]).all()
+
+
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6))
 @pytest.mark.parametrize("method", ["fedavg", "cfl", "pfedgraph"])

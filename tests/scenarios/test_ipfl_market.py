@@ -181,3 +181,8 @@ def test_peers_share_for_nothing(method: str) -> None:
     assert (owners["net_payment"] == 0).all()
     assert (len(edges) > 0) == (method != "local")
     np.testing.assert_allclose(owners["utility"], owners["paper_utility"], rtol=0, atol=1e-12)
+
+
+def test_training_is_paid_for_on_the_samples_that_are_trained_on_and_not_on_those_held_back() -> None:
+    owners = in_rounds(play(by_peers("fedfomo", horizon=2, population={"types": {"cost": 0.01}})))
+    np.testing.assert_allclose(owners["training_cost"], 0.01 * (80 - 8), rtol=0, atol=MICRO)
