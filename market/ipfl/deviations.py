@@ -1,22 +1,25 @@
 """What owners of one static market would gain by lying, and where the graph is not even locally optimal.
 
 One owner lies at a time and all others report what they report. A lie and the truth are both worth what they bring at
-the owner's true type. The cost is one partial clearing per owner and factor: meant for up to a few hundred owners.
+the owner's true type. The cost is one partial clearing per owner and factor (under ``vcg`` one best bundle or two per
+owner and buyer): meant for up to a few hundred owners.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from learning.columns import FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from market.ipfl.clearing import SharingOutcome, SharingRules, flip_gains
 from market.ipfl.gain import collaboration_gain
 from market.ipfl.offers import BoolMatrix, FloatMatrix, SharingTypes, check_distances, offers_to
 from market.ipfl.payments import purchases
+from market.ipfl.pivots import PivotSales
 
 Report = Literal["gain_scale", "data_size", "sharing_cost"]
 
@@ -82,6 +85,7 @@ def lie_gains(
     multiples = np.array(factors, dtype=np.float64)
     gain = np.zeros((len(multiples), len(truth)))
     gainful = np.zeros(gain.shape, dtype=np.bool_)
+    sales = _sales(reports, model_distance, rules)
     for owner in range(len(truth)):
         true_value = getattr(truth, report)[owner]
         if true_value in (0.0, np.inf):
@@ -90,7 +94,7 @@ def lie_gains(
         def worth(value: float, owner: int = owner) -> float:
             said = getattr(reports, report).copy()
             said[owner] = value
-            return _utility_of(owner, truth, replace(reports, **{report: said}), model_distance, rules)
+            return _utility_of(owner, truth, replace(reports, **{report: said}), model_distance, rules, sales)
 
         honest = worth(true_value)
         gain[:, owner] = [worth(factor * true_value) - honest for factor in multiples]
@@ -112,21 +116,44 @@ def one_flip_gain(
     )
 
 
+Sales = Callable[[int, SharingTypes, NDArray[np.int64]], tuple[BoolColumn, FloatColumn]]
+"""Which of some buyers buy from an owner under these reports, and what each pays to it."""
+
+
+def _sales(reports: SharingTypes, model_distance: FloatMatrix, rules: SharingRules) -> Sales:
+    """How to find the sales of one owner that reports something else than in ``reports``."""
+    weight = rules.dissimilarity_penalty
+    if rules.payment_rule == "vcg":
+        pivots = PivotSales(reports, model_distance, weight)
+        return lambda owner, said, buyers: pivots.to(
+            owner, float(said.data_size[owner]), float(said.sharing_cost[owner]), buyers
+        )
+
+    def cleared(owner: int, said: SharingTypes, buyers: NDArray[np.int64]) -> tuple[BoolColumn, FloatColumn]:
+        offers = offers_to(said, model_distance, weight, buyers)
+        chosen, payment = purchases(offers, rules.payment_rule, rules.graph_stop_rule)
+        return chosen[:, owner], payment[:, owner]
+
+    return cleared
+
+
 def _utility_of(
-    owner: int, truth: SharingTypes, reports: SharingTypes, model_distance: FloatMatrix, rules: SharingRules
+    owner: int,
+    truth: SharingTypes,
+    reports: SharingTypes,
+    model_distance: FloatMatrix,
+    rules: SharingRules,
+    sales: Sales,
 ) -> float:
-    """An owner's utility; of the buyers, only itself and those that might ever buy from it are cleared."""
+    """An owner's utility; of the buyers, only those that might ever buy from it are looked at."""
     weight, size = rules.dissimilarity_penalty, reports.data_size
     price = reports.sharing_cost[owner] + weight * size[owner] / size * model_distance[:, owner]
-    concerned = collaboration_gain(reports.gain_scale, size, size[[owner]]) > price
-    concerned[owner] = True
-    rows = np.flatnonzero(concerned)
-    chosen, payment = purchases(
-        offers_to(reports, model_distance, weight, rows), rules.payment_rule, rules.graph_stop_rule
-    )
-    own = int(np.searchsorted(rows, owner))
-    bought = np.array([chosen[own] @ truth.data_size])
+    might = collaboration_gain(reports.gain_scale, size, size[[owner]]) > price
+    might[owner] = False
+    sold, received = sales(owner, reports, np.flatnonzero(might))
+    own_offers = offers_to(reports, model_distance, weight, np.array([owner]))
+    chosen, payment = purchases(own_offers, rules.payment_rule, rules.graph_stop_rule)
+    bought = chosen @ truth.data_size
     gain = collaboration_gain(truth.gain_scale[[owner]], truth.data_size[[owner]], bought)
-    sales = int(chosen[:, owner].sum())
-    cost = float(truth.sharing_cost[owner]) * sales if sales else 0.0
-    return float(gain[0] - payment[own].sum() + payment[:, owner].sum()) - cost
+    cost = float(truth.sharing_cost[owner]) * int(sold.sum()) if sold.any() else 0.0
+    return float(gain[0] - payment.sum() + received.sum()) - cost
