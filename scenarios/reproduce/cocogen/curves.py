@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from scenarios.palette import BLUE, GREEN, ORANGE, PURPLE
-from scenarios.plots.canvas import styled
+from scenarios.plots.canvas import styled, thousands
 from scenarios.reproduce.cocogen.tasks import Task, measured_tasks, says
 from scenarios.reproduce.study import NOTHING, Options, Row, Study
 from scenarios.reproduce.verdicts import law_in_noise, unpublished
@@ -77,6 +77,7 @@ def _figure(tasks: Sequence[Task]) -> Figure:
         right.plot(share, 100 * (fitted - start), color=colour)
         right.scatter(grown[:, 1] / task.base, 100 * (grown[:, 2] - start), color=colour, s=16)
     left.set_xscale("log")
+    thousands(left.xaxis)
     left.set_title("Real data")
     left.set_xlabel("real samples")
     left.set_ylabel("test accuracy (%)")

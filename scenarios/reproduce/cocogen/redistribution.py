@@ -36,9 +36,13 @@ WEAK = 0.01
 NONE, BEST, LARGEST = "none", "best", "largest"
 RATE, GAIN, LOST = "rate", "welfare gain over VCFL", "gain lost from the best to the largest rate (%)"
 CAUGHT, ALONE, CAPPED = "optimum's gain caught (%)", "share better off alone", "share at the cap"
-BALANCE = "sum of transfers / sum of their sizes"
+BALANCE = "sum of net payments / sum of gross ones"
 FLAT = 0.01
 """A fall of welfare beyond the best rate of less than this share of the rise up to it is a plateau, and no peak."""
+NOTHING_GAINED = 1e-6
+"""Money that a planner may gain and still be said to gain nothing."""
+LOWEST = -110.0
+"""Bottom of the picture of welfare, in percent of the planner's gain."""
 COLOURS = (GREEN, BLUE, ORANGE, PURPLE, VERMILION, BLACK)
 
 
@@ -53,15 +57,22 @@ class Kind:
 
 @dataclass(frozen=True)
 class Course:
-    """Means over the instances by rate [R]; ``best_rates``: of each instance; ``caught`` of the optimum's gain."""
+    """Means over the instances by rate [R]; ``optimum``: mean gain of the planner, ``best_rates`` of each instance."""
 
     rates: FloatColumn
     gain: FloatColumn
-    caught: FloatColumn
     alone: FloatColumn
     capped: FloatColumn
+    optimum: float
     best_rates: FloatColumn
     balance: float
+
+    @property
+    def caught(self) -> FloatColumn:
+        """Mean gain relative to the planner's, [R]: 1 over the price of anarchy; NaN where a planner gains nothing."""
+        return np.asarray(
+            self.gain / self.optimum if self.optimum > NOTHING_GAINED else np.full(len(self.gain), np.nan)
+        )
 
     @property
     def best(self) -> int:
@@ -103,7 +114,8 @@ def redistribution(options: Options, instances: int | None = None) -> Study:
             f"{count} draws for each curve: 'easy' and 'hard' as in the study of demand, at alpha = {MODERATE:g}, and "
             f"the measured tasks. Unit costs are {COST_FACTOR:g} times as high, so that there is something to "
             f"compensate; rates go from 0 to {LARGEST_RATE:g}. The best rate has the highest mean welfare; a fall "
-            f"beyond it of less than {FLAT:.0%} of the rise is a plateau. Published: the best rate depends on the "
+            f"beyond it of less than {FLAT:.0%} of the rise is a plateau. The price of anarchy is 100 over the "
+            "percentage of the planner's gain that is caught. Published: the best rate depends on the "
             "task, is moderate for difficult ones, and payments balance. An organisation is better off alone if "
             "training on its own real and best synthetic data, without rivals and payments, gives more utility."
         ),
@@ -111,7 +123,8 @@ def redistribution(options: Options, instances: int | None = None) -> Study:
         rows=tuple(rows),
         figure=_figure(drawn),
         caption=f"Mean over the draws at a competition of {STRONG:g}. Left: share of the planner's gain, "
-        "dots at the best rates. Right: share of organisations that had better stay alone.",
+        "dots at the best rates; no line where a planner would generate nothing. Right: share of organisations that "
+        "had better stay alone.",
         warnings=warnings,
     )
 
@@ -128,26 +141,26 @@ def kinds_of(tasks: Sequence[Task]) -> list[Kind]:
 
 def course(kind: Kind, setting: Setting, rates: FloatColumn, count: int) -> Course:
     """Play every instance at every rate; rates are stated for organisations with a typical amount of data."""
-    gain, caught, alone, capped = (np.empty((count, len(rates))) for _ in range(4))
-    balance = 0.0
+    gain, alone, capped = (np.empty((count, len(rates))) for _ in range(3))
+    optimum, balance = np.empty(count), 0.0
     for number in range(count):
         free = kind.game(number, setting)
         full = kind.game(number, replace(setting, rate=1.0)).redistribution_rate
         nothing = play(free, np.zeros(len(free))).social_welfare
-        optimum = welfare_optimum(free).social_welfare - nothing
+        optimum[number] = welfare_optimum(free).social_welfare - nothing
         for place, rate in enumerate(rates.tolist()):
             game = replace(free, redistribution_rate=rate * full)
             outcome = play(game, equilibrium(game).synthetic_volume)
             gain[number, place] = outcome.social_welfare - nothing
-            caught[number, place] = gain[number, place] / optimum if optimum > 0.0 else np.nan
             alone[number, place] = participation(game, outcome).violations / len(game)
             cap = game.organisations.synthetic_volume_cap
             capped[number, place] = float((outcome.synthetic_volume >= cap).mean())
-            paid = outcome.payoffs.redistribution
-            balance = max(balance, abs(float(paid.sum())) / max(float(np.abs(paid).sum()), 1e-300))
+            net = abs(float(outcome.payoffs.redistribution.sum()))
+            gross = game.redistribution_rate * float(game.total_competition @ outcome.synthetic_volume)
+            balance = max(balance, net / gross if gross > 0.0 else net)
     best_rates = rates[gain.argmax(axis=1)]
-    means = [np.asarray(values.mean(axis=0)) for values in (gain, caught, alone, capped)]
-    return Course(rates, means[0], means[1], means[2], means[3], best_rates, balance)
+    means = [np.asarray(values.mean(axis=0)) for values in (gain, alone, capped)]
+    return Course(rates, means[0], means[1], means[2], float(optimum.mean()), best_rates, balance)
 
 
 def _rows(kind: Kind, reading: CompetitionModel, strength: float, found: Course) -> list[Row]:
@@ -166,7 +179,7 @@ def _rows(kind: Kind, reading: CompetitionModel, strength: float, found: Course)
         ((GAIN, found.gain), (CAUGHT, 100 * found.caught), (ALONE, found.alone), (CAPPED, found.capped)),
     ):
         rows.append(Row((*key, name, quantity), float(values[place]), unpublished()))
-    return rows
+    return [row for row in rows if not np.isnan(row.found)]
 
 
 def _shape(found: Course) -> str:
@@ -209,6 +222,7 @@ def _figure(drawn: dict[tuple[str, str], Course]) -> Figure:
         plot_caught(own, left)
         for found, colour in zip(own.values(), COLOURS, strict=False):
             right.plot(found.rates, 100 * found.alone, color=colour)
+        left.set_ylim(max(left.get_ylim()[0], LOWEST), 110.0)
         left.set_title(f"{reading}: welfare")
         right.set_title(f"{reading}: better off alone")
         right.set_ylabel("organisations (%)")
