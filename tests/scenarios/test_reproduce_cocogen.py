@@ -66,14 +66,14 @@ def test_a_study_played_again_gives_the_same_bytes(name: str, folder) -> None:
 
 
 def test_generation_rises_with_competition_under_relative_and_falls_under_damage(tables) -> None:
-    rises = part(tables["demand"], quantity="rise of the volume with competition", rate=0.0)
+    rises = part(tables["demand"], quantity="rise with competition", rate=0.0)
     assert (part(rises, reading="relative")["verdict"] == "reproduced").all()
     assert (part(rises, reading="damage")["verdict"] == "differs").all()
     assert (part(rises, reading="damage")["found"] <= 0).all()
 
 
 def test_generation_rises_with_heterogeneity_where_caps_leave_room(tables) -> None:
-    rises = part(tables["demand"], quantity="rise of the volume with heterogeneity", rate=0.0)
+    rises = part(tables["demand"], quantity="rise with heterogeneity", rate=0.0)
     assert (part(rises, reading="relative")["verdict"] == "reproduced").all()
     assert (part(rises, task="hard")["verdict"] == "reproduced").all()
 
@@ -87,7 +87,7 @@ def test_a_smaller_alpha_means_more_distant_labels(tables) -> None:
 def test_the_equilibrium_beats_the_baselines_under_relative_and_the_order_turns_under_damage(tables) -> None:
     judged = part(tables["welfare"], varied="competition", value=0.03)
     for baseline, turns in (("WCO", True), ("RaDG", True), ("VCFL", False)):
-        rows = part(judged, quantity=f"gain over {baseline}, judged")
+        rows = part(judged, quantity=f"more than {baseline} by")
         assert (part(rows, reading="relative")["verdict"] == "reproduced").all()
         assert (part(rows, reading="damage")["verdict"] == ("differs" if turns else "reproduced")).all()
 

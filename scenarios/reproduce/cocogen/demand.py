@@ -30,7 +30,7 @@ from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("reading", "task", "rate", "alpha", "competition", "quantity")
 VOLUME, CAPPED = "synthetic per real sample", "share at the cap"
-BY_COMPETITION, BY_SKEW = "rise of the volume with competition", "rise of the volume with heterogeneity"
+BY_COMPETITION, BY_SKEW = "rise with competition", "rise with heterogeneity"
 EMD = "mean EMD"
 RATES = (0.0, 0.05)
 ALL = "all"

@@ -76,8 +76,8 @@ def welfare_sweeps(options: Options, instances: int | None = None) -> Study:
         columns=COLUMNS,
         rows=(*laws, *points),
         figure=_figure(tidy(COLUMNS, points)),
-        caption="Mean gains over the draws. The equilibrium lies between the planner's optimum and the baselines under "
-        "'relative'; under 'damage' nobody pays for what it does for all.",
+        caption="Mean gains over the draws. Under 'damage' nobody is paid for what it does for all, so deciding as "
+        "if nobody competed, or at random, is better for all together.",
     )
 
 
@@ -108,7 +108,7 @@ def _order_rows(key: tuple[Key, ...], gains: Gains) -> list[Row]:
             verdict = unpublished("without competition both are the same game")
         else:
             verdict = law(mean > 0.0, f"more welfare than {baseline}")
-        rows.append(Row((*key, value, EQUILIBRIUM, f"gain over {baseline}, judged"), mean, verdict, sd))
+        rows.append(Row((*key, value, EQUILIBRIUM, f"more than {baseline} by"), mean, verdict, sd))
     return rows
 
 
