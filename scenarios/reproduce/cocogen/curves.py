@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from scenarios.palette import BLUE, GREEN, ORANGE, PURPLE
+from scenarios.palette import BLACK, BLUE, ORANGE, PURPLE, VERMILION
 from scenarios.plots.canvas import styled, thousands
 from scenarios.reproduce.cocogen.tasks import Task, measured_tasks, says
 from scenarios.reproduce.study import NOTHING, Options, Row, Study
@@ -24,7 +24,8 @@ NAMES = {
 HARM, WORTH = "EMD penalty zeta", "worth of a synthetic sample kappa"
 TAKEN = {HARM: "unlike labels cost accuracy", WORTH: "a synthetic sample is worth something"}
 """What the game takes for granted."""
-COLOURS = (GREEN, PURPLE, BLUE, ORANGE)
+COLOURS = (ORANGE, PURPLE, VERMILION, BLACK)
+"""Of the tasks, from easy to difficult."""
 
 
 def curves(options: Options) -> Study:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 
@@ -95,10 +96,12 @@ def _figure(made: Sequence[tuple[Task, Sampled]]) -> Figure:
         return empty
     cell = 0.36
     width, height = (REAL + GENERATED + 2) * cell * (1 + GAP), 10 * cell * (1 + GAP) + 0.8
-    figure = Figure(figsize=(len(pictures) * width, height), layout="constrained")
+    figure = Figure(
+        figsize=(len(pictures) * width, height), layout=ConstrainedLayoutEngine(w_pad=0.12, rect=(0.0, 0.0, 1.0, 0.94))
+    )
     for ax, (task, samples) in zip(figure.subplots(1, len(pictures), squeeze=False)[0], pictures, strict=True):
         data = task.laboratory.dataset
         order = interleaved(data.y_test)[: 40 * data.classes]
         generated_images(samples.x, samples.y, data.x_test[order], data.y_test[order], ax)
-        ax.set_title(task.name, loc="left")
+        ax.set_title(task.name, loc="left", y=1.06)
     return figure

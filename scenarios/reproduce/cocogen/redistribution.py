@@ -15,8 +15,9 @@ from market.cocogen import Game, equilibrium, play
 from market.cocogen.deviations import participation
 from market.cocogen.game import CompetitionModel
 from market.cocogen.welfare import welfare_optimum
-from scenarios.palette import BLACK, BLUE, GREEN, ORANGE, PURPLE, VERMILION
+from scenarios.palette import BLUE, GREEN
 from scenarios.plots.canvas import canvas, styled
+from scenarios.reproduce.cocogen.curves import COLOURS
 from scenarios.reproduce.cocogen.rivals import (
     MODERATE,
     READINGS,
@@ -43,7 +44,7 @@ NOTHING_GAINED = 1e-6
 """Money that a planner may gain and still be said to gain nothing."""
 LOWEST = -110.0
 """Bottom of the picture of welfare, in percent of the planner's gain."""
-COLOURS = (GREEN, BLUE, ORANGE, PURPLE, VERMILION, BLACK)
+PRESET_COLOURS = (GREEN, BLUE)
 
 
 @dataclass(frozen=True)
@@ -166,7 +167,9 @@ def course(kind: Kind, setting: Setting, rates: FloatColumn, count: int) -> Cour
 def _rows(kind: Kind, reading: CompetitionModel, strength: float, found: Course) -> list[Row]:
     key: tuple[Key, ...] = (kind.name, reading, strength)
     peak = unpublished("the peak is published for difficult tasks")
-    if kind.difficult:
+    if kind.difficult and found.best == len(found.rates) - 1:
+        peak = unpublished("welfare still rises at the largest rate: a peak, if there is one, lies beyond")
+    elif kind.difficult:
         peak = law(found.interior, "the best rate of a difficult task is moderate")
     rows = [
         Row((*key, BEST, RATE), float(found.rates[found.best]), peak, float(found.best_rates.std())),
@@ -206,7 +209,7 @@ def _across_rows(drawn: dict[tuple[str, str], Course]) -> list[Row]:
 def plot_caught(drawn: dict[str, Course], ax: Axes | None = None) -> Axes:
     """Share of the planner's gain by rate, a line for each task."""
     ax = canvas(ax)
-    for (name, found), colour in zip(drawn.items(), COLOURS, strict=False):
+    for (name, found), colour in zip(drawn.items(), (*PRESET_COLOURS, *COLOURS), strict=False):
         ax.plot(found.rates, 100 * found.caught, color=colour, label=name)
         ax.scatter([found.rates[found.best]], [100 * found.caught[found.best]], color=colour, s=28, zorder=3)
     ax.set_ylabel("planner's gain caught (%)")
@@ -220,7 +223,7 @@ def _figure(drawn: dict[tuple[str, str], Course]) -> Figure:
     for reading, (left, right) in zip(READINGS, axes, strict=True):
         own = {name: found for (name, other), found in drawn.items() if other == reading}
         plot_caught(own, left)
-        for found, colour in zip(own.values(), COLOURS, strict=False):
+        for found, colour in zip(own.values(), (*PRESET_COLOURS, *COLOURS), strict=False):
             right.plot(found.rates, 100 * found.alone, color=colour)
         left.set_ylim(max(left.get_ylim()[0], LOWEST), 110.0)
         left.set_title(f"{reading}: welfare")
