@@ -83,18 +83,33 @@ class Result:
 
 def play(laboratory: Laboratory, design: Design, streams: Streams) -> Result:
     """One training on fresh test data. Raises ``ValueError`` for more samples than there are, or too few."""
-    repeat = Streams(int(streams.integers("trial", design.repeat, 2**52)))
-    parts = _dealt(laboratory, design, repeat)
-    shards = _shards(laboratory, parts, repeat)
-    rows = np.arange(laboratory.owners)
-    if design.synthetic > 0:
-        added = _generated(laboratory, design, shards, repeat)
-        shards = with_synthetic(shards, rows, shards.sizes, added)
-    weights = _trained(laboratory, shards, repeat)
+    repeat = streams_of(design.repeat, streams)
+    volumes = np.diff(np.arange(laboratory.owners + 1) * design.synthetic // laboratory.owners)
+    distance, accuracy = trained_on(laboratory, _dealt(laboratory, design, repeat), volumes, repeat)
+    return Result(design, distance, accuracy)
+
+
+def streams_of(repeat: int, streams: Streams) -> Streams:
+    """The luck of one repeat: its data, initial weights, batches and synthetic samples."""
+    return Streams(int(streams.integers("trial", repeat, 2**52)))
+
+
+def trained_on(
+    laboratory: Laboratory, parts: Sequence[IntColumn], synthetic: IntColumn, streams: Streams
+) -> tuple[float, float]:
+    """Mean EMD and test accuracy of owners who hold real samples and add ``synthetic`` [K] ones of the global mix.
+
+    ``parts`` are training samples of each owner, none empty. The same streams give the same initial weights whatever
+    the volumes. Mean EMD is weighted with the owners' samples, synthetic ones counted.
+    """
+    shards = _shards(laboratory, parts, streams)
+    if synthetic.any():
+        added = _generated(laboratory, synthetic, shards, streams)
+        shards = with_synthetic(shards, np.arange(len(parts)), shards.sizes, added)
+    weights = _trained(laboratory, shards, streams)
     tested = evaluate(laboratory.model, weights, *_test_set(laboratory), laboratory.dataset.classes)
     share = shards.sizes / shards.sizes.sum()
-    real_mix = _real_mix(laboratory, parts)
-    return Result(design, float(share @ emd(shards.class_mix, real_mix)), tested.accuracy)
+    return float(share @ emd(shards.class_mix, _real_mix(laboratory, parts))), tested.accuracy
 
 
 def designs(volumes: Sequence[int], base: int, shares: Sequence[float], alphas: Sequence[float],
@@ -193,13 +208,15 @@ def _shards(laboratory: Laboratory, parts: Sequence[IntColumn], streams: Streams
     )
 
 
-def _generated(laboratory: Laboratory, design: Design, shards: Shards, streams: Streams) -> list[Synthetic]:
-    """What each owner generates, its labels after the global mix."""
+def _generated(laboratory: Laboratory, volumes: IntColumn, shards: Shards, streams: Streams) -> list[Synthetic | None]:
+    """What each owner generates, its labels after the global mix; None for nothing."""
     classes = laboratory.dataset.classes
-    volumes = np.diff(np.arange(laboratory.owners + 1) * design.synthetic // laboratory.owners)
     mix = shards.sizes @ shards.class_mix / shards.sizes.sum()
-    made = []
+    made: list[Synthetic | None] = []
     for owner, volume in enumerate(volumes.tolist()):
+        if volume == 0:
+            made.append(None)
+            continue
         own = slice(int(shards.offsets[owner]), int(shards.offsets[owner + 1]))
         fitted = laboratory.shared
         if fitted is None:

@@ -47,6 +47,16 @@ def law(holds: bool, what: str) -> Verdict:
     return Verdict("reproduced" if holds else "differs", what if holds else f"does not hold: {what}")
 
 
+def law_in_noise(found: float, reach: float, what: str) -> Verdict:
+    """A statement that a number is above 0, of which ``found`` is an estimate: ``what`` was said.
+
+    ``reach``: half the width of its 95 % confidence interval, infinite or NaN where that is not known.
+    """
+    if not abs(found) > reach:
+        return Verdict("not comparable", f"within the noise: {what}")
+    return law(found > 0.0, what)
+
+
 def other_setting(why: str, found: float = math.nan, published: float = math.nan) -> Verdict:
     """The numbers belong to different settings; the difference is told all the same."""
     told = f" ({_by(found, published)})" if math.isfinite(found - published) else ""

@@ -16,6 +16,8 @@ from learning.generation.worth import (
     play,
     play_all,
     split_public,
+    streams_of,
+    trained_on,
     trials_of,
     worth,
 )
@@ -49,6 +51,18 @@ def test_a_trial_is_the_same_every_time_and_every_repeat_is_another_one(digit_la
     first = play(digit_lab, design, Streams(7))
     assert play(digit_lab, design, Streams(7)) == first
     assert play(digit_lab, replace(design, repeat=1), Streams(7)).accuracy != first.accuracy
+
+
+def test_owners_may_add_different_volumes_of_which_0_adds_nothing(digit_lab):
+    labels, luck = digit_lab.dataset.y_train, streams_of(0, Streams(7))
+    one_sided = [np.flatnonzero(labels == label)[:40] for label in range(5)]
+    without, alone = trained_on(digit_lab, one_sided, np.zeros(5, dtype=np.int64), luck)
+    assert without == pytest.approx(1.6)  # of five classes each owner has one: 0.8 too much there, 0.2 too little
+    assert trained_on(digit_lab, one_sided, np.zeros(5, dtype=np.int64), luck) == (without, alone)
+    # The own generator makes the own class only, so volumes change the weights of owners and not their distance.
+    with_some, accuracy = trained_on(digit_lab, one_sided, np.array([0, 0, 0, 0, 160]), luck)
+    assert with_some == pytest.approx(1.6)
+    assert accuracy != alone
 
 
 def test_owners_with_equal_mixes_stay_at_no_distance_with_synthetic_labels_of_the_global_mix(digit_lab):

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from scenarios.reproduce.study import Row, Study, readable
-from scenarios.reproduce.verdicts import law, one_draw, other_setting, printed, same_sign
+from scenarios.reproduce.verdicts import law, law_in_noise, one_draw, other_setting, printed, same_sign
 
 
 @pytest.mark.parametrize(("published", "word"), [(0.58, "reproduced"), (0.60, "reproduced"), (0.61, "differs")])
@@ -33,6 +33,14 @@ def test_a_printed_number_is_met_within_half_its_last_digit(found: float, word: 
 
 def test_what_was_computed_from_printed_numbers_has_more_room() -> None:
     assert printed(1.336, 1.33, 0.01, slack=0.002).word == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("found", "reach", "word"),
+    [(2.0, 1.0, "reproduced"), (-2.0, 1.0, "differs"), (2.0, 3.0, "not comparable"), (2.0, math.nan, "not comparable")],
+)
+def test_a_measured_law_is_judged_only_beyond_its_noise(found: float, reach: float, word: str) -> None:
+    assert law_in_noise(found, reach, "it rises").word == word
 
 
 def test_a_law_holds_or_does_not() -> None:
