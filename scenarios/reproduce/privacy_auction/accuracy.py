@@ -111,7 +111,7 @@ def by_rule(options: Options) -> Study:
             sales = [settle(bids, FIELD[name](bids, budget)).epsilon for bids, budget in markets]
             bought[name] = [float(epsilon.mean()) for epsilon in sales]
             arms[name, RAW] = [one.accuracy(epsilon) for one, epsilon in zip(repeated, sales, strict=True)]
-            if where.train is None:
+            if not where.short:
                 scaled = [matched(epsilon, bids) for epsilon, (bids, _) in zip(sales, markets, strict=True)]
                 arms[name, MATCHED] = [one.accuracy(epsilon) for one, epsilon in zip(repeated, scaled, strict=True)]
         rows += _rule_rows(where, arms, bought)
@@ -119,11 +119,11 @@ def by_rule(options: Options) -> Study:
         name="accuracy_by_rule",
         title="Accuracy under each rule",
         method=(
-            f"{'; '.join(where.says() for where in places)}; training as above, {REPETITIONS} repetitions, each with "
-            f"owners' types of its own. The epsilon that a rule buys at {FACTOR:g} times what everything costs is spent "
-            "anew in every round; uploads count by epsilon squared. 'At equal mean epsilon': all epsilon of a rule are "
-            "multiplied alike, so that their mean over the owners is that of all privacy budgets; only who sells differs "
-            "then (small data only). Rules that buy more than owners have are left out."
+            f"{'; '.join(where.says() for where in places)}; training as above, {REPETITIONS} repetitions, each "
+            f"with owners' types of its own. The epsilon that a rule buys at {FACTOR:g} times what everything costs is "
+            "spent anew in every round; uploads count by epsilon squared. 'At equal mean epsilon' (small data only, "
+            "not with --quick): all epsilon of a rule are multiplied alike, so that their mean over the owners is that "
+            "of all privacy budgets; only who sells differs then. Rules that buy more than owners have are left out."
         ),
         columns=("data", "rule", "epsilon", "quantity"),
         rows=tuple(rows),

@@ -106,7 +106,7 @@ def paper_budgets(options: Options) -> Study:
         costs = np.array([total_cost(bids) for bids in markets])
         for budget in budgets:
             key = population, f"{budget:g}"
-            rows.append(row((*key, "-", "budgets that bind (%)"), 100.0 * (costs > budget)))
+            rows.append(row((*key, "-", "budgets that bind (%)"), (100.0 * (costs > budget)).tolist()))
             for name in FIELD:
                 rows += _paper_rows((*key, name), markets, budget)
         rows.append(row((population, "-", "-", "cost of everything (money)"), costs))
@@ -186,9 +186,10 @@ def _paper_figure(rows: Sequence[Row]) -> Figure:
     for place, name in enumerate(FIELD):
         welfare = found[name, "social welfare (money)"]
         ax.bar(place, welfare.found, color=colour(name), width=0.7)
+        top = float(np.nanmax([welfare.found, welfare.published, 0.0]))
         ax.annotate(
-            f"{found[name, SHARE].found:.0f} %", (place, max(welfare.found, 0.0)), xytext=(0, 3),
-            textcoords="offset points", ha="center", fontsize=8.5,
+            f"{found[name, SHARE].found:.0f} %", (place, top), xytext=(0, 5), textcoords="offset points", ha="center",
+            fontsize=8.5,
         )  # fmt: skip
         if not np.isnan(welfare.published):
             ax.scatter([place], [welfare.published], marker="x", s=46, color=BLACK, zorder=3)

@@ -31,7 +31,9 @@ def given_away(bids: Bids, budget: float) -> Sale:
     return Sale(np.zeros(len(bids)), np.full(len(bids), budget / len(bids)))
 
 
-FIELD: Mapping[str, Rule] = {**RULES, DECLARED: partial(csra, allocation="declared"), GIVEN_AWAY: given_away}
+FIELD: Mapping[str, Rule] = {
+    **dict[str, Rule](RULES.items()), DECLARED: partial(csra, allocation="declared"), GIVEN_AWAY: given_away,
+}  # fmt: skip
 """All rules that are compared: those of the package, CSRA that buys what it pays for, and the welfare trap."""
 
 

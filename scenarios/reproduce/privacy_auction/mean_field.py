@@ -10,13 +10,13 @@ import torch
 from matplotlib.figure import Figure
 
 from learning.columns import FloatColumn
-from market.privacy_auction import RULES, Bids
+from market.privacy_auction import Bids
 from market.privacy_auction.networks.columns import report_of
 from market.privacy_auction.networks.game import AuctionNetwork, context_terms
 from market.privacy_auction.networks.shipped import shipped
 from scenarios.palette import BLACK, BLUE, VERMILION
 from scenarios.plots.canvas import styled
-from scenarios.reproduce.privacy_auction.markets import STREAMS, estimate, row
+from scenarios.reproduce.privacy_auction.markets import FIELD, STREAMS, estimate, row
 from scenarios.reproduce.study import Options, Row, Study
 from scenarios.reproduce.verdicts import Verdict
 
@@ -74,7 +74,7 @@ def errors(owners: int, markets: int, repetition: int, limit: float) -> tuple[fl
         bids_off.append(abs(float(valuation.mean()) - MEAN_VALUATION))
         valuation[0], cap[0] = OWN_VALUATION, OWN_CAP
         bids = Bids.of_equals(valuation, cap)
-        sale = RULES[NETWORK](bids, FACTOR * MEAN_VALUATION * MEAN_CAP * owners)
+        sale = FIELD[NETWORK](bids, FACTOR * MEAN_VALUATION * MEAN_CAP * owners)
         payments_off.append(abs(float(sale.payment[0]) - limit))
     return float(np.mean(bids_off)), float(np.mean(payments_off))
 

@@ -62,12 +62,12 @@ def regrets(options: Options, scale: Scale | None = None) -> Study:
         name="regret",
         title="What lies would gain",
         method=(
-            f"{scale.markets} markets of each size and budget, uniform types. One owner lies at a time, all others tell "
-            "the truth; the privacy budget reported is never above the true one, and a lie is valued at the true v. All "
-            "rules: a grid of 40 valuations by 5 privacy budgets. Rules with gradients: ascent from the truth and four "
-            f"random starts too, {steps} steps in all, {steps // TRAINING_ATTACK.steps} times those of training. Regret "
-            "is the mean gain of the best lie over the mean cost v epsilon of what is sold, in every rule; of what is "
-            "offered, where nothing is sold."
+            f"{scale.markets} markets of each size and budget, uniform types. One owner lies at a time, all others "
+            "tell the truth; the privacy budget reported is never above the true one, and a lie is valued at the true "
+            "v. All rules: a grid of 40 valuations by 5 privacy budgets. Rules with gradients: ascent from the truth "
+            f"and four random starts too, {steps} steps in all, {steps // TRAINING_ATTACK.steps} times those of "
+            "training. Regret is the mean gain of the best lie over the mean cost v epsilon of what is sold, in every "
+            "rule; of what is offered, where nothing is sold."
         ),
         columns=("owners", "budget factor", "rule", "quantity"),
         rows=tuple(rows),

@@ -69,10 +69,10 @@ def robustness(options: Options) -> Study:
         title="Misreports and rings",
         method=(
             f"{count} markets of {OWNERS} owners, uniform types, budget {FACTOR:g} times what everything costs. Over- "
-            "or understating valuations by 10, 30 and 50 %: one owner alone (the mean over all owners of what it gains, "
-            "per cost of what an owner has), or everybody at once. A ring of 2, 5 or 10 owners, drawn by lot, reports "
-            f"valuations times one of {len(FACTORS)} factors and whole or half privacy budgets, whichever is best for "
-            "the sum of its utilities; members may pay each other. No rule was made to withstand rings."
+            "or understating valuations by 10, 30 and 50 %: one owner alone (the mean over all owners of what it "
+            "gains, per cost of what an owner has), or everybody at once. A ring of 2, 5 or 10 owners, drawn by lot, "
+            f"reports valuations times one of {len(FACTORS)} factors and whole or half privacy budgets, whichever is "
+            "best for the sum of its utilities; members may pay each other. No rule was made to withstand rings."
         ),
         columns=("rule", "who", "lie", "quantity"),
         rows=tuple(rows),

@@ -108,10 +108,11 @@ def scaling(options: Options, scale: Scale | None = None) -> Study:
         name="scaling",
         title="Time to clear",
         method=(
-            f"Processor seconds of one core, means of {REPEATS} repeats (two of what takes long); uniform types, budget {FACTOR:g} times what "
-            f"everything costs. The sweep: every owner in turn tries {len(REPORTS)} other valuations against all others "
-            "under PAC, clearing anew each time, as a direct search for an equilibrium does in each iteration. Slopes "
-            f"are of log seconds over log owners from {LARGE:,} owners on; below, the overhead of a call hides them."
+            f"Processor seconds of one core, means of {REPEATS} repeats (two of what takes long); uniform types, "
+            f"budget {FACTOR:g} times what everything costs. The sweep: every owner in turn tries {len(REPORTS)} other "
+            "valuations against all others under PAC, clearing anew each time, as a direct search for an equilibrium "
+            f"does in each iteration. Slopes are of log seconds over log owners from {LARGE:,} owners on; below, the "
+            "overhead of a call hides them."
         ),
         columns=("rule", "owners", "quantity"),
         rows=tuple(rows),
