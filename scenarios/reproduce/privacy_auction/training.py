@@ -119,9 +119,11 @@ class Bench:
             plan=LocalTraining(learning_rate=0.1, epochs=EPOCHS, batch_size=20), streams=self.streams,
             device=self.device, privacy=ClipAndNoise(clip=None if epsilon is None else TERMS.clip_norm),
         )  # fmt: skip
+        if len(sells) == 0:
+            return 100.0 * trained.evaluate().accuracy
         sizes = self.shards.sizes[sells].astype(np.float64)
         weights = sizes if epsilon is None else AGGREGATION_WEIGHTS["epsilon_squared"](epsilon[sells], sizes)
-        for number in range(self.where.rounds if len(sells) else 0):
+        for number in range(self.where.rounds):
             work = CohortWork(
                 owner=sells, shard=sells, samples=self.shards.sizes[sells],
                 base_version=np.full(len(sells), trained.version), upload=np.full(len(sells), Upload.TRAINED, np.int8),
