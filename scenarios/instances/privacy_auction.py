@@ -20,6 +20,7 @@ from market.privacy_auction.deviations import (
 )
 from market.privacy_auction.first_best import first_best
 from market.privacy_auction.rules import regret
+from market.privacy_auction.surplus import server_value, total_surplus
 from scenarios.instances import INSTANCES, InstanceKind
 from scenarios.instances.fields import BadInstance, Instance, bounded, check_length, field_error
 
@@ -154,6 +155,8 @@ def check(instance: PrivacyAuctionInstance) -> dict[str, object]:
         "caps_respected": not cap_violations(bids, outcome).any(),
         "cap_violations": int(cap_violations(bids, outcome).sum()),
         "budget_utilisation": outcome.total_payment / budget,
+        "server_value": server_value(bids, outcome),
+        "total_surplus": total_surplus(bids, outcome),
         "first_best_epsilon_share": play_round(first_best, bids, bids, budget).epsilon_share,
     }
 

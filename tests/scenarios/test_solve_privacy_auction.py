@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -95,6 +96,8 @@ def test_a_check_prints_the_outcome_and_what_was_measured(tmp_path, capsys):
         "caps_respected",
         "cap_violations",
         "budget_utilisation",
+        "server_value",
+        "total_surplus",
         "first_best_epsilon_share",
     ]
     assert result["individual_rationality"] == {"count": 0, "worst": min(result["utility"])}
@@ -108,6 +111,8 @@ def test_a_check_prints_the_outcome_and_what_was_measured(tmp_path, capsys):
     }
     assert (result["budget_feasible"], result["caps_respected"], result["cap_violations"]) == (True, False, 1)
     assert result["first_best_epsilon_share"] == pytest.approx(4.575 / 6.9)
+    assert result["server_value"] == pytest.approx(1.93 * math.log2(1 + 3 / 6.9))
+    assert result["total_surplus"] == pytest.approx(result["server_value"] - (0.1 + 0.2 + 0.3))
 
 
 def test_the_check_shows_where_each_rule_fails():
