@@ -163,6 +163,7 @@ def mechanisms() -> Registry[Any]:
     import market.baselines
     import market.ipfl.mechanism
     import market.model_sharing
+    import market.privacy_auction.mechanism
     import market.qd_rdfl.mechanism
     from market.mechanism import MECHANISMS
 
@@ -374,6 +375,31 @@ class PrivateTypes(Spec):
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
         description="money lost each time that another owner imports its model (for mechanisms that share models)",
     )
+    valuation: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1.0}),
+        description="money that a unit of privacy loss (epsilon) costs; more with population.valuation_rule",
+    )
+    privacy_budget: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1.0}),
+        description="most epsilon that it sells in one round (for mechanisms that buy privacy)",
+    )
+    lifetime_privacy: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1e6}),
+        description="epsilon that it will lose at most in all rounds together, by a Renyi ledger (1e6: any)",
+    )
+
+
+class ValuationRule(Spec):
+    """What is added to the drawn valuation: accuracy * quality / epsilon + data * samples + non_iid * distance.
+
+    Equation 16 of arXiv 2603.28329. ``quality`` of the data in [0, 1] stands for the accuracy that an owner could
+    reach alone, epsilon is its drawn privacy budget, and distance is the total variation between the classes of its
+    data and everybody's, in [0, 1].
+    """
+
+    accuracy: Money = Field(0.0, description="money: valuation gained is this * quality / privacy budget")
+    data: Money = Field(0.0, description="money per epsilon and sample held")
+    non_iid: Money = Field(0.0, description="money per epsilon for data that have no class in common with the others'")
 
 
 class PopulationSpec(Spec):
@@ -386,6 +412,10 @@ class PopulationSpec(Spec):
     )
     departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.0, description="chance departures per owner and window, whatever they earn"
+    )
+    valuation_rule: ValuationRule = Field(default_factory=ValuationRule)
+    sold_out: Literal["wait", "leave"] = Field(
+        "wait", description="what an owner does that has no privacy left to sell: stay without answering, or leave"
     )
     strategies: tuple[Strategy, ...] = Field(
         (StrategyShare(name="honest"),), min_length=1, description="strategies with their shares of those who arrive"
@@ -455,11 +485,28 @@ class DataSpec(Spec):
 
 
 class PrivacySpec(Spec):
-    """What is done to each trained update before it leaves its owner. No privacy loss is accounted for yet."""
+    """What is done to each trained update before it leaves its owner.
+
+    Where the mechanism buys privacy, the noise of each owner follows from the epsilon that it sold, and what it loses
+    is added up (``epsilon_spent`` of the owners table). Otherwise the noise is everybody's, and nothing is added up.
+    """
 
     clip: Positive | None = Field(None, description="largest L2 norm of an update, in units of weights (null: any)")
     noise_multiplier: NotNegative = Field(
         0.0, description="standard deviation of the Gaussian noise on each weight of an update, in units of clip"
+    )
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(1e-5, description="chance that the promised epsilon fails")
+    mechanism: Literal["gaussian_analytic", "gaussian_classical", "laplace"] = Field(
+        "gaussian_analytic", description="noise for a sold epsilon (Laplace noise needs no delta and clips in L1)"
+    )
+    neighbours: Literal["replace_one", "add_remove"] = Field(
+        "replace_one", description="what epsilon hides: any two data sets of an owner, or its part in a sum of uploads"
+    )
+    weights: Literal["data_size", "uniform", "epsilon", "epsilon_squared", "least_error"] = Field(
+        "epsilon", description="how uploads of unequal noise count in the aggregate, by the epsilon sold"
+    )
+    bias_weight: NotNegative = Field(
+        1.0, description="least_error only: what a weight unlike the data shares costs beside noise"
     )
 
     @model_validator(mode="after")
@@ -644,6 +691,7 @@ class Scenario(Spec):
                 "this mechanism measures what is trained, so learning must be enabled",
             )
         _check_personal(self, built)
+        _check_privacy(self, built)
         return self
 
 
@@ -685,3 +733,18 @@ def _check_personal(scenario: Scenario, mechanism: object) -> None:
                 chosen.name,
                 f"{usual.name}, for there is no global model to be made of uploads (learning.personalization decides)",
             )
+
+
+def _check_privacy(scenario: Scenario, mechanism: Any) -> None:
+    """Who sells privacy sends clipped updates, with noise of its own and no other."""
+    from market.mechanism import PRIVACY_BUDGET
+
+    if PRIVACY_BUDGET not in mechanism.needs or not scenario.learning.enabled:
+        return
+    privacy = scenario.learning.privacy
+    if privacy.clip is None:
+        expected = "is missing: owners sell privacy, and no noise makes an update private whose norm has no limit"
+        raise _problem("learning.privacy.clip", None, expected)
+    if privacy.noise_multiplier > 0:
+        expected = "0: owners sell privacy, so each has the noise of what it sold"
+        raise _problem("learning.privacy.noise_multiplier", privacy.noise_multiplier, expected)

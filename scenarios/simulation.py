@@ -41,6 +41,7 @@ from scenarios.engine.event_log import EventLog
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
 from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
+from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.loading import load_scenario, resolved_yaml
 from scenarios.schema import Scenario, mechanisms
@@ -289,6 +290,8 @@ class Simulation(mesa.Model):
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,
             shard_quality=learning.shard_quality,
+            shard_distance=learning.shard_distance,
+            privacy=open_accounts(scenario),
             write=self._write,
             on_join=self._on_join,
             on_leave=self._on_leave,
