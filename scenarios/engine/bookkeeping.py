@@ -92,9 +92,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "paper_owner_utility": float(settled.paper_utility.sum()),
         "paper_model_owner_utility": settled.paper_model_owner,
         "paper_center_utility": settled.paper_centers,
-        "paper_surplus": float(settled.paper_utility.sum())
-        + settled.paper_model_owner
-        + np.nan_to_num(settled.paper_centers),
+        "paper_surplus": _paper_surplus(settled),
         "epsilon_offered": privacy_offered(world),
         "epsilon_sold": float(settled.epsilon[settled.arrived].sum()),
         "epsilon_lost": float(settled.epsilon_lost.sum()),
@@ -122,6 +120,11 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     write_transfers(world)
     write_events(world)
     world.tally = Tally()
+
+
+def _paper_surplus(settled: Settled) -> float:
+    """All utilities as the mechanism's source defines them; a source without centers has nothing of them."""
+    return float(settled.paper_utility.sum()) + settled.paper_model_owner + float(np.nan_to_num(settled.paper_centers))
 
 
 def _add_up(world: World, row: dict[str, Any]) -> None:
