@@ -569,6 +569,11 @@ class LearningSpec(Spec):
     chunk: Annotated[int, Field(ge=1)] | None = Field(
         None, description="owners trained at once (default: as the back-end is chosen)"
     )
+    trained_sample: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="updates of a round that are really trained, by lot, for very large markets: the model is made of "
+        "these, and the others count as sent (default: all)",
+    )
     threads: Annotated[int, Field(ge=1)] = Field(1, description="torch threads")
 
 
@@ -690,6 +695,7 @@ class Scenario(Spec):
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
             )
+        _check_sample(self, built)
         _check_personal(self, built)
         _check_privacy(self, built)
         return self
@@ -733,6 +739,15 @@ def _check_personal(scenario: Scenario, mechanism: object) -> None:
                 chosen.name,
                 f"{usual.name}, for there is no global model to be made of uploads (learning.personalization decides)",
             )
+
+
+def _check_sample(scenario: Scenario, mechanism: Any) -> None:
+    """Where only a sample is trained, nothing can be measured of the others, and nobody has a model of its own."""
+    sample, learning = scenario.learning.trained_sample, scenario.learning
+    if sample is None or not (mechanism.measures or learning.personalization):
+        return
+    expected = f"null: {mechanism.name} needs every upload" if mechanism.measures else "null: each owner has a model"
+    raise _problem("learning.trained_sample", sample, expected)
 
 
 def _check_privacy(scenario: Scenario, mechanism: Any) -> None:

@@ -108,9 +108,7 @@ class MisreportValuation(Misreport):
     """Claims ``factor`` times its true valuation of privacy; trains honestly, with the noise of what it sold."""
 
     name: ClassVar[str] = "misreport_valuation"
-    reference: ClassVar[str] = (
-        "Privacy Auction Game and MFG-RegretNet, arXiv 2603.28329, RQ6: misreports"
-    )
+    reference: ClassVar[str] = "Privacy Auction Game and MFG-RegretNet, arXiv 2603.28329, RQ6: misreports"
     lies_about: ClassVar[frozenset[str]] = frozenset({VALUATION})
     claim: ClassVar[str] = VALUATION
 
@@ -139,8 +137,6 @@ class CollusionRing(MisreportValuation):
     """
 
     name: ClassVar[str] = "collusion_ring"
-    reference: ClassVar[str] = (
-        "McAfee, McMillan 1992, Bidding rings, Am. Econ. Rev. 82(3): no side payments"
-    )
+    reference: ClassVar[str] = "McAfee, McMillan 1992, Bidding rings, Am. Econ. Rev. 82(3): no side payments"
 
     factor: float = 1.5

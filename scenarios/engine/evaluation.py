@@ -48,6 +48,7 @@ def _merge(
     """
     flights, federation = world.flights, world.federation
     assert federation is not None
+    rows = _trained_sample(world, rows)
     work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
     good = federation.finite(uploads)
@@ -64,6 +65,15 @@ def _merge(
     _measure_quality(world, merged, work)
     aggregate(uploads, work, weights)
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
+
+
+def _trained_sample(world: World, rows: IntColumn) -> IntColumn:
+    """All of these flights, or as many by lot as the scenario really trains."""
+    most = world.scenario.learning.trained_sample
+    if most is None or len(rows) <= most:
+        return rows
+    lots = world.uniform("trained sample", world.flights.owner[rows], world.rounds_closed)
+    return np.sort(rows[np.argsort(lots, kind="stable")[:most]])
 
 
 def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:

@@ -173,23 +173,31 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
         world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
     if world.deposit_micro:
         world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
-    present = np.concatenate([before, ids])
-    # Drawn at once for all newcomers: a person and a stay have one row of draws.
-    keys = population.person[ids][:, None], population.stay[ids][:, None]
-    wanted = np.arange(min(scenario.market.neighbours, len(present)))
-    draws = world.streams.uniform("peers", *keys, wanted).tolist()
-    for position, owner in enumerate(ids.tolist()):
-        peers = choose_peers(present[: len(before) + position], draws[position])
-        world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
-        if population.restricted[owner]:
-            world.graph.restrict(owner)  # probation does not end by leaving and coming back
+    _into_the_graph(world, before, ids)
     world.totals.joins += count
     world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
-    world.on_join(ids)
     if scenario.population.departure_rate > 0:
         life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
         ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
         world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
+
+
+def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
+    """Newcomers share with some of those who are there, one after another."""
+    population, neighbours = world.population, world.scenario.market.neighbours
+    if neighbours == 0:
+        world.graph.join_alone(ids, population.reputation[ids])
+    else:
+        present = np.concatenate([before, ids])
+        # Drawn at once for all newcomers: a person and a stay have one row of draws.
+        keys = population.person[ids][:, None], population.stay[ids][:, None]
+        wanted = np.arange(min(neighbours, len(present)))
+        draws = world.streams.uniform("peers", *keys, wanted).tolist()
+        for position, owner in enumerate(ids.tolist()):
+            peers = choose_peers(present[: len(before) + position], draws[position])
+            world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
+    for owner in ids[population.restricted[ids]].tolist():
+        world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
 def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:

@@ -116,7 +116,6 @@ class World:
     shard_distance: FloatColumn  # of the shards' classes to all data's, total variation
     privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
     write: Write
-    on_join: Callable[[IntColumn], None]
     on_leave: Callable[[int], None]
     deposit_micro: int
     fee_micro: int
