@@ -82,7 +82,7 @@ class CollaborationGraph:
         if known:
             raise ValueError(f"owner {min(known)} is in the graph already")
         self.owners.add_nodes_from(names)
-        self._peers.update((owner, []) for owner in names)
+        self._peers |= {owner: [] for owner in names}
         self.set_standing(owners, standing)
 
     def leave(self, owner: int) -> None:
