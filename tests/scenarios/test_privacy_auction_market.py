@@ -310,3 +310,38 @@ def test_owners_become_mesa_agents_when_somebody_looks() -> None:
     assert simulation.owners[active[3]] is owner
     assert -1 not in simulation.owners
     assert {agent.owner_id for agent in simulation.agents if hasattr(agent, "owner_id")} == set(active)
+
+
+# ---- the ready-made scenarios -------------------------------------------------------------------------------------
+
+
+def test_where_privacy_runs_out_the_cheap_owners_go_first_and_epsilon_gets_dear() -> None:
+    run = play(load_scenario("privacy_auction_depletion", overrides=["learning.enabled=false"]))
+    rounds, population = run.table("rounds"), run.simulation.population
+    price = rounds["paid"] / rounds["epsilon_sold"]
+    assert price.tail(5).min() > 1.5 * price.iloc[0]
+    assert rounds["active"].iloc[-1] < 0.5 * rounds["active"].iloc[0]
+    sold_out = population.privacy_budget[:150] == 0
+    assert population.valuation[:150][sold_out].mean() < population.valuation[:150][~sold_out].mean()
+
+
+def members_and_others(second: str) -> tuple[float, float]:
+    """Utility of a sixth of the owners, who follow that strategy, and of the honest rest; everybody stays."""
+    calm = ["learning.enabled=false", "horizon=3", "population.arrival_rate=0", "population.departure_rate=0"]
+    people = f"population.strategies=[{{name: honest, share: 0.8}}, {{{second}, share: 0.2}}]"
+    stay = ["population.types.outside_option=-1"]
+    run = play(load_scenario("privacy_auction_market", overrides=[*calm, people, *stay]))
+    rows, members = per_round(run), run.simulation.population.strategy == 1
+    of_members = members[rows["owner"]]
+    return float(rows.loc[of_members, "utility"].sum()), float(rows.loc[~of_members, "utility"].sum())
+
+
+def test_a_ring_that_overstates_gives_its_sales_to_the_others() -> None:
+    honest, ring = members_and_others("name: honest"), members_and_others("name: collusion_ring, factor: 1.5")
+    assert ring[0] < 0.8 * honest[0]
+    assert ring[1] > honest[1]
+
+
+def test_offering_more_epsilon_than_there_is_pays_while_nobody_looks() -> None:
+    honest, liars = members_and_others("name: honest"), members_and_others("name: misreport_privacy_budget")
+    assert liars[0] > 1.5 * honest[0]
