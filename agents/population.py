@@ -58,6 +58,10 @@ COLUMNS: dict[str, Column] = {
     "outside_option": Column("f8", 0.0, "money per round when not taking part"),
     "gain_scale": Column("f8", 0.0, "K in sqrt(K / n) money: how much data of others is worth to it; 0 buys nothing"),
     "sharing_cost": Column("f8", 0.0, "money lost each time that another owner imports its model (inf: never)"),
+    "valuation": Column("f8", 0.0, "money that a unit of privacy loss (epsilon) costs it"),
+    "privacy_cap": Column("f8", 0.0, "most epsilon that it sells in one round"),
+    "lifetime_privacy": Column("f8", 0.0, "epsilon that it will lose at most in all its rounds together"),
+    "privacy_budget": Column("f8", 0.0, "most epsilon that it sells now: its cap, and what its lifetime leaves of it"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
@@ -67,6 +71,8 @@ COLUMNS: dict[str, Column] = {
     "reported_cost": Column("f8", np.nan, "money per trained sample claimed"),
     "reported_gain_scale": Column("f8", np.nan, "gain scale claimed"),
     "reported_sharing_cost": Column("f8", np.nan, "sharing cost claimed, in money"),
+    "reported_valuation": Column("f8", np.nan, "money per unit of epsilon claimed"),
+    "reported_privacy_budget": Column("f8", np.nan, "epsilon that it claims to sell at most"),
     # what the market found out
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
@@ -77,6 +83,8 @@ COLUMNS: dict[str, Column] = {
     "penalty": Column("f8", 0.0, "money slashed or charged in that round"),
     "sharing_gain": Column("f8", 0.0, "worth of the models of others used in that round, in money"),
     "sharing_loss": Column("f8", 0.0, "lost in that round as others imported its model, in money"),
+    "privacy_cost": Column("f8", 0.0, "worth of the privacy lost in that round, valuation * epsilon, in money"),
+    "epsilon_spent": Column("f8", 0.0, "privacy that this person has lost so far, in epsilon at the run's delta"),
     "utility": Column("f8", 0.0, "realised utility of that round, from true types"),
     "utility_total": Column("f8", 0.0, "sum of realised utility over all rounds"),
     "rounds_taken": Column("i8", 0, "rounds in which an upload arrived"),

@@ -37,6 +37,8 @@ class CohortWork:
         lengths = {name: len(column) for name, column in columns.items() if column is not None}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"the columns of a cohort's work differ in length: {lengths}")
+        if self.noise_std is not None and len(np.unique(self.owner)) < len(self.owner):
+            raise ValueError("an owner sends twice with noise of its own: under one counter it would be the same noise")
 
     def __len__(self) -> int:
         return len(self.owner)

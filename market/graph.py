@@ -75,6 +75,16 @@ class CollaborationGraph:
             self._add_edge(owner, peer, round)
             self._add_edge(peer, owner, round)
 
+    def join_alone(self, owners: IntColumn, standing: FloatColumn) -> None:
+        """Add owners that share with nobody yet. Raises ``ValueError`` if one is there already."""
+        names = owners.tolist()
+        known = self._peers.keys() & names
+        if known:
+            raise ValueError(f"owner {min(known)} is in the graph already")
+        self.owners.add_nodes_from(names)
+        self._peers |= {owner: [] for owner in names}
+        self.set_standing(owners, standing)
+
     def leave(self, owner: int) -> None:
         """Drop an owner with all its edges; its dealings with the model owner are kept, but no longer shown.
 

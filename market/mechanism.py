@@ -22,11 +22,12 @@ from learning.registry import Registry
 
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
 GAIN_SCALE, SHARING_COST = "gain_scale", "sharing_cost"
-FURTHER_CLAIMS = (GAIN_SCALE, SHARING_COST)
+VALUATION, PRIVACY_BUDGET = "valuation", "privacy_budget"
+FURTHER_CLAIMS = (GAIN_SCALE, SHARING_COST, VALUATION, PRIVACY_BUDGET)
 CLAIMS = (DATA_SIZE, QUALITY, COST, *FURTHER_CLAIMS)
 """What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money; how much
 it values others' data (K in K^1/2 money per sample^1/2), and what it loses each time that another owner imports its
-model, in money."""
+model, in money; what a unit of privacy loss (epsilon) costs it, in money, and the most epsilon that it sells now."""
 MEASURED_QUALITY = "measured_quality"
 """What can be measured: raw quality of an owner's data, the fall of its loss per sample in real training."""
 CONTRIBUTION = "contribution"
@@ -145,12 +146,14 @@ class Types:
 class Advice:
     """What a rational honest owner does under the announced terms: take part or not, with which share of its data.
 
-    ``expected_payment`` (money) assumes that all the others do as they did in the last round.
+    ``expected_payment`` (money) and ``expected_epsilon`` (privacy lost for it; None: none) assume that all the others
+    do as they did in the last round.
     """
 
     participate: BoolColumn
     data_share: FloatColumn
     expected_payment: FloatColumn
+    expected_epsilon: FloatColumn | None = None
 
 
 @dataclass(frozen=True)
@@ -171,7 +174,8 @@ class Allocation:
     """Who takes part, with which share of its data, and what it was promised (money, provisional).
 
     ``center`` is the computing center that an owner is matched with, -1 for none; without the column the owners
-    spread over the centers by themselves.
+    spread over the centers by themselves. ``epsilon`` is the privacy loss that each sells in this round; None where
+    privacy is not sold, so that what is trained is sent as it is.
     """
 
     owner: IntColumn
@@ -180,6 +184,7 @@ class Allocation:
     promised: FloatColumn
     claims: Mapping[str, FloatColumn]
     center: IntColumn | None = None
+    epsilon: FloatColumn | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -286,6 +291,8 @@ SOMEBODY_EARNS = "somebody_earns"
 """At least one upload that arrived counts for something."""
 TRAINS_ANYWAY = "trains_anyway"
 """Training is for an owner's own model in the first place, so that what it costs does not count."""
+AMPLE_PRIVACY = "ample_privacy"
+"""Every privacy budget reaches what the rule buys of an owner, so that nothing has to be cut to a budget."""
 OVERSTATED = "overstated"
 """The claim is above the truth; claims below it may well pay."""
 
@@ -296,8 +303,8 @@ class Guarantee:
 
     ``property``: ``individual_rationality``, ``incentive_compatibility``, ``budget_feasibility`` or
     ``budget_exhaustion``; ``lie``: for incentive compatibility, the claim that no owner gains by misreporting;
-    ``when``: the condition that the property rests on, one of ``AMPLE_BUDGET``, ``SOMEBODY_EARNS``, ``TRAINS_ANYWAY``
-    and ``OVERSTATED``, if any.
+    ``when``: the condition that the property rests on, one of ``AMPLE_BUDGET``, ``SOMEBODY_EARNS``, ``TRAINS_ANYWAY``,
+    ``AMPLE_PRIVACY`` and ``OVERSTATED``, if any.
     """
 
     property: str

@@ -18,6 +18,7 @@ from market.mechanism import (
     CLAIMS,
     PAIRWISE,
     QUALITY,
+    VALUATION,
     Advice,
     Allocation,
     Board,
@@ -57,8 +58,9 @@ UNTROUBLED = Conditions()
 class Play:
     """One round played. Columns have one entry per owner of the market, whether or not it took part.
 
-    ``utilities`` is payment - true cost per sample * samples trained, in money, and in a market for models gain less
-    cost of sharing: 0 for an owner that took no part, negative for one that trained and whose upload did not arrive.
+    ``utilities`` is payment - true cost per sample * samples trained, in money, less true valuation * epsilon where
+    privacy is sold, and in a market for models gain less cost of sharing: 0 for an owner that took no part, negative
+    for one that trained and whose upload did not arrive.
     """
 
     terms: Terms
@@ -143,6 +145,8 @@ def play(
     samples = np.zeros(count)
     samples[allocation.owner] = allocation.selected * allocation.data_share * types.data_size[allocation.owner]
     utilities = payments - types.cost * samples
+    if allocation.epsilon is not None:
+        utilities[allocation.owner] -= types.column(VALUATION)[allocation.owner] * allocation.epsilon
     if isinstance(mechanism, ModelMarket):
         there = allocation.owner
         sharing = mechanism.sharing(allocation, settlement.edges, types.take(there), samples[there])

@@ -21,6 +21,7 @@ def mechanisms() -> Registry[Any]:
     import market.baselines
     import market.ipfl.mechanism
     import market.model_sharing
+    import market.privacy_auction.mechanism
     import market.qd_rdfl.mechanism
     from market.mechanism import MECHANISMS
 

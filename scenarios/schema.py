@@ -33,6 +33,7 @@ from scenarios.choices import (
     problem_at,
 )
 from scenarios.personal_checks import check_personal, one_lambda
+from scenarios.privacy_checks import check_privacy, check_sample
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -87,6 +88,31 @@ class PrivateTypes(Spec):
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
         description="money lost each time that another owner imports its model (null: it never sells)",
     )
+    valuation: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1.0}),
+        description="money that a unit of privacy loss (epsilon) costs; more with population.valuation_rule",
+    )
+    privacy_budget: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1.0}),
+        description="most epsilon that it sells in one round (for mechanisms that buy privacy)",
+    )
+    lifetime_privacy: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 1e6}),
+        description="epsilon that it will lose at most in all rounds together, by a Renyi ledger (1e6: any)",
+    )
+
+
+class ValuationRule(Spec):
+    """What is added to the drawn valuation: accuracy * quality / epsilon + data * samples + non_iid * distance.
+
+    Equation 16 of arXiv 2603.28329. ``quality`` of the data in [0, 1] stands for the accuracy that an owner could
+    reach alone, epsilon is its drawn privacy budget, and distance is the total variation between the classes of its
+    data and everybody's, in [0, 1].
+    """
+
+    accuracy: Money = Field(0.0, description="money: valuation gained is this * quality / privacy budget")
+    data: Money = Field(0.0, description="money per epsilon and sample held")
+    non_iid: Money = Field(0.0, description="money per epsilon for data that have no class in common with the others'")
 
 
 class PopulationSpec(Spec):
@@ -99,6 +125,10 @@ class PopulationSpec(Spec):
     )
     departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.0, description="chance departures per owner and window, whatever they earn"
+    )
+    valuation_rule: ValuationRule = Field(default_factory=ValuationRule)
+    sold_out: Literal["wait", "leave"] = Field(
+        "wait", description="what an owner does that has no privacy left to sell: stay without answering, or leave"
     )
     strategies: tuple[Strategy, ...] = Field(
         (StrategyShare(name="honest"),), min_length=1, description="strategies with their shares of those who arrive"
@@ -168,11 +198,28 @@ class DataSpec(Spec):
 
 
 class PrivacySpec(Spec):
-    """What is done to each trained update before it leaves its owner. No privacy loss is accounted for yet."""
+    """What is done to each trained update before it leaves its owner.
+
+    Where the mechanism buys privacy, the noise of each owner follows from the epsilon that it sold, and what it loses
+    is added up (``epsilon_spent`` of the owners table). Otherwise the noise is everybody's, and nothing is added up.
+    """
 
     clip: Positive | None = Field(None, description="largest L2 norm of an update, in units of weights (null: any)")
     noise_multiplier: NotNegative = Field(
         0.0, description="standard deviation of the Gaussian noise on each weight of an update, in units of clip"
+    )
+    delta: Annotated[float, Field(gt=0, lt=1)] = Field(1e-5, description="chance that the promised epsilon fails")
+    mechanism: Literal["gaussian_analytic", "gaussian_classical", "laplace"] = Field(
+        "gaussian_analytic", description="noise for a sold epsilon (Laplace noise needs no delta and clips in L1)"
+    )
+    neighbours: Literal["replace_one", "add_remove"] = Field(
+        "replace_one", description="what epsilon hides: any two data sets of an owner, or its part in a sum of uploads"
+    )
+    weights: Literal["data_size", "uniform", "epsilon", "epsilon_squared", "least_error"] = Field(
+        "epsilon", description="how uploads of unequal noise count in the aggregate, by the epsilon sold"
+    )
+    bias_weight: NotNegative = Field(
+        1.0, description="least_error only: what a weight unlike the data shares costs beside noise"
     )
 
     @model_validator(mode="after")
@@ -234,6 +281,11 @@ class LearningSpec(Spec):
     )
     chunk: Annotated[int, Field(ge=1)] | None = Field(
         None, description="owners trained at once (default: as the back-end is chosen)"
+    )
+    trained_sample: Annotated[int, Field(ge=1)] | None = Field(
+        None,
+        description="updates of a round that are really trained, by lot, for very large markets: the model is made of "
+        "these, and the others count as sent (default: all)",
     )
     threads: Annotated[int, Field(ge=1)] = Field(1, description="torch threads")
 
@@ -356,5 +408,7 @@ class Scenario(Spec):
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
             )
+        check_sample(self, built)
         check_personal(self, built)
+        check_privacy(self, built)
         return one_lambda(self)

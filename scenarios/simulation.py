@@ -20,7 +20,6 @@ import numpy as np
 from agents.adaptation import make_adaptation
 from agents.computing_center import ComputingCenter
 from agents.confirmation import make_confirmation
-from agents.data_owner import DataOwner
 from agents.model_owner import ModelOwner
 from agents.participation import make_participation
 from agents.population import Population, Status
@@ -41,8 +40,10 @@ from scenarios.engine.event_log import EventLog
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
 from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
+from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.loading import load_scenario, resolved_yaml
+from scenarios.owner_views import OwnerViews
 from scenarios.registries import mechanisms
 from scenarios.schema import Scenario
 from scenarios.versions import versions
@@ -119,8 +120,8 @@ class Simulation(mesa.Model):
         self.recorder = recorder
         self.probes = tuple(probes)
         self._started = time.perf_counter()
-        self.owners: dict[int, DataOwner] = {}
         self.world = self._build_world(device)
+        self.owners = OwnerViews(self, self.world.population)
         self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, TOGETHER, self._still_valid)
         self.centers = self._build_centers()
         self.world.centers = self.centers
@@ -140,6 +141,23 @@ class Simulation(mesa.Model):
         self._finished = False
 
     # -- what Mesa and its tools read ------------------------------------------------------------------------------
+
+    @property
+    def agents(self) -> Any:
+        """Mesa's set of all agents: owners in the market, computing centers, model owner and regulator."""
+        self.owners.make_all()
+        return super().agents
+
+    @property
+    def agents_by_type(self) -> Any:
+        """Mesa's sets of agents by their class."""
+        self.owners.make_all()
+        return super().agents_by_type
+
+    @property
+    def agent_types(self) -> Any:
+        """The classes of the agents that there are."""
+        return list(self.agents_by_type)
 
     @property
     def population(self) -> Population:
@@ -290,8 +308,9 @@ class Simulation(mesa.Model):
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,
             shard_quality=learning.shard_quality,
+            shard_distance=learning.shard_distance,
+            privacy=open_accounts(scenario),
             write=self._write,
-            on_join=self._on_join,
             on_leave=self._on_leave,
         )
 
@@ -334,9 +353,5 @@ class Simulation(mesa.Model):
         if self.recorder is not None:
             self.recorder.write(table, columns)
 
-    def _on_join(self, owners: IntColumn) -> None:
-        for owner in owners.tolist():
-            self.owners[owner] = DataOwner(self, owner)
-
     def _on_leave(self, owner: int) -> None:
-        self.owners.pop(owner).remove()
+        self.owners.forget(owner)

@@ -12,7 +12,7 @@ import numpy as np
 from agents.parameters import FACTOR, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
-from market.mechanism import COST, DATA_SIZE, GAIN_SCALE, QUALITY, SHARING_COST
+from market.mechanism import COST, DATA_SIZE, GAIN_SCALE, PRIVACY_BUDGET, QUALITY, SHARING_COST, VALUATION
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,43 @@ class MisreportGainScale(Misreport):
     reference: ClassVar[str] = "Zhang et al. 2025, Nature Communications 16:7923, equation 4: the reported K"
     lies_about: ClassVar[frozenset[str]] = frozenset({GAIN_SCALE})
     claim: ClassVar[str] = GAIN_SCALE
+
+
+@STRATEGIES.register("misreport_valuation")
+@dataclass(frozen=True, kw_only=True)
+class MisreportValuation(Misreport):
+    """Claims ``factor`` times its true valuation of privacy; trains honestly, with the noise of what it sold."""
+
+    name: ClassVar[str] = "misreport_valuation"
+    reference: ClassVar[str] = "Privacy Auction Game and MFG-RegretNet, arXiv 2603.28329, RQ6: misreports"
+    lies_about: ClassVar[frozenset[str]] = frozenset({VALUATION})
+    claim: ClassVar[str] = VALUATION
+
+
+@STRATEGIES.register("misreport_privacy_budget")
+@dataclass(frozen=True, kw_only=True)
+class MisreportPrivacyBudget(Misreport):
+    """Claims to sell at most ``factor`` times the epsilon that it sells at most; never really loses more than it has.
+
+    Who is bought more of than it has sends an update with more noise than it is paid for.
+    """
+
+    name: ClassVar[str] = "misreport_privacy_budget"
+    reference: ClassVar[str] = "Privacy Auction Game and MFG-RegretNet, arXiv 2603.28329, equation 10: reported epsilon"
+    lies_about: ClassVar[frozenset[str]] = frozenset({PRIVACY_BUDGET})
+    claim: ClassVar[str] = PRIVACY_BUDGET
+
+
+@STRATEGIES.register("collusion_ring")
+@dataclass(frozen=True, kw_only=True)
+class CollusionRing(MisreportValuation):
+    """Claims ``factor`` times its true valuation together with all that follow it, to drive up the price of epsilon.
+
+    Members do not share what they gain: compare the sum of their utilities with that of the same people bidding
+    honestly, and with that of one who lies alone (``misreport_valuation``).
+    """
+
+    name: ClassVar[str] = "collusion_ring"
+    reference: ClassVar[str] = "McAfee, McMillan 1992, Bidding rings, Am. Econ. Rev. 82(3): no side payments"
+
+    factor: float = 1.5

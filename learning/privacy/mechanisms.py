@@ -85,14 +85,14 @@ def gaussian_noise_multiplier(epsilon: ArrayLike, delta: ArrayLike) -> FloatColu
     eps, target = np.broadcast_arrays(positive("epsilon", epsilon), probability(delta))
     goal = np.log(target)
 
-    def excess(mu: FloatColumn) -> tuple[FloatColumn, FloatColumn]:
+    def excess(mu: FloatColumn, eps: FloatColumn, goal: FloatColumn) -> tuple[FloatColumn, FloatColumn]:
         log_delta, _ = _log_delta(eps, mu)
         return log_delta - goal, mu * np.exp(-0.5 * (mu / 2 - eps / mu) ** 2 - _LOG_ROOT_TWO_PI - log_delta)
 
     # At epsilon = 0 delta is 2 Phi(mu/2) - 1, and it falls with epsilon. At the upper end mu/2 - eps/mu is z, and
     # e^eps Phi(-mu/2 - eps/mu) is at most Phi(-z), so delta is at least 2 Phi(z) - 1.
     z = np.sqrt(2) * erfinv(target)
-    return 1 / _root(excess, 2 * z, z + np.sqrt(z**2 + 2 * eps))
+    return 1 / _root(excess, 2 * z, z + np.sqrt(z**2 + 2 * eps), eps, goal)
 
 
 def gaussian_epsilon(noise_multiplier: ArrayLike, delta: ArrayLike) -> FloatColumn:
@@ -101,13 +101,13 @@ def gaussian_epsilon(noise_multiplier: ArrayLike, delta: ArrayLike) -> FloatColu
     mu, goal = 1 / multiplier, np.log(target)
     leaks = erf(mu / np.sqrt(8)) > target
 
-    def excess(eps: FloatColumn) -> tuple[FloatColumn, FloatColumn]:
+    def excess(eps: FloatColumn, mu: FloatColumn, goal: FloatColumn) -> tuple[FloatColumn, FloatColumn]:
         log_delta, log_second = _log_delta(eps, mu)
         return goal - log_delta, eps * np.exp(log_second - log_delta)
 
     # At the upper end already the first term of delta alone is the target.
     ends = np.where(leaks, mu * (mu / 2 - ndtri(target)), 1.0)
-    return np.where(leaks, _root(excess, np.zeros_like(mu), ends), 0.0)
+    return np.where(leaks, _root(excess, np.zeros_like(mu), ends, mu, goal), 0.0)
 
 
 def classical_noise_multiplier(epsilon: ArrayLike, delta: ArrayLike) -> FloatColumn:
@@ -140,26 +140,33 @@ def _log_delta(eps: FloatColumn, mu: FloatColumn) -> tuple[FloatColumn, FloatCol
 
 
 def _root(
-    excess: Callable[[FloatColumn], tuple[FloatColumn, FloatColumn]], low: FloatColumn, high: FloatColumn
+    excess: Callable[..., tuple[FloatColumn, FloatColumn]], low: FloatColumn, high: FloatColumn, *given: FloatColumn
 ) -> FloatColumn:
-    """Where the increasing ``excess`` is 0 between ``low`` >= 0 and ``high``, for each entry.
+    """Where the increasing ``excess(at, *given)`` is 0 between ``low`` >= 0 and ``high``, entry by entry.
 
     ``excess`` gives the value and its derivative by the logarithm of the place. Newton steps in the logarithm, and
-    halving where such a step would leave the bracket.
+    halving where such a step would leave the bracket; each entry stops when it is there.
     """
-    at = 0.5 * (low + high)
+    shape = np.shape(low)
+    low, high, *given_flat = (np.ravel(column).astype(np.float64) for column in (low, high, *given))
+    found = 0.5 * (low + high)
+    rows, at = np.arange(found.size), found.copy()
     for _ in range(100):
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            value, slope = excess(at)
+            value, slope = excess(at, *given_flat)
             change = -value / slope
             step = at * np.exp(change)
         low, high = np.where(value < 0, at, low), np.where(value > 0, at, high)
         # Newton's error is squared by each step, so after one of 1e-9 there is nothing left but rounding.
         near = (np.abs(change) <= 1e-9) & (np.abs(value) <= 1e-5)
         at = np.where(near | ((step > low) & (step < high)), step, 0.5 * (low + high))
-        if (near | (high - low <= 1e-15 * high)).all():
+        found[rows] = at
+        going = ~(near | (high - low <= 1e-15 * high))
+        if not going.any():
             break
-    return np.asarray(at)
+        rows, at, low, high = rows[going], at[going], low[going], high[going]
+        given_flat = [column[going] for column in given_flat]
+    return found.reshape(shape)
 
 
 # ---- Laplace ------------------------------------------------------------------------------------------------------

@@ -22,8 +22,10 @@ from market.graph_metrics import (
 from market.ledger import Book
 from market.mechanism import Edges
 from market.money import from_micro
+from market.privacy_auction.mechanism import MEAN_VALUATION
 from scenarios.buffers import Codes
 from scenarios.engine.event_log import Event
+from scenarios.engine.privacy import privacy_offered, sold_out
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import Tally, World
 
@@ -34,6 +36,7 @@ _BOOKS = [book.name.lower() for book in Book]
 _AS_THEY_ARE = (
     *("data_size", "reported_data_size", "quality", "reported_quality", "cost", "reported_cost", "payment"),
     *("gain_scale", "reported_gain_scale", "sharing_cost", "reported_sharing_cost", "sharing_gain", "sharing_loss"),
+    *("valuation", "reported_valuation", "privacy_budget", "reported_privacy_budget", "epsilon_spent", "privacy_cost"),
     *("training_cost", "model_benefit", "penalty", "utility", "believed_utility", "reputation", "strikes"),
 )
 """Columns of the owners table that are population columns of the same name."""
@@ -89,6 +92,13 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "paper_owner_utility": float(settled.paper_utility.sum()),
         "paper_model_owner_utility": settled.paper_model_owner,
         "paper_center_utility": settled.paper_centers,
+        "paper_surplus": _paper_surplus(settled),
+        "epsilon_offered": privacy_offered(world),
+        "epsilon_sold": float(settled.epsilon[settled.arrived].sum()),
+        "epsilon_lost": float(settled.epsilon_lost.sum()),
+        "privacy_cost": float(settled.privacy_cost.sum()),
+        "sold_out": sold_out(world),
+        "mean_field_valuation": current.terms.figures.get(MEAN_VALUATION, np.nan),
         "audited": int(audited.sum()),
         "flagged": int(settled.flagged.sum()),
         "true_positives": int((settled.flagged & violation).sum()),
@@ -110,6 +120,11 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     write_transfers(world)
     write_events(world)
     world.tally = Tally()
+
+
+def _paper_surplus(settled: Settled) -> float:
+    """All utilities as the mechanism's source defines them; a source without centers has nothing of them."""
+    return float(settled.paper_utility.sum()) + settled.paper_model_owner + float(np.nan_to_num(settled.paper_centers))
 
 
 def _add_up(world: World, row: dict[str, Any]) -> None:
@@ -165,6 +180,8 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "weight": of_round("weight", 0.0),
             "center": population.center[owners],
             "measured_quality": population.measured_quality[owners],
+            "epsilon": of_round("epsilon", 0.0),
+            "epsilon_lost": of_round("epsilon_lost", 0.0),
             "net_payment": of_round("net_payment", 0.0),
             "purchases": of_round("purchases", 0),
             "sales": of_round("sales", 0),

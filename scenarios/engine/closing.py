@@ -12,6 +12,7 @@ from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
 from scenarios.engine.membership import forget_flights
+from scenarios.engine.privacy import wear_privacy
 from scenarios.engine.reacting import react
 from scenarios.engine.settlement import settle
 from scenarios.engine.world import World
@@ -27,6 +28,7 @@ def close_round(world: World, tick: int) -> None:
     forget_flights(world, done)  # before anybody is expelled: who leaves now forfeits nothing that is settled
     enforce(world, settled, tick)
     dismiss(world, settled, tick)
+    wear_privacy(world, settled, tick)
     react(world, settled, tick)
     forget_absent(world)
     world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)

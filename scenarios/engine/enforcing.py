@@ -78,6 +78,7 @@ def _book_utilities(world: World, settled: Settled) -> None:
         "penalty": settled.penalty,
         "sharing_gain": settled.sharing_gain,
         "sharing_loss": settled.sharing_loss,
+        "privacy_cost": settled.privacy_cost,
     }
     for name, column in booked.items():
         getattr(population, name)[active] = 0.0
@@ -91,6 +92,7 @@ def _book_utilities(world: World, settled: Settled) -> None:
         - population.penalty[active]
         + population.sharing_gain[active]
         - population.sharing_loss[active]
+        - population.privacy_cost[active]
     )
     population.utility[active] = utility
     population.utility_total[active] += utility

@@ -14,6 +14,7 @@ from scenarios.engine.cohort import cohort_work, quarantine
 from scenarios.engine.event_log import Event
 from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
 from scenarios.engine.personal import train_personal
+from scenarios.engine.privacy import price_privacy, spend_privacy
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -24,14 +25,16 @@ if TYPE_CHECKING:
 
 
 def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
-    """The server knows only what was claimed: data size times offered share."""
+    """The server knows only what was claimed: data size times offered share; and the privacy that it bought."""
     flights = world.flights
-    return np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows])
+    sizes = np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows])
+    return sizes if world.privacy is None else world.privacy.weights(flights.epsilon[rows], sizes)
 
 
 def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
     """Asynchronous rounds: train the owners whose updates are in and merge them, discounted by staleness."""
     world.flights.used[rows] = True
+    spend_privacy(world, rows)
     if world.federation is not None:
         _merge(world, rows, tick, world.federation.aggregate_buffered)
 
@@ -45,6 +48,7 @@ def _merge(
     """
     flights, federation = world.flights, world.federation
     assert federation is not None
+    rows = _trained_sample(world, rows)
     work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
     good = federation.finite(uploads)
@@ -63,11 +67,22 @@ def _merge(
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
 
+def _trained_sample(world: World, rows: IntColumn) -> IntColumn:
+    """All of these flights, or as many by lot as the scenario really trains."""
+    most = world.scenario.learning.trained_sample
+    if most is None or len(rows) <= most:
+        return rows
+    lots = world.uniform("trained sample", world.flights.owner[rows], world.rounds_closed)
+    return np.sort(rows[np.argsort(lots, kind="stable")[:most]])
+
+
 def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     """Train everybody whose update has arrived in one call, aggregate, test, and measure what the mechanism asked."""
     flights, federation, previous = world.flights, world.federation, world.accuracy
     in_time = rows[flights.arrived[rows]]
-    if world.scenario.round.late == "buffer" and len(rows):
+    if world.scenario.round.late != "buffer":
+        spend_privacy(world, in_time)
+    elif len(rows):
         # Each aggregate had weights of its own; together they are the round's.
         flights.weight[rows] /= max(float(flights.weight[rows].sum()), 1e-300)
     if world.personal is not None:
@@ -80,7 +95,7 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     if federation is not None:
         world.evaluation = federation.evaluate()
     none = np.zeros(len(rows))
-    return Settled(
+    settled = Settled(
         owner=flights.owner[rows].copy(),
         arrived=flights.arrived[rows].copy(),
         upload=flights.upload[rows].astype(np.int64),
@@ -98,6 +113,8 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         penalty=none.copy(),
         strategy=world.population.strategy.astype(np.int64),
     )
+    price_privacy(world, rows, settled)
+    return settled
 
 
 def _wanted(world: World, measure: str) -> bool:

@@ -31,6 +31,9 @@ _COLUMNS: dict[str, str] = {
     "used": "?",  # aggregated into a model version
     "weight": "f8",  # share in that aggregate
     "measured_quality": "f8",  # raw quality, if the mechanism asks
+    "epsilon": "f8",  # privacy loss sold, 0 where none is
+    "epsilon_lost": "f8",  # privacy loss of what is really sent
+    "sent": "?",  # this loss has been entered in the ledger of privacy
     "contribution": "f8",  # measured contribution to it, NaN where none is measured
     "contribution_error": "f8",  # its standard error
 }

@@ -38,9 +38,11 @@ def terms_of(spec: LearningSpec) -> LocalTerms:
 
 def privacy_of(spec: LearningSpec) -> ClipAndNoise:
     """What is done to each trained update."""
+    from learning.privacy.terms import NOISE_MECHANISMS
     from learning.privacy_hook import ClipAndNoise
 
-    return ClipAndNoise(spec.privacy.clip, spec.privacy.noise_multiplier)
+    law = NOISE_MECHANISMS[spec.privacy.mechanism].law
+    return ClipAndNoise(spec.privacy.clip, spec.privacy.noise_multiplier, law)
 
 
 def personalization_of(spec: LearningSpec) -> PersonalMethod | None:

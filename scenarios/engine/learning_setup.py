@@ -12,6 +12,7 @@ from agents.strategies import make_strategy
 from learning.columns import FloatColumn, IntColumn
 from learning.corruption import usable_samples
 from learning.data import load_dataset
+from learning.heterogeneity import heterogeneity
 from learning.partition import deal
 from learning.streams import Streams
 from learning.uploads import Upload, recalls
@@ -35,12 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Learning:
-    """What the market has to know of the data: the federation, the shards' sizes and true qualities."""
+    """What the market has to know of the data: the federation, the shards' sizes, true qualities and class mixes.
+
+    ``shard_distance`` [S]: total variation between the classes of a shard and of all data, where the scenario asks.
+    """
 
     federation: Federation | None
     personal: PersonalFederation | None
     shard_sizes: IntColumn
     shard_quality: FloatColumn
+    shard_distance: FloatColumn
     chance: float
     device: str
 
@@ -64,13 +69,17 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
+    distance = np.zeros(count)
+    if scenario.population.valuation_rule.non_iid > 0:
+        with blamed_on("population.valuation_rule.non_iid", scenario.population.valuation_rule.non_iid):
+            distance = heterogeneity(usable, dataset.y_train, dataset.classes).emd / 2
     chance = dataset.chance
     if chance == 1.0:
         problem = "all test samples are of one class, so that no accuracy is better than guessing"
         raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or name,
                        problem=problem)  # fmt: skip
     if rules is None:
-        return Learning(None, None, sizes, quality, chance, "none")
+        return Learning(None, None, sizes, quality, distance, chance, "none")
 
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
@@ -109,10 +118,10 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     }
     method = personalization_of(spec)
     if method is None:
-        return Learning(Federation(rules=rules, **common), None, sizes, quality, chance, place.type)
+        return Learning(Federation(rules=rules, **common), None, sizes, quality, distance, chance, place.type)
     with blamed_on("learning.personalization", spec.personalization):
         personal = PersonalFederation(method=method, **common)
-    return Learning(None, personal, sizes, quality, chance, place.type)
+    return Learning(None, personal, sizes, quality, distance, chance, place.type)
 
 
 def _may_copy(share: StrategyShare) -> bool:

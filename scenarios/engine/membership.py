@@ -20,6 +20,7 @@ from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
+from scenarios.engine.privacy import further_valuation, may_enter
 from scenarios.engine.world import World
 
 
@@ -90,6 +91,11 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     population.shard[ids] = persons % len(world.shard_sizes)
     population.data_size[ids] = world.shard_sizes[population.shard[ids]]
     population.quality[ids] = world.shard_quality[population.shard[ids]]
+    population.privacy_cap[ids] = population.privacy_budget[ids]
+    population.valuation[ids] += further_valuation(world, ids)
+    population.privacy_budget[ids] = np.minimum(population.privacy_cap[ids], population.lifetime_privacy[ids])
+    if world.privacy is not None:
+        world.privacy.admit(population.lifetime_privacy[ids])
     population.reputation[ids] = world.policy.initial_reputation
     edges = np.cumsum([share.share for share in spec.population.strategies])
     draw = world.streams.uniform("strategy", persons) * edges[-1]
@@ -109,7 +115,8 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
         return ids
     world.ledger.open_accounts(len(population))
     kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
-    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", "strategy", *MEMORY):
+    sold = ("valuation", "privacy_cap", "privacy_budget", "lifetime_privacy", "epsilon_spent")
+    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", *sold, "strategy", *MEMORY):
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
@@ -123,11 +130,13 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     decisions = decide(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids)
     advice = world.mechanism.recommend(terms, Types.of(decisions.claims, ids))
     own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
+    if advice.expected_epsilon is not None:
+        own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
     expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
     # A visit is told from the next by its round and by how often the owner has stayed before.
     draw = world.uniform("join", ids, board.round * 4096 + population.stay[ids])
     willing = world.participation.joins(expected, population.outside_option[ids], draw)
-    able = world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro
+    able = (world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro) & may_enter(world, ids)
     surplus = expected - population.outside_option[ids]
     world.log.add(Event.ARRIVE, tick, world.rounds_closed, ids, surplus)
     declined = ids[~(willing & able)]
@@ -164,23 +173,31 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
         world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
     if world.deposit_micro:
         world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
-    present = np.concatenate([before, ids])
-    # Drawn at once for all newcomers: a person and a stay have one row of draws.
-    keys = population.person[ids][:, None], population.stay[ids][:, None]
-    wanted = np.arange(min(scenario.market.neighbours, len(present)))
-    draws = world.streams.uniform("peers", *keys, wanted).tolist()
-    for position, owner in enumerate(ids.tolist()):
-        peers = choose_peers(present[: len(before) + position], draws[position])
-        world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
-        if population.restricted[owner]:
-            world.graph.restrict(owner)  # probation does not end by leaving and coming back
+    _into_the_graph(world, before, ids)
     world.totals.joins += count
     world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
-    world.on_join(ids)
     if scenario.population.departure_rate > 0:
         life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
         ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
         world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
+
+
+def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
+    """Newcomers share with some of those who are there, one after another."""
+    population, neighbours = world.population, world.scenario.market.neighbours
+    if neighbours == 0:
+        world.graph.join_alone(ids, population.reputation[ids])
+    else:
+        present = np.concatenate([before, ids])
+        # Drawn at once for all newcomers: a person and a stay have one row of draws.
+        keys = population.person[ids][:, None], population.stay[ids][:, None]
+        wanted = np.arange(min(neighbours, len(present)))
+        draws = world.streams.uniform("peers", *keys, wanted).tolist()
+        for position, owner in enumerate(ids.tolist()):
+            peers = choose_peers(present[: len(before) + position], draws[position])
+            world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
+    for owner in ids[population.restricted[ids]].tolist():
+        world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
 def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:

@@ -33,6 +33,7 @@ from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.privacy import sold_privacy
 from scenarios.engine.world import Round, World
 
 
@@ -204,6 +205,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "lie": chosen.lie,
             "data_share": allocation.data_share[selected],
             "promised": allocation.promised[selected],
+            **sold_privacy(world, chosen, allocation, selected),
             "spent": from_micro(spent),
             "compute_ticks": after(0, compute),
             "link_ticks": after(0, link),

@@ -43,6 +43,9 @@ class Settled:
     sales: IntColumn = field(init=False)
     quitting: BoolColumn = field(init=False)  # refused the bill
     bankrupt: BoolColumn = field(init=False)  # could not pay it
+    epsilon: FloatColumn = field(init=False)  # privacy loss sold
+    epsilon_lost: FloatColumn = field(init=False)  # privacy loss of what was sent
+    privacy_cost: FloatColumn = field(init=False)  # that at the true valuation, money
     paper_utility: FloatColumn = field(default_factory=lambda: np.zeros(0))  # of each owner, as the source defines it
     paper_model_owner: float = np.nan
     paper_centers: float = np.nan
@@ -51,4 +54,5 @@ class Settled:
         count = len(self.owner)
         self.sharing_gain, self.sharing_loss, self.net_payment = np.zeros(count), np.zeros(count), np.zeros(count)
         self.purchases, self.sales = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+        self.epsilon, self.epsilon_lost, self.privacy_cost = np.zeros(count), np.zeros(count), np.zeros(count)
         self.quitting, self.bankrupt = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)

@@ -31,6 +31,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.promised[rows],
         {name: column[rows] for name, column in flights.claims.items()},
         flights.center[rows],
+        flights.epsilon[rows] if world.privacy is not None else None,
     )
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
     outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from learning.federation import Federation
     from learning.personal_federation import PersonalFederation
     from scenarios.engine.personal import Uploaded
+    from scenarios.engine.privacy import PrivacyAccounts
 
 
 @dataclass
@@ -112,8 +113,9 @@ class World:
     types: dict[str, Distribution]
     shard_sizes: IntColumn
     shard_quality: FloatColumn
+    shard_distance: FloatColumn  # of the shards' classes to all data's, total variation
+    privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
     write: Write
-    on_join: Callable[[IntColumn], None]
     on_leave: Callable[[int], None]
     deposit_micro: int
     fee_micro: int

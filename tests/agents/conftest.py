@@ -28,6 +28,8 @@ def people(count: int = 12) -> Population:
     population.cost[:] = draw.uniform(0.001, 0.05, count)
     population.gain_scale[:] = draw.uniform(1e4, 5e4, count)
     population.sharing_cost[:] = draw.uniform(0.5, 1.5, count)
+    population.valuation[:] = draw.uniform(0.1, 1.0, count)
+    population.privacy_budget[:] = draw.uniform(0.5, 5.0, count)
     population.size_factor[:] = population.kept_size_factor[:] = draw.uniform(1.1, 2.0, count)
     population.cost_factor[:] = population.kept_cost_factor[:] = draw.uniform(0.5, 0.9, count)
     population.utility[:] = population.kept_utility[:] = draw.normal(size=count)

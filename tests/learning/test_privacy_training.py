@@ -121,6 +121,12 @@ def test_a_cohort_with_too_few_noise_levels_is_refused():
         work([0, 1], np.ones(3))
 
 
+def test_an_owner_cannot_send_twice_under_one_draw_of_its_noise():
+    """Two uploads with the same noise are bare in their difference."""
+    with pytest.raises(ValueError, match="an owner sends twice with noise of its own"):
+        work([0, 1, 0], np.ones(3))
+
+
 def test_what_the_ledger_says_was_spent_is_what_the_noise_gives():
     ledger = PrivacyLedger(TERMS, np.full(4, 9.0))
     sold = np.array([0.5, 1.0, 2.0, 4.0])

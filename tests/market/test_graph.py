@@ -55,6 +55,20 @@ def test_an_owner_without_peers_is_a_node_all_the_same() -> None:
     np.testing.assert_array_equal(graph.neighbour(np.array([7]), np.array([0.5])), [-1])
 
 
+def test_many_owners_without_peers_join_at_once_as_they_would_one_by_one() -> None:
+    together, single = CollaborationGraph(), CollaborationGraph()
+    owners, standing = np.array([4, 7, 9]), np.array([0.5, 0.2, 0.9])
+    together.join_alone(owners, standing)
+    for owner, of_it in zip(owners.tolist(), standing.tolist(), strict=True):
+        single.join(owner, [], 0, of_it)
+    assert sorted(together.owners) == sorted(single.owners)
+    assert together.standing(owners).tolist() == single.standing(owners).tolist()
+    together.join(1, [4, 9], 0, 0.5)
+    assert together.metrics()["edges"] == 4
+    with pytest.raises(ValueError, match="owner 7 is in the graph already"):
+        together.join_alone(np.array([3, 7]), np.ones(2))
+
+
 def test_joining_twice_or_with_a_stranger_is_refused() -> None:
     graph = triangle()
     with pytest.raises(ValueError, match="owner 1 is in the graph already"):

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_model_market_contract import CASES as MODEL_MARKETS
+from test_privacy_auction_mechanism import CASES as PRIVACY_AUCTIONS
 
 from learning.columns import BoolColumn, FloatColumn
 from market.baselines import FixedPrice, Free, Proportional, Shapley
@@ -167,7 +168,7 @@ def received(settlement: Settlement, ids: np.ndarray) -> FloatColumn:
 
 
 def test_every_registered_mechanism_has_a_case() -> None:
-    assert set(CASES) | set(MODEL_MARKETS) == set(MECHANISMS)
+    assert set(CASES) | set(MODEL_MARKETS) | set(PRIVACY_AUCTIONS) == set(MECHANISMS)
     assert not set(CASES) & set(MODEL_MARKETS)
 
 

@@ -161,7 +161,9 @@ class Synthetic:
                 "staleness_mean": 0.0, "budget": 20.0, "paid": payment.sum(), "claimed": units.sum(),
                 "revenue": revenue, "owner_utility": gains["owner"], "model_owner_utility": gains["model_owner"],
                 "regulator_income": income, "center_income": 0.0, "paper_owner_utility": np.nan,
-                "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan,
+                "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan, "paper_surplus": np.nan,
+                "epsilon_offered": 0.0, "epsilon_sold": 0.0, "epsilon_lost": 0.0, "privacy_cost": 0.0, "sold_out": 0,
+                "mean_field_valuation": np.nan,
                 "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
                 "audited": int(audited.sum()), "flagged": int(flagged.sum()),
                 "true_positives": int((flagged & violation).sum()),
@@ -216,6 +218,15 @@ class Synthetic:
         given |= {"contribution": np.nan, "contribution_error": np.nan}
         sharing = ("gain_scale", "sharing_cost", "sharing_gain", "sharing_loss", "net_payment", "purchases", "sales")
         given |= dict.fromkeys((*sharing, "reported_gain_scale", "reported_sharing_cost"), 0)
+        sold = (
+            "valuation",
+            "reported_valuation",
+            "privacy_budget",
+            "reported_privacy_budget",
+            "epsilon",
+            "epsilon_lost",
+        )
+        given |= dict.fromkeys((*sold, "epsilon_spent", "privacy_cost"), 0.0)
         given |= {"center": -1, "measured_quality": np.nan, "paper_utility": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
