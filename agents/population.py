@@ -58,6 +58,10 @@ COLUMNS: dict[str, Column] = {
     "outside_option": Column("f8", 0.0, "money per round when not taking part"),
     "gain_scale": Column("f8", 0.0, "K in sqrt(K / n) money: how much data of others is worth to it; 0 buys nothing"),
     "sharing_cost": Column("f8", 0.0, "money lost each time that another owner imports its model"),
+    "emd": Column("f8", 0.0, "L1 distance of its label mix from that of all shards, in [0, 2]"),
+    "generation_cost": Column("f8", 0.0, "money per synthetic sample, to generate it and to train on it"),
+    "profitability": Column("f8", 0.0, "money per round that a model of accuracy 1 earns it among its rivals"),
+    "competition_pressure": Column("f8", 0.0, "its rivals' profitability times what it feels of each, in money"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
@@ -67,12 +71,17 @@ COLUMNS: dict[str, Column] = {
     "reported_cost": Column("f8", np.nan, "money per trained sample claimed"),
     "reported_gain_scale": Column("f8", np.nan, "gain scale claimed"),
     "reported_sharing_cost": Column("f8", np.nan, "sharing cost claimed, in money"),
+    "reported_emd": Column("f8", np.nan, "distance of its label mix claimed"),
+    "reported_generation_cost": Column("f8", np.nan, "money per synthetic sample claimed"),
+    "reported_profitability": Column("f8", np.nan, "profitability claimed, in money"),
     # what the market found out
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
     # last round's treatment (its own history)
     "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),
+    "generation_spent": Column("f8", 0.0, "money spent on synthetic data in that round"),
+    "competition_loss": Column("f8", 0.0, "lost to rivals with better models in that round, in money"),
     "model_benefit": Column("f8", 0.0, "worth of the model held in that round"),
     "penalty": Column("f8", 0.0, "money slashed or charged in that round"),
     "sharing_gain": Column("f8", 0.0, "worth of the models of others used in that round, in money"),

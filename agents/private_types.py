@@ -192,6 +192,8 @@ TYPE_BOUNDS: dict[str, Bounds] = {
     "wealth": Bounds(at_least=0, at_most=_MOST),
     "gain_scale": Bounds(at_least=0, at_most=1e12),
     "sharing_cost": Bounds(at_least=0, at_most=_MOST),
+    "generation_cost": Bounds(at_least=0, at_most=_MOST),
+    "profitability": Bounds(at_least=0, at_most=_MOST),
 }
 """What is drawn for each person, and where the values must lie. ``wealth`` is money brought along; the others are
 population columns and have their units there."""

@@ -161,6 +161,7 @@ def strategies() -> Registry[Any]:
 def mechanisms() -> Registry[Any]:
     """The mechanism registry, filled."""
     import market.baselines
+    import market.cocogen.mechanism
     import market.ipfl.mechanism
     import market.model_sharing
     import market.qd_rdfl.mechanism
@@ -168,6 +169,13 @@ def mechanisms() -> Registry[Any]:
 
     del market
     return MECHANISMS
+
+
+def rivalries() -> Registry[Any]:
+    """The registry of ways to draw who competes with whom."""
+    from market.cocogen.rivalry import RIVALRIES
+
+    return RIVALRIES
 
 
 def participation_rules() -> Registry[Any]:
@@ -261,6 +269,13 @@ def server_optimizers() -> Registry[Any]:
     return SERVER_OPTIMIZERS
 
 
+def generators() -> Registry[Any]:
+    """The registry of generators of synthetic data (imports torch)."""
+    from learning.generation import GENERATORS
+
+    return GENERATORS
+
+
 def models() -> Registry[Any]:
     """The registry of models (imports torch)."""
     from learning.models import MODELS
@@ -318,6 +333,8 @@ if TYPE_CHECKING:
     ContributionMethod: TypeAlias = Named
     Merging: TypeAlias = Named
     Personalization: TypeAlias = Named
+    DataGenerator: TypeAlias = Named
+    Competition: TypeAlias = Named
 else:
     Strategy = _choice(StrategyShare, strategies)
     MechanismChoice = _choice(Named, mechanisms)
@@ -332,6 +349,8 @@ else:
     ContributionMethod = Annotated[Named, BeforeValidator(partial(_bare_name, contribution_methods))]
     Merging = Annotated[Named, BeforeValidator(partial(_bare_name, merging_rules))]
     Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, personalization_methods))]
+    DataGenerator = Annotated[Named, BeforeValidator(partial(_bare_name, generators))]
+    Competition = _choice(Named, rivalries, "kind")
     Partition = _choice(Named, partitions, skip=("labels", "shards", "streams", "groups"))
 
 
@@ -373,6 +392,14 @@ class PrivateTypes(Spec):
     sharing_cost: Distribution = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
         description="money lost each time that another owner imports its model (for mechanisms that share models)",
+    )
+    generation_cost: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="money per synthetic sample, to generate it and to train on it",
+    )
+    profitability: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="money per round that a model of accuracy 1 earns among rivals (for mechanisms that know them)",
     )
 
 
@@ -486,6 +513,19 @@ class MeasurementSpec(Spec):
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of these confidence intervals")
 
 
+class GenerationSpec(Spec):
+    """Synthetic data: what owners make them with, and how long that takes."""
+
+    generator: DataGenerator = Field(
+        default_factory=lambda: Named(name="gaussian_mixture"), description="what is trained to make samples"
+    )
+    public: Annotated[int, Field(ge=0)] = Field(
+        0, description="training samples set apart for one generator that all use (0: each trains one on its own data)"
+    )
+    fit_seconds: NotNegative = Field(0.0, description="seconds that training the generator takes, in each round")
+    seconds_per_sample: NotNegative = Field(0.0, description="seconds to make one sample")
+
+
 class LearningSpec(Spec):
     """The federated training that really runs."""
 
@@ -509,6 +549,7 @@ class LearningSpec(Spec):
     personalization: Personalization | None = Field(
         None, description="how owners with models of their own learn from each other (null: one global model)"
     )
+    generation: GenerationSpec | None = Field(None, description="how owners make synthetic data (null: they make none)")
     privacy: PrivacySpec = Field(default_factory=PrivacySpec)
     contribution: ContributionMethod = Field(
         default_factory=lambda: Named.model_validate({"name": "shapley", "permutations": 20, "tolerance": 0.01}),
@@ -554,6 +595,7 @@ class MarketSpec(Spec):
     treasury: Money = Field(1000.0, description="money the model owner starts with")
     revenue: Money = Field(30.0, description="money per round that a perfect model earns the model owner")
     neighbours: Annotated[int, Field(ge=0, le=1000)] = Field(4, description="owners that a newcomer shares models with")
+    competition: Competition | None = Field(None, description="who competes with whom (null: nobody)")
 
 
 class EnforcementSpec(Spec):
@@ -637,14 +679,34 @@ class Scenario(Spec):
             )
         mechanism = self.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
-        if not self.learning.enabled and built.measures:
+        if not self.learning.enabled and set(built.measures) - {"own_performance"}:
             raise _problem(
                 "market.mechanism.name",
                 self.market.mechanism.name,
                 "this mechanism measures what is trained, so learning must be enabled",
             )
         _check_personal(self, built)
+        _check_generation(self, built)
         return self
+
+
+def _check_generation(scenario: Scenario, mechanism: object) -> None:
+    """Synthetic data, competition and the mechanisms that know them go together."""
+    from market.mechanism import Generating
+
+    name, learning = scenario.market.mechanism.name, scenario.learning
+    if isinstance(mechanism, Generating):
+        if learning.enabled and learning.generation is None:
+            raise _problem("learning.generation", None, f"is missing: {name} asks owners to make synthetic data")
+        if not learning.enabled and mechanism.pays_for == "measured":
+            raise _problem("market.mechanism.pays_for", "measured", "curve, for without learning there is no accuracy")
+        return
+    for field, given in (
+        ("learning.generation", learning.generation),
+        ("market.competition", scenario.market.competition),
+    ):
+        if given is not None:
+            raise _problem(field, None, f"null, for the mechanism {name} knows neither synthetic data nor rivals")
 
 
 def _check_personal(scenario: Scenario, mechanism: object) -> None:

@@ -28,6 +28,7 @@ def cohort_work(world: World, rows: IntColumn) -> CohortWork:
         upload=flights.upload[rows],
         scale=flights.scale[rows],
         peer=np.where(peers >= 0, population.person[np.maximum(peers, 0)], -1),
+        synthetic=flights.synthetic[rows] if flights.synthetic[rows].any() else None,
     )
 
 

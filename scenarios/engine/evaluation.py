@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 
 def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
-    """The server knows only what was claimed: data size times offered share."""
+    """The server knows only what was claimed: data size times offered share, and the synthetic samples asked for."""
     flights = world.flights
-    return np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows])
+    return np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows] + flights.told_volume[rows])
 
 
 def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
@@ -91,6 +91,9 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         contribution_error=flights.contribution_error[rows].copy(),
         spent=flights.spent[rows].copy(),
         samples=flights.samples[rows].copy(),
+        synthetic=flights.synthetic[rows].copy(),
+        told_volume=flights.told_volume[rows].copy(),
+        generation_spent=flights.generation_spent[rows].copy(),
         previous_accuracy=previous,
         payment=none.copy(),
         audited=np.zeros(len(rows), dtype=np.bool_),

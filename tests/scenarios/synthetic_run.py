@@ -163,6 +163,7 @@ class Synthetic:
                 "regulator_income": income, "center_income": 0.0, "paper_owner_utility": np.nan,
                 "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan,
                 "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
+                **dict.fromkeys(("synthetic_volume", "generation_spent", "competition_loss"), 0.0),
                 "audited": int(audited.sum()), "flagged": int(flagged.sum()),
                 "true_positives": int((flagged & violation).sum()),
                 "false_positives": int((flagged & ~violation).sum()),
@@ -216,6 +217,9 @@ class Synthetic:
         given |= {"contribution": np.nan, "contribution_error": np.nan}
         sharing = ("gain_scale", "sharing_cost", "sharing_gain", "sharing_loss", "net_payment", "purchases", "sales")
         given |= dict.fromkeys((*sharing, "reported_gain_scale", "reported_sharing_cost"), 0)
+        rivals = ("emd", "generation_cost", "profitability", "competition_pressure", "generation_spent")
+        given |= dict.fromkeys((*rivals, "reported_emd", "reported_generation_cost", "competition_loss"), 0.0)
+        given |= {"told_volume": 0.0, "synthetic_volume": 0, "own_performance": np.nan}
         given |= {"center": -1, "measured_quality": np.nan, "paper_utility": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})
