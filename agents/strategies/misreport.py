@@ -12,7 +12,7 @@ import numpy as np
 from agents.parameters import FACTOR, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
-from market.mechanism import COST, DATA_SIZE, GAIN_SCALE, QUALITY, SHARING_COST
+from market.mechanism import COST, DATA_SIZE, EMD, GAIN_SCALE, GENERATION_COST, QUALITY, SHARING_COST
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,3 +100,24 @@ class MisreportGainScale(Misreport):
     reference: ClassVar[str] = "Zhang et al. 2025, Nature Communications 16:7923, equation 4: the reported K"
     lies_about: ClassVar[frozenset[str]] = frozenset({GAIN_SCALE})
     claim: ClassVar[str] = GAIN_SCALE
+
+
+@STRATEGIES.register("misreport_emd")
+@dataclass(frozen=True, kw_only=True)
+class MisreportEmd(Misreport):
+    """Claims a label mix ``factor`` times as far from everybody's as it is, at most 2; trains honestly."""
+
+    name: ClassVar[str] = "misreport_emd"
+    lies_about: ClassVar[frozenset[str]] = frozenset({EMD})
+    claim: ClassVar[str] = EMD
+    ceiling: ClassVar[float] = 2.0
+
+
+@STRATEGIES.register("misreport_generation_cost")
+@dataclass(frozen=True, kw_only=True)
+class MisreportGenerationCost(Misreport):
+    """Claims that a synthetic sample costs it ``factor`` times what it does; generates and trains as it is asked."""
+
+    name: ClassVar[str] = "misreport_generation_cost"
+    lies_about: ClassVar[frozenset[str]] = frozenset({GENERATION_COST})
+    claim: ClassVar[str] = GENERATION_COST
