@@ -139,8 +139,8 @@ class Types:
 
     ``owner`` are their ids, to tell who is in the market already; empty where nobody is. ``further`` holds the types
     that only some mechanisms know, by the name of the claim (``FURTHER_CLAIMS``). ``competition_pressure`` is what each
-    feels of its rivals in the market, intensities times their profitability (money), and ``labels`` are the classes in
-    its data; None where that is of no matter.
+    feels of its rivals in the market, intensities times their profitability (money), ``labels`` are the classes in its
+    data, and ``competition`` the intensities among the owners given (``take`` drops them); None where of no matter.
     """
 
     data_size: FloatColumn
@@ -150,6 +150,7 @@ class Types:
     further: Mapping[str, FloatColumn] = field(default_factory=dict)
     competition_pressure: FloatColumn | None = None
     labels: LabelMixes | None = None
+    competition: CompetitionMatrix | None = None
 
     @staticmethod
     def of(columns: Mapping[str, FloatColumn], owner: IntColumn) -> Types:

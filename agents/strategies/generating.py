@@ -23,7 +23,7 @@ _TRADE = "Yuan et al. 2023, TradeFL: a trust trading mechanism for cross-silo fe
 
 @dataclass(frozen=True, kw_only=True)
 class Shirker(Strategy):
-    """Makes ``share`` in [0, 1) of the synthetic samples that it is asked for, and trains on its own data as advised."""
+    """Makes ``share`` in [0, 1) of the synthetic samples that it is asked for; all else is honest."""
 
     family: ClassVar[str] = "free_rider"
     reference: ClassVar[str] = _TRADE

@@ -3,7 +3,7 @@
 At a volume between 0 and its cap an organisation's first-order condition holds, which is one equation. So of the
 intensities gamma_ij only their sum Pi_i, weighted with the rivals' profitability, can be told; not the single ones.
 
-    damage     Pi = p - (c + cq g - r Gamma) / dP/dg
+    damage     Pi = p - (c + cq g - r Gamma - p dh/dg) / dP/dg
     relative   Pi = (c + cq g - r Gamma - p dP/dg) / dh/dg - p
 """
 
@@ -56,7 +56,7 @@ def revealed_pressure(
     profit = organisations.profitability
     with np.errstate(divide="ignore", invalid="ignore"):
         if model == "damage":
-            found = profit - cost / margin.common
+            found = profit - (cost - profit * margin.personal) / margin.common
         else:
             found = (cost - profit * margin.common) / margin.personal - profit
     return np.where(inside & np.isfinite(found), found, np.nan)

@@ -1,10 +1,10 @@
 """The redistribution rate that is best for welfare, found while the market runs: golden-section search under noise.
 
 Welfare as a function of the rate was single-peaked or flat in all scans. So an interval that holds the peak can be
-narrowed by comparing two rates inside it. One noisy look decides nothing, so both are looked at several times, in
-turns, and their means are compared: the interval loses the part beyond the worse one (Kiefer 1953, "Sequential minimax
-search for a maximum"; with means of repeated looks, as in stochastic approximation). A wrong comparison cannot be taken
-back, so the looks per rate should grow with the noise.
+narrowed by comparing two rates inside it. One noisy look decides nothing, so both are looked at several times, in turns
+(left, right, right, left, so that a steady trend cancels), and their means are compared: the interval loses the part
+beyond the worse one (Kiefer 1953, "Sequential minimax search for a maximum"). A wrong comparison cannot be taken back,
+so the looks per rate should grow with the noise.
 
 All that is remembered is in ``Search``, plain numbers that a market can keep on record.
 """
@@ -36,22 +36,26 @@ class Search(NamedTuple):
         """The upper inner rate."""
         return self.low + _GOLDEN * (self.high - self.low)
 
+    @property
+    def at_left(self) -> bool:
+        """Whether the next look is at the lower one."""
+        return self.looks % 4 in (0, 3)
+
 
 def proposed(search: Search, width: float) -> float:
     """The rate to try next; the middle, once the interval is at most ``width`` wide."""
     if search.high - search.low <= width:
         return 0.5 * (search.low + search.high)
-    return search.left if search.looks % 2 == 0 else search.right
+    return search.left if search.at_left else search.right
 
 
-def after(search: Search, value: float, repeats: int, width: float) -> Search:
+def looked(search: Search, value: float, repeats: int, width: float) -> Search:
     """The search after the proposed rate brought ``value``; each inner rate is looked at ``repeats`` times."""
     if search.high - search.low <= width or not math.isfinite(value):
         return search
-    at_left = search.looks % 2 == 0
     seen = search._replace(
-        sum_left=search.sum_left + value * at_left,
-        sum_right=search.sum_right + value * (not at_left),
+        sum_left=search.sum_left + value * search.at_left,
+        sum_right=search.sum_right + value * (not search.at_left),
         looks=search.looks + 1,
     )
     if seen.looks < 2 * repeats:

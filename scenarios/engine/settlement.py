@@ -16,7 +16,7 @@ from scenarios.engine.bookkeeping import write_network
 from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
 from scenarios.engine.personal import exchange_models, pairwise
-from scenarios.engine.rivals import book_competition, own_performance
+from scenarios.engine.rivals import book_competition, intensities, own_performance
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -126,6 +126,7 @@ def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outc
     settled.paper_utility = np.full(len(settled.owner), np.nan)
     if isinstance(world.mechanism, Scored) and world.round is not None:
         types = true_types(world.population, settled.owner, world.labels)
+        types = replace(types, competition=intensities(world, settled.owner))
         allocation = replace(allocation, synthetic_volume=settled.synthetic.astype(np.float64))
         trained = settled.upload == Upload.TRAINED
         scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, result, types, trained)
