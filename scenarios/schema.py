@@ -6,6 +6,7 @@ registries; whatever else stands beside a name is a parameter of that thing and 
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -61,7 +62,9 @@ class StrategyShare(Named):
 
 def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
     """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
-    hints = typing.get_type_hints(entry.__init__ if inspect.isclass(entry) else entry)
+    # Fields of a dataclass may come from a base class in another module, whose names mean something there only.
+    plain = inspect.isclass(entry) and not dataclasses.is_dataclass(entry)
+    hints = typing.get_type_hints(entry.__init__ if plain else entry)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(entry).parameters.values():
         if parameter.name not in skip and parameter.kind is not parameter.VAR_KEYWORD:

@@ -1,4 +1,4 @@
-"""The living CoCoGen+: the round's game is that of the reports, deposits cover what is paid, and truths come to light."""
+"""The living CoCoGen+: the game is that of the reports, deposits cover what is paid, and truths come to light."""
 
 from __future__ import annotations
 
@@ -195,7 +195,7 @@ def test_when_one_leaves_the_game_of_the_rest_is_solved_from_where_it_was() -> N
     claims, competition = rivals()
     mechanism = CoCoGen(redistribution_rate=0.05)
     types = types_of(claims, competition, np.arange(6))
-    _, allocation, settlement = round_of(mechanism, members_of(claims, competition), types)
+    _, _, settlement = round_of(mechanism, members_of(claims, competition), types)
     stay = np.array([0, 1, 2, 4, 5])
     records = {name: column[stay] for name, column in settlement.records.items()}
     left = {name: column[stay] for name, column in claims.items()}
