@@ -22,9 +22,9 @@ SEARCH, STAMP, INTENSITY = "rate search", "rate search round", "revealed intensi
 """Records: the state of the search and the round it is of, and the mean intensity that an owner's offer gives away."""
 
 
-def search_of(rules: MarketRules, members: Members) -> Search | None:
-    """Where the search for the rate stands, by the newest record; a new one where there is none."""
-    if rules.rate_search == "none":
+def search_of(rules: MarketRules, members: Members, number: int) -> Search | None:
+    """Where the search for the rate stands in this round, by the newest record; a new one where there is none."""
+    if rules.rate_search == "none" or number < rules.rate_from:
         return None
     stamp = members.records.get(STAMP, np.zeros(0))
     if not len(stamp) or np.isnan(stamp).all():

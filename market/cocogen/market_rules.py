@@ -48,6 +48,7 @@ class MarketRules:
     highest_rate: float = 0.1
     rate_precision: float = 0.01
     rate_looks: int = 4
+    rate_from: int = 0
     competition: Literal["known", "learned"] = "known"
     believed_intensity: float = 0.0
     pays_for: Literal["measured", "curve"] = "measured"

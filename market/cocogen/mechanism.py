@@ -89,7 +89,8 @@ class CoCoGen(MarketRules):
     ``measured`` on each owner's own label mix, or by the ``curve``.
 
     ``rate_search``: with ``golden_section`` the rate is sought from 0 to ``highest_rate`` by the welfare of the rounds,
-    ``rate_looks`` at each of two rates, until the interval is ``rate_precision`` wide. ``competition``: with
+    ``rate_looks`` at each of two rates, until the interval is ``rate_precision`` wide, beginning with the round
+    ``rate_from`` (while a model still learns fast, rounds tell little about rates). ``competition``: with
     ``learned`` nobody tells the server who competes; it believes in ``believed_intensity`` for every pair, and then in
     what the volumes that an owner offers give away, the pressure of all its rivals together.
 
@@ -109,7 +110,7 @@ class CoCoGen(MarketRules):
         """The rate, and what the claims of the members make the server expect of everybody."""
         members = by_owner(board.members or NOBODY)
         said = Claimed.of(lambda name: members.claims.get(name, np.zeros(len(members))))
-        search = search_of(self, members)
+        search = search_of(self, members, board.round)
         rate = self.redistribution_rate if search is None else proposed(search, self.rate_precision)
         competition = believed(self, members)
         playing = self.players(said, members.labels, competition, rate)
@@ -202,7 +203,7 @@ class CoCoGen(MarketRules):
         settlement = pay_arrivals(allocation, outcome, np.zeros(count), claimed=float(told.sum()))
         effective = float((said.data_size + self.curve.worth(np.maximum(said.data_size, 1e-12), told)).sum())
         records = {VOLUME: told, EFFECTIVE: np.full(len(came), effective)}
-        if self.rate_search != "none":
+        if f"{SEARCH} low" in terms.figures:
             welfare = welfare_seen(self, said, told, performance, rivals, labels_of(terms, owner))
             records |= searched(self, terms, welfare, len(came))
         if self.competition == "learned":

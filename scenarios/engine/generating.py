@@ -48,7 +48,7 @@ def generate(world: World, chosen: Decisions, allocation: Allocation, selected: 
     locked = np.zeros(count, dtype=np.int64)
     if allocation.deposit is not None:
         locked = np.minimum(to_micro(allocation.deposit[selected]), world.ledger.wallet[owners])
-        world.post(tick, "deposit", owners, owners, locked, payee_book=DEPOSIT)
+        world.post(tick, "redistribution deposit", owners, owners, locked, payee_book=DEPOSIT)
     seconds = nothing
     if world.speed is not None:
         seconds = world.speed.seconds(wanted, np.ones(count))

@@ -38,7 +38,9 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.told_volume[rows],
     )
     if flights.locked[rows].any():
-        world.post(tick, "deposit back", settled.owner, settled.owner, flights.locked[rows], payer_book=DEPOSIT)
+        world.post(
+            tick, "redistribution deposit back", settled.owner, settled.owner, flights.locked[rows], payer_book=DEPOSIT
+        )
         flights.locked[rows] = 0
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
     outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)

@@ -311,6 +311,9 @@ def test_the_search_lives_in_the_records_and_survives_newcomers() -> None:
             column[number % 6] = np.nan  # somebody new
         members = replace(members, records=records)
     golden = (5**0.5 - 1) / 2
+    late = replace(mechanism, rate_from=4, redistribution_rate=0.07)
+    assert round_of(late, members_of(claims, competition), types, 3)[0].figures[RATE] == 0.07
+    assert round_of(late, members_of(claims, competition), types, 4)[0].figures[RATE] == pytest.approx(rates[0])
     assert rates[:2] == pytest.approx([0.1 * (1 - golden), 0.1 * golden])
     below, above = 0.1 * golden * (1 - golden), 0.1 * (1 - golden * golden)
     assert any(rates[2] == pytest.approx(inner) for inner in (below, above))

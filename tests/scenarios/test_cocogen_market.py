@@ -111,8 +111,8 @@ def test_deposits_are_locked_at_the_plan_and_cover_the_redistribution(played: Pl
     transfers = played.table("transfers")
     for number in range(3):
         here = transfers[transfers["round"] == number]
-        locked = here[here["kind"] == "deposit"].groupby("payer")["amount_micro"].sum()
-        back = here[here["kind"] == "deposit back"].groupby("payee")["amount_micro"].sum()
+        locked = here[here["kind"] == "redistribution deposit"].groupby("payer")["amount_micro"].sum()
+        back = here[here["kind"] == "redistribution deposit back"].groupby("payee")["amount_micro"].sum()
         paid = here[here["kind"] == "redistribution"].groupby("payer")["amount_micro"].sum()
         assert locked.to_dict() == back.to_dict()
         assert len(paid) > 0
@@ -200,7 +200,7 @@ def test_one_alone_trains_and_competes_with_nobody() -> None:
     assert len(owners) == 3
     assert owners["competition_loss"].tolist() == owners["competition_pressure"].tolist() == [0.0] * 3
     assert (owners["emd"] == 0).all()
-    assert not run.table("transfers")["kind"].isin(["redistribution", "deposit"]).any()
+    assert not run.table("transfers")["kind"].isin(["redistribution", "redistribution deposit"]).any()
 
 
 def test_rounds_go_on_when_everybody_has_left() -> None:
