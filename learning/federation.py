@@ -83,6 +83,11 @@ class Federation:
         self._memory = self._workshop.memory
         self._controls = OwnerRows(model.size, torch.float32, device)
 
+    @property
+    def workbench(self) -> Workbench | None:
+        """What owners generate synthetic samples with, None where nobody does."""
+        return self._workshop.workbench
+
     # Versions
 
     @property

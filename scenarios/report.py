@@ -19,6 +19,7 @@ from scenarios import plots
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
 from scenarios.plots.course import AUDIT_SMOOTHING
+from scenarios.plots.generated import kept_images
 from scenarios.plots.money import MONEY_SMOOTHING
 from scenarios.plots.network import FEW_OWNERS
 from scenarios.plots.people import Families
@@ -38,6 +39,8 @@ class Plot:
     caption: str
     with_audits: str = ""
     wide: bool = False
+    shown: Callable[[Run], bool] = lambda run: True
+    """Whether there is anything to be seen in this run."""
 
     def says(self, run: Run) -> str:
         """The caption, about what there is in the picture of this run."""
@@ -106,6 +109,17 @@ PLOTS = (
     ),
 )
 
+SOMETIMES = (
+    Plot(
+        "generated_images",
+        lambda run, _: kept_images(run.images),
+        "Synthetic samples of the first round in which owners made some, beside real ones of the same owners.",
+        wide=True,
+        shown=lambda run: len(run.images) > 0,
+    ),
+)
+"""Pictures of runs that have something to show in them."""
+
 
 def write_report(folder: Path) -> Path:
     """Write ``report.html`` and ``plots/*.png`` into the folder of a run; returns the page's path.
@@ -117,7 +131,7 @@ def write_report(folder: Path) -> Path:
     pictures = []
     place = run.folder / PLOTS_FOLDER
     place.mkdir(exist_ok=True)
-    for plot in PLOTS:
+    for plot in (*PLOTS, *(plot for plot in SOMETIMES if plot.shown(run))):
         picture = _png(plot.draw(run, families))
         (place / f"{plot.name}.png").write_bytes(picture)
         data = base64.b64encode(picture).decode("ascii")

@@ -311,6 +311,19 @@ EVENTS = _table(
     ("value", "float", "a number that belongs to the kind of event, or NaN"),
 )
 
+IMAGES = _table(
+    "images",
+    "image kept to be looked at, of the first round with generated ones",
+    ("round", "int", "number of the round, from 0"),
+    ("owner", "int", "owner that generated it, or whose it is"),
+    ("label", "int", "its class"),
+    ("generated", "bool", "generated, not real"),
+    ("channels", "int", "1 (grey) or 3 (red, green, blue)"),
+    ("height", "int", "pixels"),
+    ("width", "int", "pixels"),
+    ("levels", "text", "from 0 (lowest value of the data) to 255, two hexadecimal digits each, by channel and row"),
+)
+
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS)
+    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS, IMAGES)
 }

@@ -135,6 +135,7 @@ class World:
     uploads_norm: float = float("nan")
     uploaded: Uploaded | None = None  # personal models between training and exchange
     records: dict[str, FloatColumn] = field(default_factory=dict)  # what the mechanism has put on record, by owner
+    pictured: bool = False  # generated images have been kept
     network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)
 

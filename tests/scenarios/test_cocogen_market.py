@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,10 @@ from test_market_laws import Inspector
 
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
+from scenarios.recorder import Recorder
+from scenarios.report import write_report
 from scenarios.schema import Scenario
+from scenarios.simulation import Simulation
 
 RIVALS: dict[str, Any] = {
     "name": "rivals",
@@ -127,6 +131,28 @@ def test_label_distance_is_measured_from_the_shards(played: Played) -> None:
     expected = np.abs(shards.class_mix[owners["person"]] - everybody).sum(axis=1)
     np.testing.assert_allclose(owners["emd"], expected, atol=1e-12)
     assert (owners["emd"] == owners["reported_emd"]).all()
+
+
+def test_images_are_kept_once_and_look_like_what_was_trained_on(played: Played) -> None:
+    images, world = played.table("images"), played.simulation.world
+    assert set(images["round"]) == {0}
+    assert set(images["generated"]) == {True, False}
+    assert images.groupby(["generated", "label"]).size().max() <= 9
+    shards = world.federation.shards
+    first = images[~images["generated"]].iloc[0]
+    levels = np.frombuffer(bytes.fromhex(first["levels"]), dtype=np.uint8).reshape(1, 8, 8)
+    begin, end = shards.offsets[first["owner"]], shards.offsets[first["owner"] + 1]
+    own = shards.x[begin:end][shards.y[begin:end] == first["label"]]
+    own = np.rint(255 * (own.numpy() - float(shards.x.min())) / float(shards.x.max() - shards.x.min()))
+    assert (own == levels).all(axis=(1, 2, 3)).any()
+
+
+def test_the_report_shows_generated_images_beside_real_ones(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run")
+    Simulation(scenario=rivals(horizon=1), device="cpu", recorder=recorder).run()
+    page = write_report(tmp_path / "run").read_text(encoding="utf-8")
+    assert "Synthetic samples of the first round" in page
+    assert (tmp_path / "run" / "plots" / "generated_images.png").stat().st_size > 5000
 
 
 def test_generation_takes_time_on_the_clock() -> None:
