@@ -91,7 +91,7 @@ def decide(
         offered[rows], work_share[rows] = strategy.offer(seen), work.data_share
         upload[rows], scale[rows] = work.upload, work.scale
         volume[rows] = strategy.volume(seen)
-        if work.volume_share is not None:
+        if work.volume_share is not None and advice.synthetic_volume is not None:  # else nobody asks for any
             volume_share[rows] = work.volume_share
     truth = {claim: getattr(population, claim)[owners] for claim in CLAIMS}
     trained = (upload == Upload.TRAINED) & (work_share >= offered) & (volume_share >= 1.0)

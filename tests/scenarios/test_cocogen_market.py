@@ -200,6 +200,28 @@ def test_overstating_the_label_distance_asks_for_more_and_costs_the_others_compe
     assert gained[1][:2].sum() > gained[0][:2].sum()
 
 
+def test_where_nobody_asks_for_synthetic_data_there_is_none_to_shirk() -> None:
+    change = {"market": {"mechanism": "free", "competition": None}, "learning": {"generation": None}}
+    shirkers = {"strategies": [{"name": "generate_nothing"}]}
+    owners = after(
+        play(rivals(**change, population=shirkers, enforcement={"audit_rate": 1.0, "deposit": 1.0}, horizon=1))
+    )
+    assert not owners["violation"].any()
+    assert not owners["flagged"].any()
+
+
+def test_in_the_scenario_of_churn_audits_find_those_who_do_not_keep_their_word() -> None:
+    run = play(load_scenario("cocogen_churn", overrides=["horizon=15"]), Inspector())
+    owners = after(run)
+    found, rounds = owners[owners["flagged"]], run.table("rounds")
+    assert set(found["strategy"]) <= {"generation_ring", "generate_nothing", "misreport_generation_cost"}
+    assert len(found) > 0
+    assert rounds["active"].nunique() > 3
+    lazy = owners[(owners["strategy"] == "generate_nothing") & owners["arrived"]]
+    assert (lazy["synthetic_volume"] == 0).all()
+    assert (lazy["told_volume"] > 0).any()
+
+
 def test_who_generates_too_little_money_for_it_makes_what_it_can_pay() -> None:
     poor = {"types": {**RIVALS["population"]["types"], "wealth": 0.3, "generation_cost": 0.01}}
     owners = after(play(rivals(population=poor, horizon=1), Inspector()), 0)
