@@ -62,6 +62,10 @@ COLUMNS: dict[str, Column] = {
     "privacy_cap": Column("f8", 0.0, "most epsilon that it sells in one round"),
     "lifetime_privacy": Column("f8", 0.0, "epsilon that it will lose at most in all its rounds together"),
     "privacy_budget": Column("f8", 0.0, "most epsilon that it sells now: its cap, and what its lifetime leaves of it"),
+    "emd": Column("f8", 0.0, "L1 distance of its label mix from that of all shards, in [0, 2]"),
+    "generation_cost": Column("f8", 0.0, "money per synthetic sample, to generate it and to train on it"),
+    "profitability": Column("f8", 0.0, "money per round that a model of accuracy 1 earns it among its rivals"),
+    "competition_pressure": Column("f8", 0.0, "its rivals' profitability times what it feels of each, in money"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
@@ -73,12 +77,17 @@ COLUMNS: dict[str, Column] = {
     "reported_sharing_cost": Column("f8", np.nan, "sharing cost claimed, in money"),
     "reported_valuation": Column("f8", np.nan, "money per unit of epsilon claimed"),
     "reported_privacy_budget": Column("f8", np.nan, "epsilon that it claims to sell at most"),
+    "reported_emd": Column("f8", np.nan, "distance of its label mix claimed"),
+    "reported_generation_cost": Column("f8", np.nan, "money per synthetic sample claimed"),
+    "reported_profitability": Column("f8", np.nan, "profitability claimed, in money"),
     # what the market found out
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
     # last round's treatment (its own history)
     "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),
+    "generation_spent": Column("f8", 0.0, "money spent on synthetic data in that round"),
+    "competition_loss": Column("f8", 0.0, "lost to rivals with better models in that round, in money"),
     "model_benefit": Column("f8", 0.0, "worth of the model held in that round"),
     "penalty": Column("f8", 0.0, "money slashed or charged in that round"),
     "sharing_gain": Column("f8", 0.0, "worth of the models of others used in that round, in money"),

@@ -208,6 +208,8 @@ TYPE_BOUNDS: dict[str, Bounds] = {
     "valuation": Bounds(at_least=0, at_most=_MOST),
     "privacy_budget": Bounds(at_least=0, at_most=1e3),
     "lifetime_privacy": Bounds(at_least=0, at_most=1e6),
+    "generation_cost": Bounds(at_least=0, at_most=_MOST),
+    "profitability": Bounds(at_least=0, at_most=_MOST),
 }
 """What is drawn for each person, and where the values must lie. ``wealth`` is money brought along; the others are
 population columns and have their units there."""

@@ -97,6 +97,9 @@ def _fields(model: type[BaseModel], path: str) -> Iterable[tuple[str, str, str, 
             default = field.get_default(call_default_factory=True)
             kind = _kind(inner, field.metadata)
             yield code(path + name), kind, code(_written(default)), field.description or ""
+            for part in typing.get_args(inner):  # a part that may be left out, with parameters of its own
+                if inspect.isclass(part) and issubclass(part, BaseModel) and not issubclass(part, Named):
+                    yield from _fields(part, f"{path}{name}.")
 
 
 def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
@@ -118,6 +121,8 @@ def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
         if registry is None:  # beside a bare name, and checked with it
             return "name with parameters"
         return f"{registry.kind}{', `share` > 0' if issubclass(annotation, StrategyShare) else ''}"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+        return "parameters"
     words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
     return words[annotation] + _bounds(metadata)
 
@@ -285,6 +290,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "phases": phases,
     "logged events": events,
     "result tables": results,
+    "rivalries": lambda: choices(registries.rivalries()),
 }
 
 

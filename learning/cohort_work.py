@@ -20,7 +20,8 @@ class CohortWork:
     ``owner``: id; ``shard``: row of its data; ``samples``: how many of them it trains on; ``base_version``: the global
     version it received; ``upload``: kind of upload (``Upload``); ``scale``: noise norm as a multiple of the reference
     norm; ``peer``: owner whose last upload is copied, -1 for none; ``noise_std``: standard deviation of the noise that
-    an owner adds to each weight of what it trained (None: as the federation's ``privacy`` says).
+    an owner adds to each weight of what it trained (None: as the federation's ``privacy`` says); ``synthetic``:
+    generated samples that it trains on beside its own (None: nobody does).
     """
 
     owner: IntColumn
@@ -31,6 +32,7 @@ class CohortWork:
     scale: FloatColumn
     peer: IntColumn
     noise_std: FloatColumn | None = None
+    synthetic: IntColumn | None = None
 
     def __post_init__(self) -> None:
         columns = {column.name: getattr(self, column.name) for column in fields(self)}
@@ -42,6 +44,11 @@ class CohortWork:
 
     def __len__(self) -> int:
         return len(self.owner)
+
+    @property
+    def trained_on(self) -> IntColumn:
+        """Samples [K] that each trains on, synthetic ones included."""
+        return self.samples if self.synthetic is None else self.samples + self.synthetic
 
     def take(self, rows: IntColumn) -> CohortWork:
         """The work of some of the owners, in the order of ``rows``."""

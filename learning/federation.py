@@ -16,6 +16,7 @@ from learning.contribution import Contribution, Draws, Effort, Method, RoundGame
 from learning.contribution.sampling import ALL
 from learning.data import Dataset
 from learning.evaluation import Evaluation
+from learning.generation.workbench import Workbench
 from learning.local_terms import PLAIN, LocalTerms
 from learning.loss_drop_quality import loss_drop_quality
 from learning.model_versions import ModelVersions
@@ -43,6 +44,7 @@ class Federation:
         terms: momentum and weight decay of local training.
         privacy: what happens to each trained update before it leaves its owner.
         copying: whether owners may copy each other's uploads; if not, no upload is kept.
+        workbench: what owners generate synthetic samples with, None where nobody does.
 
     Raises ``ValueError`` for rules that have no meaning together or for such owners.
     """
@@ -61,13 +63,14 @@ class Federation:
         privacy: ClipAndNoise | None = None,
         rules: ServerRules | None = None,
         copying: bool = True,
+        workbench: Workbench | None = None,
     ) -> None:
         self.rules = rules or ServerRules()
         self._privacy = privacy or ClipAndNoise()
         self.rules.check(plan, terms, self._privacy)
         self.plan = self.rules.algorithm.plan(plan)
         self._workshop = Workshop(
-            model, dataset, shards, self.plan, streams, device, choice, terms, self._privacy, copying
+            model, dataset, shards, self.plan, streams, device, choice, terms, self._privacy, copying, workbench
         )
         self.choice, self.report = self._workshop.chosen, self._workshop.report
         self.model = model
@@ -79,6 +82,11 @@ class Federation:
         self._server = Server(self.rules.optimizer, self._workshop.initial)
         self._memory = self._workshop.memory
         self._controls = OwnerRows(model.size, torch.float32, device)
+
+    @property
+    def workbench(self) -> Workbench | None:
+        """What owners generate synthetic samples with, None where nobody does."""
+        return self._workshop.workbench
 
     # Versions
 
@@ -102,7 +110,7 @@ class Federation:
 
     def retain(self, owners: IntColumn) -> None:
         """Forget what is remembered of everybody but ``owners``: last uploads and the algorithm's rows."""
-        for rows in (self._memory, self._controls):
+        for rows in (self._memory, self._controls, self._workshop.workbench):
             if rows is not None:
                 rows.retain(owners)
 
@@ -184,7 +192,7 @@ class Federation:
     def _learn(self, uploads: Tensor, bases: Tensor, work: CohortWork) -> None:
         rows = np.flatnonzero(work.upload == Upload.TRAINED)
         trained = uploads[torch.from_numpy(rows).to(self._device)]
-        self.rules.algorithm.learn(trained, bases, work.owner[rows], work.samples[rows], self.plan, self._controls)
+        self.rules.algorithm.learn(trained, bases, work.owner[rows], work.trained_on[rows], self.plan, self._controls)
 
     def _advance(self, weights: Tensor, uploads: Tensor, work: CohortWork) -> None:
         if not bool(torch.isfinite(weights).all()):

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor
 
 from learning.cohort_work import CohortWork
+from learning.columns import IntColumn
 from learning.data import Dataset
 from learning.evaluation import Evaluation, evaluate
+from learning.generation.augmentation import with_synthetic
+from learning.generation.workbench import Workbench
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
 from learning.owner_rows import OwnerRows
@@ -30,6 +33,7 @@ class Workshop:
         terms: momentum and weight decay of local training.
         privacy: what happens to each trained update before it leaves its owner.
         copying: whether uploads are kept, for owners that send their own or their peers' again.
+        workbench: what owners generate synthetic samples with, None where nobody does.
         initial: the model [P] that everybody starts from.
         memory: last uploads by owner, None where none are kept.
     """
@@ -44,6 +48,7 @@ class Workshop:
     terms: LocalTerms = PLAIN
     privacy: ClipAndNoise | None = None
     copying: bool = True
+    workbench: Workbench | None = None
     report: TrainingReport = field(default_factory=TrainingReport)
 
     def __post_init__(self) -> None:
@@ -62,19 +67,20 @@ class Workshop:
     def trained(self, base: Tensor, work: CohortWork, counter: int, terms: LocalTerms) -> Tensor:
         """Base [K, P], trained in one call where an owner works, elsewhere as it is.
 
-        Columns in ``terms`` are of those that work.
+        Columns in ``terms`` are of those that work. Raises ``ValueError`` for synthetic samples without a workbench.
         """
         rows = np.flatnonzero(works(work.upload))
         if len(rows) == 0:
             return base
         places = torch.from_numpy(rows).to(base.device)
         everybody = len(rows) == len(work)
+        shards, shard, samples = self._data(work.take(rows), counter)
         fresh = train_cohort(
             self.model,
             base if everybody else base[places],
-            self.shards,
-            work.shard[rows],
-            work.samples[rows],
+            shards,
+            shard,
+            samples,
             work.owner[rows],
             counter,
             self.plan,
@@ -89,3 +95,13 @@ class Workshop:
         result = base.clone()
         result[places] = fresh
         return result
+
+    def _data(self, work: CohortWork, counter: int) -> tuple[Shards, IntColumn, IntColumn]:
+        """Shards, which row of them each owner trains on, and how many of its samples."""
+        if work.synthetic is None or not work.synthetic.any():
+            return self.shards, work.shard, work.samples
+        if self.workbench is None:
+            raise ValueError("synthetic samples need a workbench to be made with")
+        added = self.workbench.made(work.owner, work.shard, work.samples, work.synthetic, counter)
+        mixed = with_synthetic(self.shards, work.shard, work.samples, added)
+        return mixed, np.arange(len(work)), mixed.sizes

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,14 +20,20 @@ from numpy.typing import NDArray
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
 
+if TYPE_CHECKING:
+    from market.cocogen.competition import CompetitionMatrix
+
 DATA_SIZE, QUALITY, COST = "data_size", "quality", "cost"
 GAIN_SCALE, SHARING_COST = "gain_scale", "sharing_cost"
 VALUATION, PRIVACY_BUDGET = "valuation", "privacy_budget"
-FURTHER_CLAIMS = (GAIN_SCALE, SHARING_COST, VALUATION, PRIVACY_BUDGET)
+EMD, GENERATION_COST, PROFITABILITY = "emd", "generation_cost", "profitability"
+FURTHER_CLAIMS = (GAIN_SCALE, SHARING_COST, VALUATION, PRIVACY_BUDGET, EMD, GENERATION_COST, PROFITABILITY)
 CLAIMS = (DATA_SIZE, QUALITY, COST, *FURTHER_CLAIMS)
 """What an owner can claim: samples it holds, their quality in [0, 1], its cost per trained sample in money; how much
 it values others' data (K in K^1/2 money per sample^1/2), and what it loses each time that another owner imports its
-model, in money; what a unit of privacy loss (epsilon) costs it, in money, and the most epsilon that it sells now."""
+model, in money; what a unit of privacy loss (epsilon) costs it, in money, and the most epsilon that it sells now; how
+far its label mix is from everybody's (L1, in [0, 2]), what a synthetic sample costs it, in money, and what a model of
+accuracy 1 earns it in a round, in money."""
 MEASURED_QUALITY = "measured_quality"
 """What can be measured: raw quality of an owner's data, the fall of its loss per sample in real training."""
 CONTRIBUTION = "contribution"
@@ -36,8 +42,23 @@ MODEL_DISTANCE = "model_distance"
 """What can be measured of personal models: the dissimilarity of every two uploads, a matrix."""
 COLLABORATION = "collaboration"
 """What can be measured of personal models: what each would take of every other one by itself, a matrix."""
+OWN_PERFORMANCE = "own_performance"
+"""What can be measured: accuracy of the new model on the label mix of each owner, 0 to 1; without training, or where
+the mechanism trusts a fitted curve, what that curve says of the truth."""
 PAIRWISE = frozenset({MODEL_DISTANCE, COLLABORATION})
 """Measures that are matrices: row and column belong to an entry of the allocation each."""
+
+
+@dataclass(frozen=True)
+class LabelMixes:
+    """Shares of the classes in the data of each owner, ``own`` [N, C], and of everybody, ``overall`` [C]."""
+
+    own: NDArray[np.float64]
+    overall: FloatColumn
+
+    def take(self, rows: NDArray[Any]) -> LabelMixes:
+        """Those of some of the owners."""
+        return LabelMixes(self.own[rows], self.overall)
 
 
 @dataclass(frozen=True)
@@ -48,7 +69,8 @@ class Members:
     it by name, NaN before; ``center``: number of the computing center that it is matched with, -1 for none;
     ``first_round``: the first round that it could take part in since it joined, and ``missed``: rounds before that one
     that it has missed; ``records``: what the mechanism has put on record about it (see
-    ``Settlement.records``), NaN before.
+    ``Settlement.records``), NaN before. Where owners are rivals, ``competition`` holds the intensities among them, and
+    ``labels`` the classes in their data.
     """
 
     owner: IntColumn
@@ -58,6 +80,8 @@ class Members:
     first_round: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     missed: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     records: Mapping[str, FloatColumn] = field(default_factory=dict)
+    competition: CompetitionMatrix | None = None
+    labels: LabelMixes | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -98,7 +122,8 @@ class Terms:
     """What the mechanism publishes when the round opens.
 
     ``figures`` and ``columns`` hold a mechanism's own numbers by name; ``measure`` says which of the mechanism's
-    ``measures`` are taken this round (None: all).
+    ``measures`` are taken this round (None: all). ``competition`` and ``labels``: of rivals, the owners of a column of
+    the terms, the intensities that the round is settled by and the classes in their data.
     """
 
     round: int
@@ -106,6 +131,8 @@ class Terms:
     figures: Mapping[str, float] = field(default_factory=dict)
     columns: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     measure: tuple[str, ...] | None = None
+    competition: CompetitionMatrix | None = None
+    labels: LabelMixes | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +140,9 @@ class Types:
     """Types of some owners, as the advice needs them: samples, quality in [0, 1], money per trained sample.
 
     ``owner`` are their ids, to tell who is in the market already; empty where nobody is. ``further`` holds the types
-    that only some mechanisms know, by the name of the claim (``FURTHER_CLAIMS``).
+    that only some mechanisms know, by the name of the claim (``FURTHER_CLAIMS``). ``competition_pressure`` is what each
+    feels of its rivals in the market, intensities times their profitability (money), ``labels`` are the classes in its
+    data, and ``competition`` the intensities among the owners given (``take`` drops them); None where of no matter.
     """
 
     data_size: FloatColumn
@@ -121,6 +150,9 @@ class Types:
     cost: FloatColumn
     owner: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
     further: Mapping[str, FloatColumn] = field(default_factory=dict)
+    competition_pressure: FloatColumn | None = None
+    labels: LabelMixes | None = None
+    competition: CompetitionMatrix | None = None
 
     @staticmethod
     def of(columns: Mapping[str, FloatColumn], owner: IntColumn) -> Types:
@@ -132,7 +164,9 @@ class Types:
         """The types of some of the owners."""
         further = {name: column[rows] for name, column in self.further.items()}
         owner = self.owner[rows] if len(self.owner) else self.owner
-        return Types(self.data_size[rows], self.quality[rows], self.cost[rows], owner, further)
+        felt = None if self.competition_pressure is None else self.competition_pressure[rows]
+        labels = None if self.labels is None else self.labels.take(rows)
+        return Types(self.data_size[rows], self.quality[rows], self.cost[rows], owner, further, felt, labels)
 
     def column(self, name: str) -> FloatColumn:
         """A type by the name of its claim; zeros for a further one that is not given."""
@@ -147,23 +181,29 @@ class Advice:
     """What a rational honest owner does under the announced terms: take part or not, with which share of its data.
 
     ``expected_payment`` (money) and ``expected_epsilon`` (privacy lost for it; None: none) assume that all the others
-    do as they did in the last round.
+    do as they did in the last round. ``synthetic_volume``: samples to generate, where the mechanism knows synthetic
+    data.
     """
 
     participate: BoolColumn
     data_share: FloatColumn
     expected_payment: FloatColumn
     expected_epsilon: FloatColumn | None = None
+    synthetic_volume: FloatColumn | None = None
 
 
 @dataclass(frozen=True)
 class Reports:
-    """What reached the mechanism by the deadline: claims by name, public standing, and the data share offered."""
+    """What reached the mechanism by the deadline: claims by name, public standing, and the data share offered.
+
+    ``synthetic_volume``: samples that owners offer to generate, None where nobody was asked.
+    """
 
     owner: IntColumn
     claims: Mapping[str, FloatColumn]
     data_share: FloatColumn
     reputation: FloatColumn
+    synthetic_volume: FloatColumn | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -175,7 +215,8 @@ class Allocation:
 
     ``center`` is the computing center that an owner is matched with, -1 for none; without the column the owners
     spread over the centers by themselves. ``epsilon`` is the privacy loss that each sells in this round; None where
-    privacy is not sold, so that what is trained is sent as it is.
+    privacy is not sold, so that what is trained is sent as it is. ``synthetic_volume``: samples that an owner is to
+    generate; ``deposit``: money that it puts up from now to the settlement.
     """
 
     owner: IntColumn
@@ -185,6 +226,8 @@ class Allocation:
     claims: Mapping[str, FloatColumn]
     center: IntColumn | None = None
     epsilon: FloatColumn | None = None
+    synthetic_volume: FloatColumn | None = None
+    deposit: FloatColumn | None = None
 
     def __len__(self) -> int:
         return len(self.owner)
@@ -359,6 +402,33 @@ class ModelMarket(Protocol):
         """What these edges are worth to owners of these types (aligned with the allocation, true ones).
 
         ``behind`` [K] are the samples that really stand behind each model.
+        """
+
+
+@runtime_checkable
+class Generating(Protocol):
+    """A mechanism under which rivals generate data and train on it beside their own."""
+
+    @property
+    def synthetic_target(self) -> Literal["global", "fill"]:
+        """Which labels synthetic samples get (``learning.generation.TARGETS``)."""
+
+    @property
+    def pays_for(self) -> Literal["measured", "curve"]:
+        """Whether the performance that counts is measured in real training."""
+
+    def performance(self, types: Types, synthetic_volume: FloatColumn) -> FloatColumn:
+        """What owners of these types that generated these volumes achieve by the curve, own accuracies in [0, 1]."""
+
+    def generation_cost(self, types: Types, synthetic_volume: FloatColumn) -> FloatColumn:
+        """What these volumes cost owners of these types, in money."""
+
+    def competition_loss(
+        self, types: Types, synthetic_volume: FloatColumn, performance: FloatColumn, competition: CompetitionMatrix
+    ) -> FloatColumn:
+        """What competition costs each owner, in money; negative for whom it is better than its rivals.
+
+        ``types`` and ``competition`` (among these owners) are true, ``synthetic_volume`` is what they really made.
         """
 
 

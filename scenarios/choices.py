@@ -6,6 +6,7 @@ named, and those left out are filled in.
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -40,7 +41,9 @@ class StrategyShare(Named):
 
 def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
     """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
-    hints = typing.get_type_hints(entry.__init__ if inspect.isclass(entry) else entry)
+    # Fields of a dataclass may come from a base class in another module, whose names mean something there only.
+    plain = inspect.isclass(entry) and not dataclasses.is_dataclass(entry)
+    hints = typing.get_type_hints(entry.__init__ if plain else entry)
     fields: dict[str, Any] = {}
     for parameter in inspect.signature(entry).parameters.values():
         if parameter.name not in skip and parameter.kind is not parameter.VAR_KEYWORD:
@@ -185,6 +188,8 @@ if TYPE_CHECKING:
     ContributionMethod: TypeAlias = Named
     Merging: TypeAlias = Named
     Personalization: TypeAlias = Named
+    DataGenerator: TypeAlias = Named
+    Competition: TypeAlias = Named
 else:
     Strategy = _choice(StrategyShare, registries.strategies)
     MechanismChoice = _choice(Named, registries.mechanisms)
@@ -200,4 +205,6 @@ else:
     ContributionMethod = Annotated[Named, BeforeValidator(partial(_bare_name, registries.contribution_methods))]
     Merging = Annotated[Named, BeforeValidator(partial(_bare_name, registries.merging_rules))]
     Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, registries.personalization_methods))]
+    DataGenerator = Annotated[Named, BeforeValidator(partial(_bare_name, registries.generators))]
+    Competition = _choice(Named, registries.rivalries, "kind")
     Partition = _choice(Named, registries.partitions, skip=("labels", "shards", "streams", "groups"))

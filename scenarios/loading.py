@@ -118,7 +118,28 @@ def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Pr
             below = tuple(step for step in str(found["field"]).split(".") if step)
             return Problem(as_written((part, field, *below), content), found["value"], problem=str(found["expected"]))
         scenario = scenario.model_copy(update={part: above.model_copy(update={field: whole})})
-    return scenario
+    return _with_generator(scenario, content)
+
+
+def _with_generator(scenario: Scenario, content: dict[str, Any]) -> Scenario | Problem:
+    """The scenario with all parameters of its generator of synthetic data, or what is wrong with it."""
+    from pydantic_core import PydanticCustomError
+
+    from scenarios import choices, registries
+    from scenarios.problems import Problem, as_written
+
+    spec = scenario.learning.generation
+    if spec is None:
+        return scenario
+    try:
+        whole = choices.check_named(registries.generators, frozenset(), spec.generator)
+    except PydanticCustomError as error:
+        found = error.context or {}
+        below = tuple(step for step in str(found["field"]).split(".") if step)
+        where = as_written(("learning", "generation", "generator", *below), content)
+        return Problem(where, found["value"], problem=str(found["expected"]))
+    generation = spec.model_copy(update={"generator": whole})
+    return scenario.model_copy(update={"learning": scenario.learning.model_copy(update={"generation": generation})})
 
 
 def _with_model(scenario: Scenario, content: dict[str, Any]) -> Scenario | Problem:

@@ -19,6 +19,7 @@ def strategies() -> Registry[Any]:
 def mechanisms() -> Registry[Any]:
     """The mechanism registry, filled."""
     import market.baselines
+    import market.cocogen.mechanism
     import market.ipfl.mechanism
     import market.model_sharing
     import market.privacy_auction.mechanism
@@ -27,6 +28,13 @@ def mechanisms() -> Registry[Any]:
 
     del market
     return MECHANISMS
+
+
+def rivalries() -> Registry[Any]:
+    """The registry of ways to draw who competes with whom."""
+    from market.cocogen.rivalry import RIVALRIES
+
+    return RIVALRIES
 
 
 def participation_rules() -> Registry[Any]:
@@ -118,6 +126,13 @@ def server_optimizers() -> Registry[Any]:
     from learning.server import SERVER_OPTIMIZERS
 
     return SERVER_OPTIMIZERS
+
+
+def generators() -> Registry[Any]:
+    """The registry of generators of synthetic data (imports torch)."""
+    from learning.generation import GENERATORS
+
+    return GENERATORS
 
 
 def models() -> Registry[Any]:

@@ -19,6 +19,7 @@ from scenarios import plots
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
 from scenarios.plots.course import AUDIT_SMOOTHING
+from scenarios.plots.generated import kept_images
 from scenarios.plots.money import MONEY_SMOOTHING
 from scenarios.plots.network import FEW_OWNERS
 from scenarios.plots.people import Families
@@ -122,6 +123,13 @@ PLOTS = (
         lambda run, _: plots.report_drift(run.owners),
         "Claims over truths: the median owner, and the middle half of the owners.",
         fits=lambda run: has_personal_models(run) and claims_differ(run.owners),
+    ),
+    Plot(
+        "generated_images",
+        lambda run, _: kept_images(run.images),
+        "Synthetic samples of the first round in which owners made some, beside real ones of the same owners.",
+        wide=True,
+        fits=lambda run: len(run.images) > 0,
     ),
 )
 

@@ -67,6 +67,11 @@ class Run:
         return self._read("events")
 
     @cached_property
+    def images(self) -> pd.DataFrame:
+        """One row per image that was kept."""
+        return self._read("images")
+
+    @cached_property
     def scenario_text(self) -> str:
         """The resolved scenario as it was written."""
         return self._text(SCENARIO_FILE)

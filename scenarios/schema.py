@@ -15,8 +15,10 @@ from scenarios.choices import (
     Adaptation,
     Aggregation,
     Algorithm,
+    Competition,
     Confirmation,
     ContributionMethod,
+    DataGenerator,
     Distribution,
     MechanismChoice,
     Merging,
@@ -32,6 +34,7 @@ from scenarios.choices import (
     check_dataset,
     problem_at,
 )
+from scenarios.generation_checks import check_generation
 from scenarios.personal_checks import check_personal, one_lambda
 from scenarios.privacy_checks import check_privacy, check_sample
 
@@ -99,6 +102,14 @@ class PrivateTypes(Spec):
     lifetime_privacy: Distribution = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 1e6}),
         description="epsilon that it will lose at most in all rounds together, by a Renyi ledger (1e6: any)",
+    )
+    generation_cost: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="money per synthetic sample, to generate it and to train on it",
+    )
+    profitability: Distribution = Field(
+        default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),
+        description="money per round that a model of accuracy 1 earns among rivals (for mechanisms that know them)",
     )
 
 
@@ -246,6 +257,19 @@ class MeasurementSpec(Spec):
     level: Annotated[float, Field(gt=0, lt=1)] = Field(0.95, description="level of these confidence intervals")
 
 
+class GenerationSpec(Spec):
+    """Synthetic data: what owners make them with, and how long that takes."""
+
+    generator: DataGenerator = Field(
+        default_factory=lambda: Named(name="gaussian_mixture"), description="what is trained to make samples"
+    )
+    public: Annotated[int, Field(ge=0)] = Field(
+        0, description="training samples set apart for one generator that all use (0: each trains one on its own data)"
+    )
+    fit_seconds: NotNegative = Field(0.0, description="seconds that training the generator takes, in each round")
+    seconds_per_sample: NotNegative = Field(0.0, description="seconds to make one sample")
+
+
 class LearningSpec(Spec):
     """The federated training that really runs."""
 
@@ -269,6 +293,7 @@ class LearningSpec(Spec):
     personalization: Personalization | None = Field(
         None, description="how owners with models of their own learn from each other (null: one global model)"
     )
+    generation: GenerationSpec | None = Field(None, description="how owners make synthetic data (null: they make none)")
     privacy: PrivacySpec = Field(default_factory=PrivacySpec)
     contribution: ContributionMethod = Field(
         default_factory=lambda: Named.model_validate({"name": "shapley", "permutations": 20, "tolerance": 0.01}),
@@ -319,6 +344,7 @@ class MarketSpec(Spec):
     treasury: Money = Field(1000.0, description="money the model owner starts with")
     revenue: Money = Field(30.0, description="money per round that a perfect model earns the model owner")
     neighbours: Annotated[int, Field(ge=0, le=1000)] = Field(4, description="owners that a newcomer shares models with")
+    competition: Competition | None = Field(None, description="who competes with whom (null: nobody)")
 
 
 class EnforcementSpec(Spec):
@@ -393,6 +419,8 @@ class Scenario(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
+        from market.mechanism import OWN_PERFORMANCE
+
         # At the very end of a window the next round opens, and the last one of the run would not be settled.
         if self.round.late != "wait" and self.round.report_deadline + self.round.train_deadline >= self.window:
             raise problem_at(
@@ -402,7 +430,7 @@ class Scenario(Spec):
             )
         mechanism = self.market.mechanism
         built = registries.mechanisms()[mechanism.name](**mechanism.params)
-        if not self.learning.enabled and built.measures:
+        if not self.learning.enabled and set(built.measures) - {OWN_PERFORMANCE}:
             raise problem_at(
                 "market.mechanism.name",
                 self.market.mechanism.name,
@@ -411,4 +439,5 @@ class Scenario(Spec):
         check_sample(self, built)
         check_personal(self, built)
         check_privacy(self, built)
+        check_generation(self, built)
         return one_lambda(self)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import mesa
 import numpy as np
@@ -27,10 +27,13 @@ from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribu
 from agents.regulator import Regulator
 from agents.strategies import make_strategy
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.heterogeneity import emd
 from learning.streams import Streams
+from market.cocogen.rivalry import Rivalry
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import Ledger
+from market.mechanism import Generating
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine import rounds
@@ -44,9 +47,12 @@ from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.loading import load_scenario, resolved_yaml
 from scenarios.owner_views import OwnerViews
-from scenarios.registries import mechanisms
+from scenarios.registries import mechanisms, rivalries
 from scenarios.schema import Scenario
 from scenarios.versions import versions
+
+if TYPE_CHECKING:
+    from learning.generation.speed import GenerationSpeed
 
 HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.ARRIVE: arrive,
@@ -275,6 +281,7 @@ class Simulation(mesa.Model):
         change = scenario.population.adaptation
         paying = scenario.population.confirmation
         mechanism = scenario.market.mechanism
+        built = mechanisms()[mechanism.name](**mechanism.params)
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
         self.regulator = Regulator(self, policy)
         board = dataclasses.replace(
@@ -290,7 +297,7 @@ class Simulation(mesa.Model):
             graph=CollaborationGraph(),
             log=EventLog(),
             flights=Flights(),
-            mechanism=mechanisms()[mechanism.name](**mechanism.params),
+            mechanism=built,
             strategies=[make_strategy(share.name, share.params) for share in shares],
             strategy_names=names,
             participation=make_participation(rule.name, rule.params),
@@ -308,11 +315,26 @@ class Simulation(mesa.Model):
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,
             shard_quality=learning.shard_quality,
-            shard_distance=learning.shard_distance,
             privacy=open_accounts(scenario),
+            shard_emd=emd(learning.labels.own, learning.labels.overall),
+            rivalry=self._rivalry(),
+            labels=learning.labels if isinstance(built, Generating) else None,
+            speed=self._generation_speed(),
             write=self._write,
             on_leave=self._on_leave,
         )
+
+    def _rivalry(self) -> Rivalry | None:
+        chosen = self.scenario.market.competition
+        return None if chosen is None else rivalries()[chosen.name](**chosen.params)
+
+    def _generation_speed(self) -> GenerationSpeed | None:
+        spec = self.scenario.learning.generation
+        if spec is None:
+            return None
+        from learning.generation.speed import GenerationSpeed
+
+        return GenerationSpeed(spec.fit_seconds, spec.seconds_per_sample)
 
     def _build_centers(self) -> list[ComputingCenter]:
         spec = self.scenario.centers

@@ -155,6 +155,9 @@ ROUNDS = _table(
     ("audit_cost", "float", "spent on audits, in money"),
     ("center_income", "float", "what computing centers were paid less what training cost them, in money"),
     ("welfare", "float", "utility of owners and model owner + income of regulator and computing centers, in money"),
+    ("synthetic_volume", "float", "synthetic samples that were really trained on"),
+    ("generation_spent", "float", "spent on synthetic data by the owners, in money"),
+    ("competition_loss", "float", "sum of what owners lost to rivals with better models, in money"),
     ("paper_owner_utility", "float", "sum of the owners' utility as the mechanism's source defines it, on true types"),
     ("paper_model_owner_utility", "float", "the model owner's, in the same way; NaN if the source defines none"),
     ("paper_center_utility", "float", "the sum of the computing centers', in the same way"),
@@ -214,6 +217,17 @@ OWNERS = _table(
     ("epsilon", "float", "privacy loss sold in the round"),
     ("epsilon_lost", "float", "privacy loss of what it sent in the round (truth)"),
     ("epsilon_spent", "float", "privacy lost so far by its person, by the Renyi ledger, in epsilon at the run's delta"),
+    ("emd", "float", "L1 distance of its label mix from that of all shards, 0 to 2 (truth)"),
+    ("reported_emd", "float", "distance claimed"),
+    ("generation_cost", "float", "money per synthetic sample (truth)"),
+    ("reported_generation_cost", "float", "money per synthetic sample claimed"),
+    ("profitability", "float", "money per round that a model of accuracy 1 earns it among rivals"),
+    ("competition_pressure", "float", "rivals' profitability times what it feels of each, in money (truth)"),
+    ("told_volume", "float", "synthetic samples that the mechanism asked for"),
+    ("synthetic_volume", "int", "synthetic samples that it really made (truth)"),
+    ("own_performance", "float", "performance of the new model on its own labels, where the mechanism asks; or NaN"),
+    ("generation_spent", "float", "spent on synthetic data, in money"),
+    ("competition_loss", "float", "lost to rivals with better models, in money; negative if its own is better"),
     ("took_part", "bool", "its report came in time"),
     ("arrived", "bool", "its upload came in time"),
     ("trained", "bool", "its upload was really trained (truth)"),
@@ -320,6 +334,19 @@ EVENTS = _table(
     ("value", "float", "a number that belongs to the kind of event, or NaN"),
 )
 
+IMAGES = _table(
+    "images",
+    "image kept to be looked at, of the first round with generated ones",
+    ("round", "int", "number of the round, from 0"),
+    ("owner", "int", "owner that generated it, or whose it is"),
+    ("label", "int", "its class"),
+    ("generated", "bool", "generated, not real"),
+    ("channels", "int", "1 (grey) or 3 (red, green, blue)"),
+    ("height", "int", "pixels"),
+    ("width", "int", "pixels"),
+    ("levels", "text", "from 0 (lowest value of the data) to 255, two hexadecimal digits each, by channel and row"),
+)
+
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS)
+    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS, IMAGES)
 }

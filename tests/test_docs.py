@@ -98,8 +98,11 @@ def leaves(content: dict[str, object], path: str = "") -> Iterator[str]:
 
 def test_the_parameter_table_has_one_line_for_each_parameter_of_a_resolved_scenario(generator):
     resolved = schema.Scenario.model_validate({}).model_dump(mode="json")
+    expected = list(leaves(resolved))
+    place = expected.index("learning.generation") + 1  # left out by default, with parameters of its own
+    expected[place:place] = [f"learning.generation.{name}" for name in schema.GenerationSpec.model_fields]
     lines = generator.parameters().splitlines()[2:]
-    assert [re.match(r"\| `([\w.]+)` \|", line)[1] for line in lines] == list(leaves(resolved))
+    assert [re.match(r"\| `([\w.]+)` \|", line)[1] for line in lines] == expected
     assert all(line.rstrip(" |").count("|") >= 4 for line in lines), "every parameter has a meaning"
 
 
@@ -120,6 +123,8 @@ REGISTRIES = [
     registries.merging_rules,
     registries.robust_rules,
     registries.server_optimizers,
+    registries.rivalries,
+    registries.generators,
 ]
 
 

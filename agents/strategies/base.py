@@ -89,12 +89,14 @@ class Observation:
 class Work:
     """What the owners really do: ``data_share`` of their data is trained on (0 = none), ``upload`` says what is sent.
 
-    ``scale`` is the parameter of the upload kind (noise: multiple of the published norm).
+    ``scale`` is the parameter of the upload kind (noise: multiple of the published norm). ``volume_share`` of the
+    synthetic data that the mechanism asks for is really generated (None: all of it).
     """
 
     data_share: FloatColumn
     upload: NDArray[np.int8]
     scale: FloatColumn
+    volume_share: FloatColumn | None = None
 
 
 class Strategy:
@@ -128,6 +130,11 @@ class Strategy:
     def offer(self, seen: Observation) -> FloatColumn:
         """Share of the claimed data, in [0, 1], offered to the mechanism; ``train`` decides what is really used."""
         return seen.advice.data_share
+
+    def volume(self, seen: Observation) -> FloatColumn:
+        """Synthetic samples that the owner offers to generate, where the mechanism leaves that to owners."""
+        advised = seen.advice.synthetic_volume
+        return np.zeros(len(seen)) if advised is None else advised
 
     def train(self, seen: Observation) -> Work:
         """Train on the advised share and send the result."""

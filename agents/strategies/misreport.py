@@ -12,7 +12,17 @@ import numpy as np
 from agents.parameters import FACTOR, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
-from market.mechanism import COST, DATA_SIZE, GAIN_SCALE, PRIVACY_BUDGET, QUALITY, SHARING_COST, VALUATION
+from market.mechanism import (
+    COST,
+    DATA_SIZE,
+    EMD,
+    GAIN_SCALE,
+    GENERATION_COST,
+    PRIVACY_BUDGET,
+    QUALITY,
+    SHARING_COST,
+    VALUATION,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,3 +150,24 @@ class CollusionRing(MisreportValuation):
     reference: ClassVar[str] = "McAfee, McMillan 1992, Bidding rings, Am. Econ. Rev. 82(3): no side payments"
 
     factor: float = 1.5
+
+
+@STRATEGIES.register("misreport_emd")
+@dataclass(frozen=True, kw_only=True)
+class MisreportEmd(Misreport):
+    """Claims a label mix ``factor`` times as far from everybody's as it is, at most 2; trains honestly."""
+
+    name: ClassVar[str] = "misreport_emd"
+    lies_about: ClassVar[frozenset[str]] = frozenset({EMD})
+    claim: ClassVar[str] = EMD
+    ceiling: ClassVar[float] = 2.0
+
+
+@STRATEGIES.register("misreport_generation_cost")
+@dataclass(frozen=True, kw_only=True)
+class MisreportGenerationCost(Misreport):
+    """Claims that a synthetic sample costs it ``factor`` times what it does; generates and trains as it is asked."""
+
+    name: ClassVar[str] = "misreport_generation_cost"
+    lies_about: ClassVar[frozenset[str]] = frozenset({GENERATION_COST})
+    claim: ClassVar[str] = GENERATION_COST

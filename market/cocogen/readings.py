@@ -10,7 +10,7 @@ moves it. All in money per unit of performance, [N].
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,8 +18,18 @@ from learning.columns import FloatColumn
 from market.cocogen.game import CompetitionModel, Game, WeightsNotPositive
 
 
+class Stakes(NamedTuple):
+    """``weight`` z of the potential, and ``own``, the worth of the personal gain to who has it, [N]."""
+
+    weight: FloatColumn
+    own: FloatColumn
+
+
 class Reading(Protocol):
     """What a reading of competition decides."""
+
+    def stakes(self, profitability: FloatColumn, pressure: FloatColumn) -> Stakes:
+        """The weights of the potential and the worth of the personal gain, under the pressure Pi."""
 
     def weight(self, game: Game) -> FloatColumn:
         """z, the weights of the potential."""
@@ -45,11 +55,14 @@ class Reading(Protocol):
 class Relative:
     """Rivals' advantage; P itself cancels, so only personal gains make competition felt."""
 
+    def stakes(self, profitability: FloatColumn, pressure: FloatColumn) -> Stakes:
+        return Stakes(profitability, profitability + pressure)
+
     def weight(self, game: Game) -> FloatColumn:
-        return game.organisations.profitability
+        return self.stakes(game.organisations.profitability, game.competition_pressure).weight
 
     def own(self, game: Game) -> FloatColumn:
-        return game.organisations.profitability + game.competition_pressure
+        return self.stakes(game.organisations.profitability, game.competition_pressure).own
 
     def common_to_all(self, game: Game) -> FloatColumn:
         return np.full(len(game), game.organisations.profitability.sum())
@@ -68,11 +81,14 @@ class Relative:
 class Damage:
     """The cost of strengthening rivals."""
 
+    def stakes(self, profitability: FloatColumn, pressure: FloatColumn) -> Stakes:
+        return Stakes(profitability - pressure, profitability)
+
     def weight(self, game: Game) -> FloatColumn:
-        return game.organisations.profitability - game.competition_pressure
+        return self.stakes(game.organisations.profitability, game.competition_pressure).weight
 
     def own(self, game: Game) -> FloatColumn:
-        return game.organisations.profitability
+        return self.stakes(game.organisations.profitability, game.competition_pressure).own
 
     def common_to_all(self, game: Game) -> FloatColumn:
         return np.asarray(game.organisations.profitability.sum() - game.competition_pressure)

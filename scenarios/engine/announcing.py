@@ -8,6 +8,7 @@ import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
 from market.mechanism import CLAIMS, Board, Members
+from scenarios.engine.rivals import intensities, label_mixes
 from scenarios.engine.world import World
 
 
@@ -26,6 +27,8 @@ def full_board(world: World) -> Board:
         population.first_round[active],
         population.missed_rounds[active],
         {name: _of(column, active) for name, column in world.records.items()},
+        intensities(world, active),
+        label_mixes(world, active),
     )
     lot = float(world.streams.uniform("lot", 0, number))
     return dataclasses.replace(world.board, members=members, center_cost=world.center_types["cost_factor"], lot=lot)

@@ -37,6 +37,8 @@ _AS_THEY_ARE = (
     *("data_size", "reported_data_size", "quality", "reported_quality", "cost", "reported_cost", "payment"),
     *("gain_scale", "reported_gain_scale", "sharing_cost", "reported_sharing_cost", "sharing_gain", "sharing_loss"),
     *("valuation", "reported_valuation", "privacy_budget", "reported_privacy_budget", "epsilon_spent", "privacy_cost"),
+    *("emd", "reported_emd", "generation_cost", "reported_generation_cost", "profitability", "competition_pressure"),
+    *("generation_spent", "competition_loss"),
     *("training_cost", "model_benefit", "penalty", "utility", "believed_utility", "reputation", "strikes"),
 )
 """Columns of the owners table that are population columns of the same name."""
@@ -89,6 +91,9 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "audit_cost": settled.audit_cost,
         "center_income": settled.center_income,
         "welfare": owner_utility + model_owner_utility + regulator_income + settled.center_income,
+        "synthetic_volume": float(settled.synthetic.sum()),
+        "generation_spent": float(settled.generation_spent.sum()),
+        "competition_loss": float(settled.competition_loss.sum()),
         "paper_owner_utility": float(settled.paper_utility.sum()),
         "paper_model_owner_utility": settled.paper_model_owner,
         "paper_center_utility": settled.paper_centers,
@@ -185,6 +190,9 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "net_payment": of_round("net_payment", 0.0),
             "purchases": of_round("purchases", 0),
             "sales": of_round("sales", 0),
+            "told_volume": of_round("told_volume", 0.0),
+            "synthetic_volume": of_round("synthetic", 0),
+            "own_performance": of_round("own_performance", np.nan),
             "paper_utility": of_round("paper_utility", np.nan),
             "contribution": of_round("contribution", np.nan),
             "contribution_error": of_round("contribution_error", np.nan),

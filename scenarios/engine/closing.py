@@ -12,6 +12,7 @@ from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
 from scenarios.engine.membership import forget_flights
+from scenarios.engine.pictures import keep_pictures
 from scenarios.engine.privacy import wear_privacy
 from scenarios.engine.reacting import react
 from scenarios.engine.settlement import settle
@@ -21,6 +22,7 @@ from scenarios.engine.world import World
 def close_round(world: World, tick: int) -> None:
     """CLOSE: the four phases, in order; then the round is written and the next one can open."""
     rows = _due(world)
+    keep_pictures(world, rows)
     settled = train_and_evaluate(world, rows, tick)
     settle(world, rows, settled, tick)
     done = np.zeros(len(world.flights), dtype=np.bool_)

@@ -29,6 +29,7 @@ def cohort_work(world: World, rows: IntColumn) -> CohortWork:
         scale=flights.scale[rows],
         peer=np.where(peers >= 0, population.person[np.maximum(peers, 0)], -1),
         noise_std=None if world.privacy is None else world.privacy.terms.noise_std(flights.epsilon_lost[rows]),
+        synthetic=flights.synthetic[rows] if flights.synthetic[rows].any() else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.streams import Streams
 from learning.uploads import Upload
 from market.enforcement import EnforcementPolicy, violations
-from market.mechanism import CLAIMS, Board, Mechanism, Terms, Types
+from market.mechanism import CLAIMS, Board, LabelMixes, Mechanism, Terms, Types
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """Aligned columns, one entry per deciding owner: claims and offer (seen), work and violations (truth)."""
+    """Aligned columns, one entry per deciding owner: claims and offers (seen), work and violations (truth).
+
+    ``volume_share`` of the synthetic data that the mechanism asks for is really generated.
+    """
 
     owner: IntColumn
     takes_part: BoolColumn
@@ -30,6 +33,8 @@ class Decisions:
     scale: FloatColumn
     lie: BoolColumn
     violation: BoolColumn
+    offered_volume: FloatColumn
+    volume_share: FloatColumn
 
     def take(self, rows: NDArray[np.int64] | BoolColumn) -> Decisions:
         """The decisions of some of the owners."""
@@ -43,12 +48,16 @@ class Decisions:
             self.scale[rows],
             self.lie[rows],
             self.violation[rows],
+            self.offered_volume[rows],
+            self.volume_share[rows],
         )
 
 
-def true_types(population: Population, owners: IntColumn) -> Types:
-    """True types of some owners."""
-    return Types.of({claim: getattr(population, claim)[owners] for claim in CLAIMS}, owners)
+def true_types(population: Population, owners: IntColumn, labels: LabelMixes | None = None) -> Types:
+    """True types of some owners; ``labels`` are those of all shards, where they matter."""
+    types = Types.of({claim: getattr(population, claim)[owners] for claim in CLAIMS}, owners)
+    mixes = None if labels is None else labels.take(population.shard[owners])
+    return replace(types, competition_pressure=population.competition_pressure[owners], labels=mixes)
 
 
 def decide(
@@ -60,17 +69,19 @@ def decide(
     board: Board,
     terms: Terms,
     owners: IntColumn,
+    labels: LabelMixes | None = None,
 ) -> Decisions:
     """Ask each strategy that is present; an owner's decision depends on its own row and on the public board only."""
     count = len(owners)
     takes_part, claims = np.zeros(count, dtype=np.bool_), {name: np.zeros(count) for name in CLAIMS}
     offered, work_share, scale = np.zeros(count), np.zeros(count), np.ones(count)
+    volume, volume_share = np.zeros(count), np.ones(count)
     upload = np.zeros(count, dtype=np.int8)
     chosen = population.strategy[owners]
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
         who, strategy = owners[rows], strategies[index]
-        advice = mechanism.recommend(terms, true_types(population, who))
+        advice = mechanism.recommend(terms, true_types(population, who, labels))
         luck = own_luck(streams, population.person[who], board.round)
         seen = Observation(board, terms, advice, OwnRows(population, who), luck)
         takes_part[rows] = strategy.takes_part(seen)
@@ -79,9 +90,11 @@ def decide(
         work = strategy.train(seen)
         offered[rows], work_share[rows] = strategy.offer(seen), work.data_share
         upload[rows], scale[rows] = work.upload, work.scale
+        volume[rows] = strategy.volume(seen)
+        if work.volume_share is not None and advice.synthetic_volume is not None:  # else nobody asks for any
+            volume_share[rows] = work.volume_share
     truth = {claim: getattr(population, claim)[owners] for claim in CLAIMS}
-    trained = (upload == Upload.TRAINED) & (work_share >= offered)
+    trained = (upload == Upload.TRAINED) & (work_share >= offered) & (volume_share >= 1.0)
     lie = violations(policy, claims, truth, np.ones(count, dtype=np.bool_))
-    return Decisions(
-        owners, takes_part, claims, offered, work_share, upload, scale, lie, violations(policy, claims, truth, trained)
-    )
+    guilty = violations(policy, claims, truth, trained)
+    return Decisions(owners, takes_part, claims, offered, work_share, upload, scale, lie, guilty, volume, volume_share)

@@ -74,7 +74,9 @@ def _book_utilities(world: World, settled: Settled) -> None:
     active = population.active()
     booked = {
         "payment": settled.payment,
-        "training_cost": settled.spent,
+        "training_cost": settled.spent - settled.generation_spent,
+        "generation_spent": settled.generation_spent,
+        "competition_loss": settled.competition_loss,
         "penalty": settled.penalty,
         "sharing_gain": settled.sharing_gain,
         "sharing_loss": settled.sharing_loss,
@@ -88,6 +90,8 @@ def _book_utilities(world: World, settled: Settled) -> None:
     utility = (
         population.payment[active]
         - population.training_cost[active]
+        - population.generation_spent[active]
+        - population.competition_loss[active]
         + population.model_benefit[active]
         - population.penalty[active]
         + population.sharing_gain[active]

@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 
 
 def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
-    """The server knows only what was claimed: data size times offered share; and the privacy that it bought."""
+    """The server knows only what was claimed: data size times offered share, and the synthetic samples asked for.
+
+    And the privacy that it bought, where it buys any.
+    """
     flights = world.flights
-    sizes = np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows])
+    sizes = np.asarray(flights.claims[DATA_SIZE][rows] * flights.data_share[rows] + flights.told_volume[rows])
     return sizes if world.privacy is None else world.privacy.weights(flights.epsilon[rows], sizes)
 
 
@@ -106,6 +109,9 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         contribution_error=flights.contribution_error[rows].copy(),
         spent=flights.spent[rows].copy(),
         samples=flights.samples[rows].copy(),
+        synthetic=flights.synthetic[rows].copy(),
+        told_volume=flights.told_volume[rows].copy(),
+        generation_spent=flights.generation_spent[rows].copy(),
         previous_accuracy=previous,
         payment=none.copy(),
         audited=np.zeros(len(rows), dtype=np.bool_),

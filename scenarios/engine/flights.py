@@ -24,7 +24,11 @@ _COLUMNS: dict[str, str] = {
     "lie": "?",
     "data_share": "f8",
     "promised": "f8",
-    "spent": "f8",  # money spent on training
+    "spent": "f8",  # money spent on training and on synthetic data
+    "generation_spent": "f8",  # the part of it that went into synthetic data
+    "told_volume": "f8",  # synthetic samples that the mechanism asked for
+    "synthetic": "i8",  # those that are really made
+    "locked": "i8",  # put up as a deposit until the settlement, micro-units
     "compute_ticks": "i8",
     "link_ticks": "i8",
     "arrived": "?",

@@ -11,11 +11,11 @@ from agents.private_types import make_distribution
 from agents.strategies import make_strategy
 from learning.columns import FloatColumn, IntColumn
 from learning.corruption import usable_samples
-from learning.data import load_dataset
-from learning.heterogeneity import heterogeneity
+from learning.data import Dataset, load_dataset
 from learning.partition import deal
 from learning.streams import Streams
 from learning.uploads import Upload, recalls
+from market.mechanism import LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
 from scenarios.engine.learning_rules import (
     blamed_on,
@@ -27,25 +27,29 @@ from scenarios.engine.learning_rules import (
     terms_of,
 )
 from scenarios.errors import BadInput
+from scenarios.registries import mechanisms
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
     from learning.federation import Federation
+    from learning.generation.workbench import Workbench
     from learning.personal_federation import PersonalFederation
+    from learning.shards import Shards
+
+
+EVERYBODY = 2**40
+"""Keys the draws of the generator that all owners share; no person has this number."""
 
 
 @dataclass(frozen=True)
 class Learning:
-    """What the market has to know of the data: the federation, the shards' sizes, true qualities and class mixes.
-
-    ``shard_distance`` [S]: total variation between the classes of a shard and of all data, where the scenario asks.
-    """
+    """What the market has to know of the data: the federation, the shards' sizes, true qualities and class mixes."""
 
     federation: Federation | None
     personal: PersonalFederation | None
     shard_sizes: IntColumn
     shard_quality: FloatColumn
-    shard_distance: FloatColumn
+    labels: LabelMixes
     chance: float
     device: str
 
@@ -59,6 +63,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     rules = rules_of(scenario) if spec.enabled else None
     name, parameters = name_and_parameters(data.dataset)
     dataset = load_dataset(name, **parameters).first(data.train_limit, data.test_limit)
+    dataset, public = _set_apart(scenario, dataset, streams)
     count = data.shards or scenario.population.initial
     if count > len(dataset.y_train):
         raise BadInput("", "data.shards", count, f"at most {len(dataset.y_train)}, the number of training samples")
@@ -69,17 +74,14 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
     sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
-    distance = np.zeros(count)
-    if scenario.population.valuation_rule.non_iid > 0:
-        with blamed_on("population.valuation_rule.non_iid", scenario.population.valuation_rule.non_iid):
-            distance = heterogeneity(usable, dataset.y_train, dataset.classes).emd / 2
+    labels = _label_mixes(dataset, usable)
     chance = dataset.chance
     if chance == 1.0:
         problem = "all test samples are of one class, so that no accuracy is better than guessing"
         raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or name,
                        problem=problem)  # fmt: skip
     if rules is None:
-        return Learning(None, None, sizes, quality, distance, chance, "none")
+        return Learning(None, None, sizes, quality, labels, chance, "none")
 
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
@@ -118,10 +120,54 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     }
     method = personalization_of(spec)
     if method is None:
-        return Learning(Federation(rules=rules, **common), None, sizes, quality, distance, chance, place.type)
+        bench = _workbench(scenario, dataset, public, shards, streams)
+        return Learning(
+            Federation(rules=rules, workbench=bench, **common), None, sizes, quality, labels, chance, place.type
+        )
     with blamed_on("learning.personalization", spec.personalization):
         personal = PersonalFederation(method=method, **common)
-    return Learning(None, personal, sizes, quality, distance, chance, place.type)
+    return Learning(None, personal, sizes, quality, labels, chance, place.type)
+
+
+def _set_apart(scenario: Scenario, dataset: Dataset, streams: Streams) -> tuple[Dataset, Dataset | None]:
+    """The data that are dealt to owners, and those that a shared generator is trained on."""
+    spec = scenario.learning.generation
+    if spec is None or spec.public == 0 or not scenario.learning.enabled:
+        return dataset, None
+    from learning.generation.worth import split_public
+
+    with blamed_on("learning.generation.public", spec.public):
+        return split_public(dataset, spec.public, streams)
+
+
+def _label_mixes(dataset: Dataset, parts: list[IntColumn]) -> LabelMixes:
+    """Shares of the classes in each shard and in all of them together; empty shards are like all."""
+    counts = np.array([np.bincount(dataset.y_train[part], minlength=dataset.classes) for part in parts])
+    overall = counts.sum(axis=0) / counts.sum()
+    sizes = counts.sum(axis=1, keepdims=True)
+    return LabelMixes(np.where(sizes > 0, counts / np.maximum(sizes, 1), overall), overall)
+
+
+def _workbench(
+    scenario: Scenario, dataset: Dataset, public: Dataset | None, shards: Shards, streams: Streams
+) -> Workbench | None:
+    """What owners generate synthetic data with, None where they make none."""
+    spec = scenario.learning.generation
+    if spec is None:
+        return None
+    import torch
+
+    from learning.generation import generator_for
+    from learning.generation.workbench import Workbench, mix_of
+
+    mechanism = mechanisms()[scenario.market.mechanism.name](**scenario.market.mechanism.params)
+    with blamed_on("learning.generation.generator", spec.generator.name):
+        generator = generator_for(spec.generator.name, dataset, **spec.generator.params)
+    shared = None
+    if public is not None:
+        x, y = torch.from_numpy(public.x_train), torch.from_numpy(public.y_train)
+        shared = generator.fit(x.to(shards.x.device), y.to(shards.y.device), dataset.classes, EVERYBODY, 0, streams)
+    return Workbench(generator, shards, mix_of(shards), mechanism.synthetic_target, streams, shared)
 
 
 def _may_copy(share: StrategyShare) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
@@ -12,7 +13,7 @@ from agents.private_types import draw_types
 from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
-from market.mechanism import Types
+from market.mechanism import FURTHER_CLAIMS, Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
@@ -21,6 +22,7 @@ from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import further_valuation, may_enter
+from scenarios.engine.rivals import feel_rivals, label_mixes
 from scenarios.engine.world import World
 
 
@@ -96,6 +98,7 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     population.privacy_budget[ids] = np.minimum(population.privacy_cap[ids], population.lifetime_privacy[ids])
     if world.privacy is not None:
         world.privacy.admit(population.lifetime_privacy[ids])
+    population.emd[ids] = world.shard_emd[population.shard[ids]]
     population.reputation[ids] = world.policy.initial_reputation
     edges = np.cumsum([share.share for share in spec.population.strategies])
     draw = world.streams.uniform("strategy", persons) * edges[-1]
@@ -115,8 +118,8 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
         return ids
     world.ledger.open_accounts(len(population))
     kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
-    sold = ("valuation", "privacy_cap", "privacy_budget", "lifetime_privacy", "epsilon_spent")
-    for name in (*kept, "model_value", "outside_option", "gain_scale", "sharing_cost", *sold, "strategy", *MEMORY):
+    sold = ("privacy_cap", "lifetime_privacy", "epsilon_spent")
+    for name in (*kept, *FURTHER_CLAIMS, *sold, "model_value", "outside_option", "strategy", *MEMORY):
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
@@ -126,9 +129,16 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
 def _consider(world: World, ids: IntColumn, tick: int) -> None:
     """Join where the expected utility, from the public board, beats the outside option and the entry can be paid."""
     population, board = world.population, world.board
+    feel_rivals(world, ids)
     terms = world.mechanism.announce(full_board(world))
-    decisions = decide(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids)
-    advice = world.mechanism.recommend(terms, Types.of(decisions.claims, ids))
+    decisions = decide(
+        population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids, world.labels
+    )
+    as_claimed = Types.of(decisions.claims, ids)
+    as_claimed = replace(
+        as_claimed, competition_pressure=population.competition_pressure[ids], labels=label_mixes(world, ids)
+    )
+    advice = world.mechanism.recommend(terms, as_claimed)
     own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
     if advice.expected_epsilon is not None:
         own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon

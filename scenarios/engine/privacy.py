@@ -110,7 +110,7 @@ def further_valuation(world: World, owners: IntColumn) -> FloatColumn:
     return np.asarray(
         rule.accuracy * of_accuracy
         + rule.data * population.data_size[owners]
-        + rule.non_iid * world.shard_distance[population.shard[owners]]
+        + rule.non_iid * world.shard_emd[population.shard[owners]] / 2
     )
 
 

@@ -63,7 +63,7 @@ def _after_thoughts(world: World, who: IntColumn) -> BoolColumn:
     chosen = population.strategy[who]
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
-        advice = world.mechanism.recommend(current.terms, true_types(population, who[rows]))
+        advice = world.mechanism.recommend(current.terms, true_types(population, who[rows], world.labels))
         luck = own_luck(world.streams, population.person[who[rows]], world.board.round)
         seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), luck)
         gone[rows] = world.strategies[index].react(seen)

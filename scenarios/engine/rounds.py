@@ -32,8 +32,10 @@ from scenarios.engine.closing import close_round
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
+from scenarios.engine.generating import generate
 from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.privacy import sold_privacy
+from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
 
 
@@ -49,8 +51,17 @@ def open_round(world: World, happening: Happening) -> None:
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
     invited = _invite(world, number)
+    feel_rivals(world, world.population.active())
     decisions = decide(
-        world.population, world.strategies, world.mechanism, world.policy, world.streams, world.board, terms, invited
+        world.population,
+        world.strategies,
+        world.mechanism,
+        world.policy,
+        world.streams,
+        world.board,
+        terms,
+        invited,
+        world.labels,
     )
     decisions = decisions.take(_solvent(world, decisions, tick))
     invited = decisions.owner
@@ -147,7 +158,13 @@ def plan_round(world: World, happening: Happening) -> None:
     present = current.reported & world.still_invited()
     chosen = current.decisions.take(present)
     current.planned, current.reported = True, present
-    reports = Reports(chosen.owner, chosen.claims, chosen.offered_share, population.reputation[chosen.owner])
+    reports = Reports(
+        chosen.owner,
+        chosen.claims,
+        chosen.offered_share,
+        population.reputation[chosen.owner],
+        chosen.offered_volume,
+    )
     allocation = world.mechanism.plan(current.terms, reports)
     selected = np.flatnonzero(allocation.selected)
     current.selected = len(selected)
@@ -175,6 +192,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     worked_on = _worked_on(world, owners, samples)
     spent = _training_cost(world, owners, worked_on)
     world.post(tick, "training cost", owners, WORLD, spent)
+    made = generate(world, chosen, allocation, selected, tick)
     peer = np.full(len(owners), -1, dtype=np.int64)
     copying = chosen.upload == Upload.PEER_COPY
     peer[copying] = world.graph.open_neighbour(owners[copying], world.uniform("peer", owners[copying], current.number))
@@ -189,7 +207,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             world.federation.hold(version)
     center = _centers(world, owners, allocation, selected)
     speed = world.center_types["rate"][center] if world.centers else population.compute_rate[owners]
-    compute = worked_on * world.scenario.learning.epochs / speed
+    compute = (worked_on + made.synthetic) * world.scenario.learning.epochs / speed + made.seconds
     link = population.link_time[owners] * world.exponential("link", owners, current.number)
     return world.flights.add(
         {
@@ -206,7 +224,11 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "data_share": allocation.data_share[selected],
             "promised": allocation.promised[selected],
             **sold_privacy(world, chosen, allocation, selected),
-            "spent": from_micro(spent),
+            "spent": from_micro(spent) + made.spent,
+            "generation_spent": made.spent,
+            "told_volume": made.told,
+            "synthetic": made.synthetic,
+            "locked": made.locked,
             "compute_ticks": after(0, compute),
             "link_ticks": after(0, link),
             "contribution": np.full(len(owners), np.nan),

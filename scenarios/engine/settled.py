@@ -23,6 +23,9 @@ class Settled:
     contribution_error: FloatColumn
     spent: FloatColumn
     samples: IntColumn  # really trained on
+    synthetic: IntColumn  # synthetic samples really made
+    told_volume: FloatColumn  # synthetic samples that the mechanism asked for
+    generation_spent: FloatColumn
     previous_accuracy: float
     payment: FloatColumn
     audited: BoolColumn
@@ -38,6 +41,8 @@ class Settled:
     center_income: float = 0.0
     sharing_gain: FloatColumn = field(init=False)  # worth of the models of others used
     sharing_loss: FloatColumn = field(init=False)  # lost as others used the own model
+    own_performance: FloatColumn = field(init=False)  # of the model on own labels, where the mechanism asks for it
+    competition_loss: FloatColumn = field(init=False)  # lost to rivals
     net_payment: FloatColumn = field(init=False)  # paid to other owners less got from them
     purchases: IntColumn = field(init=False)
     sales: IntColumn = field(init=False)
@@ -53,6 +58,7 @@ class Settled:
     def __post_init__(self) -> None:
         count = len(self.owner)
         self.sharing_gain, self.sharing_loss, self.net_payment = np.zeros(count), np.zeros(count), np.zeros(count)
+        self.own_performance, self.competition_loss = np.full(count, np.nan), np.zeros(count)
         self.purchases, self.sales = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
         self.epsilon, self.epsilon_lost, self.privacy_cost = np.zeros(count), np.zeros(count), np.zeros(count)
         self.quitting, self.bankrupt = np.zeros(count, dtype=np.bool_), np.zeros(count, dtype=np.bool_)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.uploads import Upload
-from market.mechanism import PAIRWISE, Allocation, Edges, Outcome, Scored, Settlement, Transfers
+from market.ledger import DEPOSIT
+from market.mechanism import OWN_PERFORMANCE, PAIRWISE, Allocation, Edges, Outcome, Scored, Settlement, Transfers
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD, center_party
 from scenarios.engine.bookkeeping import write_network
 from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
 from scenarios.engine.personal import exchange_models, pairwise
+from scenarios.engine.rivals import book_competition, intensities, own_performance
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -31,8 +35,14 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         flights.promised[rows],
         {name: column[rows] for name, column in flights.claims.items()},
         flights.center[rows],
-        flights.epsilon[rows] if world.privacy is not None else None,
+        epsilon=flights.epsilon[rows] if world.privacy is not None else None,
+        synthetic_volume=flights.told_volume[rows],
     )
+    if flights.locked[rows].any():
+        world.post(
+            tick, "redistribution deposit back", settled.owner, settled.owner, flights.locked[rows], payer_book=DEPOSIT
+        )
+        flights.locked[rows] = 0
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
     outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)
@@ -51,6 +61,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         settled.center_income += _center_income(more, amount)
     settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
     book_sharing(world, settled, allocation, result)
+    book_competition(world, settled)
     _score(world, settled, allocation, outcome, result)
     _deliver(world, settled, result)
 
@@ -117,7 +128,9 @@ def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outc
     """Utilities as the mechanism's source defines them, on true types."""
     settled.paper_utility = np.full(len(settled.owner), np.nan)
     if isinstance(world.mechanism, Scored) and world.round is not None:
-        types = true_types(world.population, settled.owner)
+        types = true_types(world.population, settled.owner, world.labels)
+        types = replace(types, competition=intensities(world, settled.owner))
+        allocation = replace(allocation, synthetic_volume=settled.synthetic.astype(np.float64))
         trained = settled.upload == Upload.TRAINED
         scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, result, types, trained)
         settled.paper_utility = scored.owners
@@ -128,6 +141,9 @@ def _measured(world: World, name: str, rows: IntColumn, settled: Settled) -> Flo
     """What was measured, 0 where nothing arrived and where a value is no number (of a loss that overflowed, say)."""
     if name in PAIRWISE:
         return pairwise(world, name, settled.owner)
+    if name == OWN_PERFORMANCE:
+        settled.own_performance = np.where(settled.arrived, own_performance(world, settled), 0.0)
+        return settled.own_performance
     column, arrived = getattr(world.flights, name)[rows], settled.arrived
     return np.where(arrived & np.isfinite(column), column, 0.0)
 

@@ -21,7 +21,7 @@ from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.graph_metrics import EdgeColumns
 from market.ledger import WALLET, Book, Entries, Ledger
-from market.mechanism import Board, Mechanism, Terms
+from market.mechanism import Board, LabelMixes, Mechanism, Terms
 from scenarios.engine.clock import Clock, to_ticks
 from scenarios.engine.decisions import Decisions
 from scenarios.engine.event_log import EventLog
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
     from agents.model_owner import ModelOwner
     from learning.evaluation import Evaluation
     from learning.federation import Federation
+    from learning.generation.speed import GenerationSpeed
     from learning.personal_federation import PersonalFederation
+    from market.cocogen.rivalry import Rivalry
     from scenarios.engine.personal import Uploaded
     from scenarios.engine.privacy import PrivacyAccounts
 
@@ -113,12 +115,15 @@ class World:
     types: dict[str, Distribution]
     shard_sizes: IntColumn
     shard_quality: FloatColumn
-    shard_distance: FloatColumn  # of the shards' classes to all data's, total variation
+    shard_emd: FloatColumn
     privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
     write: Write
     on_leave: Callable[[int], None]
     deposit_micro: int
     fee_micro: int
+    rivalry: Rivalry | None = None  # who competes with whom
+    labels: LabelMixes | None = None  # classes in each shard, for mechanisms with synthetic data
+    speed: GenerationSpeed | None = None  # how long synthetic data take
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
     round: Round | None = None
@@ -131,6 +136,7 @@ class World:
     uploads_norm: float = float("nan")
     uploaded: Uploaded | None = None  # personal models between training and exchange
     records: dict[str, FloatColumn] = field(default_factory=dict)  # what the mechanism has put on record, by owner
+    pictured: bool = False  # generated images have been kept
     network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)
 

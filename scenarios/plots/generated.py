@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
@@ -65,6 +66,15 @@ def generated_images(
         spine.set_visible(False)
     ax.set_title(title, loc="left")
     return ax
+
+
+def kept_images(images: pd.DataFrame) -> Axes:
+    """The same from the table ``images`` of a run, all of one size."""
+    shape = tuple(images[["channels", "height", "width"]].iloc[0])
+    levels = np.array([np.frombuffer(bytes.fromhex(text), dtype=np.uint8) for text in images["levels"].astype(str)])
+    pixels = levels.reshape(-1, *shape) / 255.0
+    generated, label = images["generated"].to_numpy(dtype=np.bool_), images["label"].to_numpy()
+    return generated_images(pixels[generated], label[generated], pixels[~generated], label[~generated])
 
 
 def _cells(images: Images, number: int) -> list[Images | None]:

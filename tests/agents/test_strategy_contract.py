@@ -34,6 +34,11 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "misreport_valuation": FACTORS,
     "misreport_privacy_budget": FACTORS,
     "collusion_ring": FACTORS,
+    "misreport_emd": FACTORS,
+    "misreport_generation_cost": FACTORS,
+    "under_generate": [{}, {"share": 0.9}],
+    "generate_nothing": [{}, {"share": 0.1}],
+    "generation_ring": [{}, {"factor": 1.0}, {"share": 0.0}],
     "free_rider_global": RIDERS,
     "free_rider_replay": RIDERS,
     "free_rider_noise": [*RIDERS, {"scale": 0.3}],
@@ -65,6 +70,8 @@ def decisions(strategy: Strategy, seen: Observation) -> dict[str, np.ndarray]:
     columns |= {"takes part": strategy.takes_part(seen), "offer": strategy.offer(seen), "leaves": strategy.react(seen)}
     columns |= {f"memory {name}": column for name, column in strategy.learn(seen).items()}
     columns |= {"data share": work.data_share, "upload": work.upload, "scale": work.scale}
+    columns |= {"volume": strategy.volume(seen)}
+    columns |= {} if work.volume_share is None else {"volume share": work.volume_share}
     return columns
 
 
@@ -185,6 +192,7 @@ FAMILY_MODULES = [
     families.free_riding,
     families.attacks,
     families.learning_reports,
+    families.generating,
 ]
 
 

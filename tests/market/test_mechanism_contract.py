@@ -18,13 +18,18 @@ from test_privacy_auction_mechanism import CASES as PRIVACY_AUCTIONS
 
 from learning.columns import BoolColumn, FloatColumn
 from market.baselines import FixedPrice, Free, Proportional, Shapley
+from market.cocogen.mechanism import CoCoGen
 from market.mechanism import (
     AMPLE_BUDGET,
     CLAIMS,
     CONTRIBUTION,
     DATA_SIZE,
+    EMD,
+    GENERATION_COST,
     MEASURED_QUALITY,
     MECHANISMS,
+    OWN_PERFORMANCE,
+    PROFITABILITY,
     QUALITY,
     SOMEBODY_EARNS,
     Allocation,
@@ -97,6 +102,15 @@ CASES: dict[str, list[Case]] = {
             QDRDFL(reward="fixed", adjustment_every=3),
         )
     ],
+    "cocogen": [
+        Case(mechanism)
+        for mechanism in (
+            CoCoGen(),
+            CoCoGen(competition_model="damage", redistribution_rate=0.05, pays_for="curve"),
+            CoCoGen(rule="best_reply", contribution="effective", quadratic_cost=1e-6),
+            CoCoGen(rule="radg"),
+        )
+    ],
 }
 ALL = [case for cases in CASES.values() for case in cases]
 every_case = pytest.mark.parametrize("case", ALL, ids=lambda case: repr(case.mechanism))
@@ -115,10 +129,11 @@ def markets(draw: st.DrawFn, min_owners: int = 0, max_owners: int = 7) -> Static
             dtype=np.float64,
         )
 
-    types = Types(np.floor(column(0.0, 500.0)), column(0.0, 1.0), column(0.0, 0.2))
+    further = {EMD: column(0.0, 2.0), GENERATION_COST: column(0.0, 0.1), PROFITABILITY: column(0.0, 50.0)}
+    types = Types(np.floor(column(0.0, 500.0)), column(0.0, 1.0), column(0.0, 0.2), further=further)
     conditions = Conditions(
         arrived=np.array(draw(st.lists(st.booleans(), min_size=count, max_size=count)), dtype=np.bool_),
-        measured={CONTRIBUTION: column(-0.5, 0.5)},
+        measured={CONTRIBUTION: column(-0.5, 0.5), OWN_PERFORMANCE: column(0.0, 1.0)},
         reputation=column(0.05, 1.0),
     )
     return StaticMarket(types, draw(st.floats(0.0, 100.0)), conditions)
@@ -180,7 +195,7 @@ def test_metadata_is_complete(case: Case) -> None:
     assert MECHANISMS.description(mechanism.name).endswith(".")
     assert mechanism.reference
     assert set(mechanism.needs) <= set(CLAIMS)
-    assert set(mechanism.measures) <= {CONTRIBUTION, MEASURED_QUALITY}
+    assert set(mechanism.measures) <= {CONTRIBUTION, MEASURED_QUALITY, OWN_PERFORMANCE}
     for guarantee in mechanism.guarantees:
         assert guarantee.property in CHECKED
         assert guarantee.when in {None, AMPLE_BUDGET, SOMEBODY_EARNS}
@@ -259,7 +274,7 @@ def test_payments_do_not_depend_on_who_is_listed_first(case: Case, data: st.Data
     order = np.array(data.draw(st.permutations(range(len(static)))))
     types, conditions = static.types, static.conditions
     shuffled = StaticMarket(
-        Types(types.data_size[order], types.quality[order], types.cost[order]),
+        types.take(order),
         static.budget,
         Conditions(
             arrived=conditions.arrived[order],
@@ -339,6 +354,6 @@ def test_a_share_of_the_data_earns_no_more_than_all_of_it(case: Case) -> None:
     claims = {DATA_SIZE: 100.0 * ones, QUALITY: ones, "cost": 0.0 * ones}
     terms = mechanism.announce(with_members(Board(round=0, budget=10.0), mechanism, ids, claims))
     allocation = mechanism.plan(terms, Reports(ids, claims, np.array([0.5, 1.0]), ones))
-    outcome = Outcome(ones > 0, ones / 2, 0.5, 0.4, {CONTRIBUTION: 0.1 * ones})
+    outcome = Outcome(ones > 0, ones / 2, 0.5, 0.4, {CONTRIBUTION: 0.1 * ones, OWN_PERFORMANCE: 0.5 * ones})
     half, whole = received(mechanism.settle(terms, allocation, outcome), ids)
     assert half <= whole

@@ -1,0 +1,123 @@
+"""What a market of CoCoGen+ lays down (the curve, the reading of competition, who decides) and the game of it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from learning.columns import FloatColumn, IntColumn
+from market.cocogen.claimed import Claimed, Players
+from market.cocogen.claimed import organisations as made_of
+from market.cocogen.claimed import players as playing
+from market.cocogen.competition import CompetitionMatrix, among
+from market.cocogen.game import CompetitionModel, Contribution, Game, Organisations
+from market.cocogen.payoffs import payoffs_of_deviations
+from market.cocogen.performance import LearningCurve
+from market.cocogen.readings import READINGS, Relative
+from market.cocogen.volume_rules import VOLUME_RULES
+from market.mechanism import LabelMixes
+
+_AMOUNTS = (
+    *("quadratic_cost", "synthetic_volume_cap", "redistribution_rate", "highest_rate", "rate_precision"),
+    "believed_intensity",
+)
+
+
+@dataclass(frozen=True)
+class MarketRules:
+    """Parameters of the living market; ``market.cocogen.mechanism.CoCoGen`` says what each means."""
+
+    volume_scale: float = 0.847
+    volume_exponent: float = 0.209
+    emd_penalty: float = 0.063
+    personal_gain: float = 0.05
+    synthetic_quality: float = 0.8
+    quality_decay: float = 0.0
+    accuracy_limit: float = 1.0
+    quadratic_cost: float = 0.0
+    synthetic_volume_cap: float = 4000.0
+    competition_model: CompetitionModel = "relative"
+    contribution: Contribution = "synthetic"
+    redistribution_rate: float = 0.0
+    synthetic_target: Literal["global", "fill"] = "global"
+    rule: str = "equilibrium"
+    rate_search: Literal["none", "golden_section"] = "none"
+    highest_rate: float = 0.1
+    rate_precision: float = 0.01
+    rate_looks: int = 4
+    rate_from: int = 0
+    competition: Literal["known", "learned"] = "known"
+    believed_intensity: float = 0.0
+    pays_for: Literal["measured", "curve"] = "measured"
+
+    def __post_init__(self) -> None:
+        for name in _AMOUNTS:
+            value = getattr(self, name)
+            if not (value >= 0.0 and math.isfinite(value)):
+                raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+        if not 0.0 < self.accuracy_limit <= 1.0:
+            raise ValueError(f"accuracy_limit: expected a number above 0 up to 1, got {self.accuracy_limit}")
+        if self.rate_looks < 1:
+            raise ValueError(f"rate_looks: expected a number of at least 1, got {self.rate_looks}")
+        if self.rule not in VOLUME_RULES:
+            raise ValueError(f"rule: expected one of {', '.join(VOLUME_RULES)}, got {self.rule}")
+        assert self.curve
+
+    @property
+    def curve(self) -> LearningCurve:
+        """What training together achieves. Raises ``ValueError``."""
+        return LearningCurve(
+            volume_scale=self.volume_scale,
+            volume_exponent=self.volume_exponent,
+            emd_penalty=self.emd_penalty,
+            synthetic_quality=self.synthetic_quality,
+            quality_decay=self.quality_decay,
+            personal_gain=self.personal_gain,
+        )
+
+    # The game
+
+    def players(self, said: Claimed, labels: LabelMixes | None, competition: CompetitionMatrix, rate: float) -> Players:
+        """The game of owners who are as ``said``, with the intensities among them."""
+
+        def game_of(rows: IntColumn) -> Game:
+            return Game(
+                self.organisations(said.take(rows), None if labels is None else labels.take(rows)),
+                among(competition, rows),
+                self.curve,
+                self.competition_model,
+                rate,
+                self.contribution,
+            )
+
+        return playing(said, game_of)
+
+    def organisations(self, said: Claimed, labels: LabelMixes | None) -> Organisations:
+        """The organisations behind claims, whose EMD falls as the synthetic labels are chosen."""
+        used = labels if self.synthetic_target == "fill" else None
+        return made_of(said, used, self.quadratic_cost, self.synthetic_volume_cap)
+
+    def lost(
+        self,
+        said: Claimed,
+        labels: LabelMixes | None,
+        volume: FloatColumn,
+        performance: FloatColumn,
+        competition: CompetitionMatrix,
+    ) -> FloatColumn:
+        """L [N] of owners that are as ``said``, money.
+
+        Under ``relative`` from the performances that were; what a volume adds under ``damage`` is by the curve.
+        """
+        profit = said.profitability
+        if isinstance(READINGS[self.competition_model], Relative):
+            return np.asarray(competition @ (profit * performance) - (competition @ profit) * performance)
+        found = np.zeros(len(profit))
+        playing = self.players(said, labels, competition, 0.0)
+        if playing.game is not None:
+            made = volume[playing.rows]
+            found[playing.rows] = payoffs_of_deviations(playing.game, made, made).competition_loss
+        return found

@@ -1,0 +1,120 @@
+"""Who is whose rival: ways to draw the intensities of competition, a type of each pair of persons.
+
+An intensity belongs to two persons and never changes, whoever else comes and goes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from learning.columns import IntColumn
+from learning.registry import Registry
+from learning.streams import Streams
+from market.cocogen.competition import CompetitionMatrix, FloatMatrix, LowRank
+
+
+class Rivalry:
+    """Intensities among persons. ``name`` is that of the registry."""
+
+    name: ClassVar[str]
+
+    def among(self, persons: IntColumn, streams: Streams) -> CompetitionMatrix:
+        """Intensities [N, N] of these persons: row i is what i feels of the others."""
+        raise NotImplementedError
+
+
+RIVALRIES: Registry[type[Rivalry]] = Registry("rivalry")
+
+
+def _check(name: str, value: float, most: float = math.inf) -> None:
+    if not 0.0 <= value <= most or math.isinf(value):
+        raise ValueError(f"{name}: expected a number from 0 to {most:g}, got {value}")
+
+
+@RIVALRIES.register("pairs")
+@dataclass(frozen=True)
+class Pairs(Rivalry):
+    """Each pair has an intensity of its own, uniform about ``mean_intensity`` by ``spread`` (0 to 1) of it.
+
+    The same either way unless ``symmetric`` is false. A share ``density`` of the pairs compete at all. Takes N x N
+    numbers: for up to a few thousand organisations.
+    """
+
+    mean_intensity: float
+    spread: float = 1.0
+    density: float = 1.0
+    symmetric: bool = True
+
+    name: ClassVar[str] = "pairs"
+
+    def __post_init__(self) -> None:
+        _check("mean_intensity", self.mean_intensity)
+        _check("spread", self.spread, 1.0)
+        _check("density", self.density, 1.0)
+
+    def among(self, persons: IntColumn, streams: Streams) -> FloatMatrix:
+        rows, columns = np.broadcast_arrays(persons[:, None], persons[None, :])
+        first, second = (np.minimum(rows, columns), np.maximum(rows, columns)) if self.symmetric else (rows, columns)
+        draw = streams.uniform("rivalry", first, 0, second)
+        found = self.mean_intensity * (1.0 + self.spread * (2.0 * draw - 1.0))
+        if self.density < 1.0:
+            found = np.where(streams.uniform("rivals", first, 0, second) < self.density, found, 0.0)
+        return np.where(rows == columns, 0.0, found)
+
+
+@RIVALRIES.register("markets")
+@dataclass(frozen=True)
+class Markets(Rivalry):
+    """Persons meet in ``markets`` markets: what one feels there times how present the other is; for any number of them.
+
+    ``mean_intensity`` is that of two persons taken at random.
+    """
+
+    mean_intensity: float
+    markets: int = 3
+
+    name: ClassVar[str] = "markets"
+
+    def __post_init__(self) -> None:
+        _check("mean_intensity", self.mean_intensity)
+        if self.markets < 1:
+            raise ValueError(f"markets: expected a number of at least 1, got {self.markets}")
+
+    def among(self, persons: IntColumn, streams: Streams) -> LowRank:
+        market = np.arange(self.markets)
+        feels = streams.uniform("rivalry", persons[:, None], 1, market)
+        present = streams.uniform("rivalry", persons[:, None], 2, market)
+        return LowRank(4.0 * self.mean_intensity / self.markets * feels, present)
+
+
+@RIVALRIES.register("table")
+@dataclass(frozen=True)
+class Table(Rivalry):
+    """The intensities of persons 0, 1, ... are ``rows``; whoever comes later competes with nobody."""
+
+    rows: Sequence[Sequence[float]]
+
+    name: ClassVar[str] = "table"
+
+    def __post_init__(self) -> None:
+        for place, row in enumerate(self.rows):
+            if len(row) != len(self.rows):
+                raise ValueError(f"rows: expected {len(self.rows)} numbers in each, row {place} has {len(row)}")
+            for value in row:
+                _check("rows", value)
+            if row[place] != 0.0:
+                raise ValueError(f"rows: nobody competes with itself, but row {place} has {row[place]} there")
+        object.__setattr__(self, "rows", tuple(tuple(float(value) for value in row) for row in self.rows))
+
+    def among(self, persons: IntColumn, streams: Streams) -> FloatMatrix:
+        known = np.array(self.rows, dtype=np.float64).reshape(len(self.rows), len(self.rows))
+        listed = persons < len(known)
+        place = np.where(listed, persons, 0)
+        if not len(known):
+            return np.zeros((len(persons), len(persons)))
+        return np.where(listed[:, None] & listed, known[np.ix_(place, place)], 0.0)

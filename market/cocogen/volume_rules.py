@@ -1,0 +1,66 @@
+"""Who decides how much synthetic data each organisation makes, and by what: the rules that a market can follow.
+
+A rule gets the game of the reports, an effective volume to start the search from, what each organisation offers [N]
+and a number drawn for the round, and gives volumes [N].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from learning.columns import FloatColumn
+from learning.registry import Registry
+from learning.streams import Streams
+from market.cocogen import baselines
+from market.cocogen.equilibrium import equilibrium
+from market.cocogen.game import Game
+from market.cocogen.welfare import welfare_optimum
+
+VolumeRule = Callable[[Game, float | None, FloatColumn, float], FloatColumn]
+
+VOLUME_RULES: Registry[VolumeRule] = Registry("volume rule")
+
+
+@VOLUME_RULES.register("equilibrium")
+def planned(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """The equilibrium of what was reported."""
+    return equilibrium(game, start).synthetic_volume
+
+
+@VOLUME_RULES.register("best_reply")
+def chosen(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """What each organisation offers: its best reply to what was announced, if it is rational."""
+    return np.clip(offered, 0.0, game.organisations.synthetic_volume_cap)
+
+
+@VOLUME_RULES.register("vcfl")
+def vcfl(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """Vanilla cross-silo federated learning: nobody generates."""
+    return baselines.vcfl(game)
+
+
+@VOLUME_RULES.register("wco")
+def wco(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """As if nobody competed and nothing were redistributed."""
+    return baselines.wco(game)
+
+
+@VOLUME_RULES.register("radg")
+def radg(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """At random up to the cap."""
+    chance = Streams(int(lot * 2.0**52))
+    return baselines.radg(game, chance.uniform("random generation", np.arange(len(game))))
+
+
+@VOLUME_RULES.register("uniform")
+def uniform(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """The equilibrium's total, spread evenly."""
+    return baselines.uniform(game, float(equilibrium(game, start).synthetic_volume.mean()))
+
+
+@VOLUME_RULES.register("optimum")
+def optimum(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
+    """What a planner would have all of them make."""
+    return welfare_optimum(game).synthetic_volume

@@ -1,0 +1,55 @@
+"""Synthetic data at the plan: what owners are asked for and really make, what that costs, and the deposits for it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from learning.columns import FloatColumn, IntColumn
+from learning.uploads import works
+from market.ledger import DEPOSIT
+from market.mechanism import Allocation, Generating
+from market.money import from_micro, to_micro
+from market.parties import WORLD
+from scenarios.engine.decisions import Decisions, true_types
+from scenarios.engine.world import World
+
+
+class Generated(NamedTuple):
+    """Columns of the selected owners: samples asked for and really made, money spent, seconds taken, micro locked."""
+
+    told: FloatColumn
+    synthetic: IntColumn
+    spent: FloatColumn
+    seconds: FloatColumn
+    locked: IntColumn
+
+
+def generate(world: World, chosen: Decisions, allocation: Allocation, selected: IntColumn, tick: int) -> Generated:
+    """Book the cost of synthetic data, and lock the deposits that the mechanism asks for, as far as there is money.
+
+    Whole samples only; who forges its upload makes none, and nobody makes more than it can pay for.
+    """
+    owners, count = chosen.owner, len(chosen.owner)
+    mechanism = world.mechanism
+    nothing = np.zeros(count)
+    if not isinstance(mechanism, Generating) or allocation.synthetic_volume is None:
+        whole = np.zeros(count, dtype=np.int64)
+        return Generated(nothing, whole, nothing, nothing, whole)
+    told = np.rint(allocation.synthetic_volume[selected])
+    wanted = np.rint(told * np.where(works(chosen.upload), np.clip(chosen.volume_share, 0.0, 1.0), 0.0))
+    types = true_types(world.population, owners, world.labels)
+    wallet = world.ledger.wallet[owners]
+    cost = to_micro(mechanism.generation_cost(types, wanted))
+    wanted = np.where(cost <= wallet, wanted, np.floor(wanted * wallet / np.maximum(cost, 1)))
+    spent = np.minimum(to_micro(mechanism.generation_cost(types, wanted)), wallet)
+    world.post(tick, "generation cost", owners, WORLD, spent)
+    locked = np.zeros(count, dtype=np.int64)
+    if allocation.deposit is not None:
+        locked = np.minimum(to_micro(allocation.deposit[selected]), world.ledger.wallet[owners])
+        world.post(tick, "redistribution deposit", owners, owners, locked, payee_book=DEPOSIT)
+    seconds = nothing
+    if world.speed is not None:
+        seconds = world.speed.seconds(wanted, np.ones(count))
+    return Generated(told, wanted.astype(np.int64), np.asarray(from_micro(spent)), seconds, locked)
