@@ -158,7 +158,7 @@ class CoCoGen(MarketRules):
         volume, worth = np.zeros(count), np.zeros(count)
         if len(rows):
             volume[rows], worth[rows] = reply(self, terms, types.take(rows), said.take(rows))
-        return Advice(worth >= types.cost * types.data_size, np.ones(count), worth, volume)
+        return Advice(worth >= types.cost * types.data_size, np.ones(count), worth, synthetic_volume=volume)
 
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         """Everybody takes part, with the volume that the rule says and a deposit for all that it may have to pay."""

@@ -128,9 +128,11 @@ class PrivacyAuction:
         something = offered >= LEAST_EPSILON
         price, share = terms.figures[UNIT_PRICE], terms.figures[SHARE]
         if math.isnan(price):
-            return Advice(something, np.ones(len(types)), np.where(something, HOPE, 0.0), np.zeros(len(types)))
+            return Advice(
+                something, np.ones(len(types)), np.where(something, HOPE, 0.0), expected_epsilon=np.zeros(len(types))
+            )
         epsilon = np.where(something & (valuation <= price), share * offered, 0.0)
-        return Advice(something, np.ones(len(types)), price * epsilon, epsilon)
+        return Advice(something, np.ones(len(types)), price * epsilon, expected_epsilon=epsilon)
 
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         """Clear the auction; ties are broken by owner number."""
