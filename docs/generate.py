@@ -117,6 +117,8 @@ def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
         if registry is None:  # beside a bare name, and checked with it
             return "name with parameters"
         return f"{registry.kind}{', `share` > 0' if issubclass(annotation, StrategyShare) else ''}"
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):  # one of a list of them
+        return "mapping with " + " and ".join(code(name) for name in annotation.model_fields)
     words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
     return words[annotation] + _bounds(metadata)
 

@@ -593,6 +593,13 @@ class CentersSpec(Spec):
     )
 
 
+class Intervention(Spec):
+    """Policy levers that are turned while the run goes on."""
+
+    round: Annotated[int, Field(ge=0)] = Field(description="round at whose opening the levers are turned")
+    set: dict[str, Any] = Field(description="new values by dotted path, such as enforcement.audit_rate")
+
+
 class RecordingSpec(Spec):
     """What is written beside the events."""
 
@@ -625,6 +632,14 @@ class Scenario(Spec):
     enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
     centers: CentersSpec = Field(default_factory=CentersSpec)
     recording: RecordingSpec = Field(default_factory=RecordingSpec)
+    interventions: tuple[Intervention, ...] = Field(
+        (), description="levers turned during the run, each {round: k, set: {path: value}}, in the order of rounds"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, data: Any) -> Any:
+        return _tuples(data, "interventions")
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -644,6 +659,12 @@ class Scenario(Spec):
                 "this mechanism measures what is trained, so learning must be enabled",
             )
         _check_personal(self, built)
+        if self.interventions:
+            from scenarios.interventions import check_interventions
+
+            if wrong := check_interventions(self):
+                field = ".".join(map(str, wrong.field))
+                raise _problem(field, wrong.value, wrong.problem or f"Input should be {wrong.expected}")
         return self
 
 

@@ -42,8 +42,10 @@ from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
 from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
 from scenarios.engine.world import World
+from scenarios.errors import BadInput
+from scenarios.interventions import check_interventions
 from scenarios.loading import load_scenario, resolved_yaml
-from scenarios.schema import Scenario, mechanisms
+from scenarios.schema import Intervention, Scenario, mechanisms
 from scenarios.versions import versions
 
 HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
@@ -240,6 +242,24 @@ class Simulation(mesa.Model):
         fixed = self.scenario.learning.model_copy(update={"backend": choice.backend, "chunk": choice.chunk})
         return self.scenario.model_copy(update={"learning": fixed})
 
+    def intervene(self, settings: Mapping[str, Any]) -> int:
+        """Turn levers (values by dotted path) when the next round opens; the number of that round.
+
+        The scenario takes the intervention up: playing it again from the start gives the same run. Raises
+        ``BadInput`` for what is no lever or no value for it, and changes nothing then.
+        """
+        number = self.world.rounds_closed + (self.world.round is not None)
+        planned = self.scenario.interventions
+        made, to_come = planned[: self.world.intervened], planned[self.world.intervened :]
+        before = tuple(one for one in to_come if one.round <= number)
+        mine = Intervention(round=number, set=dict(settings))
+        scenario = self.scenario.model_copy(update={"interventions": (*made, *before, mine, *to_come[len(before) :])})
+        wrong = check_interventions(scenario)
+        if wrong is not None:
+            raise BadInput("", ".".join(map(str, wrong.field)), wrong.value, wrong.expected, wrong.problem)
+        self.scenario = self.world.scenario = scenario
+        return number
+
     # -- building --------------------------------------------------------------------------------------------------
 
     def _build_world(self, device: str) -> World:
@@ -281,6 +301,7 @@ class Simulation(mesa.Model):
             deposit_micro=int(to_micro(policy.deposit)),
             fee_micro=int(to_micro(policy.admission_fee)),
             model_owner=self.model_owner,
+            regulator=self.regulator,
             centers=[],
             center_types=self._center_types(streams),
             federation=learning.federation,

@@ -32,6 +32,7 @@ from scenarios.engine.closing import close_round
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
+from scenarios.engine.intervening import intervene
 from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.world import Round, World
 
@@ -44,6 +45,7 @@ def open_round(world: World, happening: Happening) -> None:
         return  # the last round still waits for its stragglers
     number = world.rounds_closed
     _end_probation(world, number)
+    intervene(world, number, tick)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
