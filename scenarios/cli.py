@@ -221,6 +221,19 @@ def reproduce(
         raise typer.Exit(INTERRUPTED)
 
 
+@app.command("app")
+def browse(
+    scenario: Annotated[
+        str, typer.Argument(help="What to open with: a scenario file or a ready-made one.", autocompletion=_scenario_names)
+    ] = "quickstart",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8765,
+) -> None:
+    """Watch a market live in the browser, turn its levers, compare two worlds."""
+    from scenarios.app.server import serve
+
+    serve(scenario, port)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,

@@ -116,6 +116,7 @@ class Simulation(mesa.Model):
             scenario = scenario.model_copy(update={"seed": int(seed)})
         super().__init__(seed=scenario.seed)
         self.running: bool = True
+        self.wanted_device = device
         self.scenario = scenario
         self.recorder = recorder
         self.probes = tuple(probes)
