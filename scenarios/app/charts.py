@@ -15,6 +15,9 @@ from scenarios.plots.canvas import spread
 LEFT, RIGHT, TOP, BOTTOM = 50.0, 134.0, 36.0, 34.0
 """Margins of the axes, in units of a picture."""
 
+BROAD = 1.8
+"""Lines from this width on keep their colour; thinner ones are drawn as dark or light as text."""
+
 
 @dataclass(frozen=True)
 class Course:
@@ -101,7 +104,8 @@ def courses(
         edge = [*zip(x[there], axes.y(low[there]), strict=True)]
         picture.area([*edge, *list(zip(x[there], axes.y(high[there]), strict=True))[::-1]], colour, 0.22)
     for line in known:
-        picture.curve(x, axes.y(line.values), theme.text(line.colour), line.width, line.dash)
+        colour = theme.fill(line.colour) if line.width >= BROAD else theme.text(line.colour)
+        picture.curve(x, axes.y(line.values), colour, line.width, line.dash)
     _name_ends(axes, rounds, known)
     return picture
 
@@ -134,7 +138,7 @@ def _name_ends(axes: Axes, rounds: NDArray[np.float64], lines: Sequence[Course])
     heights = spread([end[0] for end in ends], 15, picture.height - BOTTOM + 2)
     for (y, x, line, value), height in zip(ends, heights, strict=True):
         colour = picture.theme.text(line.colour)
-        picture.dot(x, y, 2.6, colour)
+        picture.dot(x, y, 2.6, picture.theme.fill(line.colour))
         picture.lines([(x + 3, y, edge + 4, height)], colour, 0.6, 0.7)
         label = f"{shortened(line.name, 13)} {number(value, line.digits)}"
         picture.text(edge + 6, height + 3.5, label, size=10, colour=colour)

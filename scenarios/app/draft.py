@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from scenarios.app.controls import mix_of, value_at
+from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 from scenarios.schema import Scenario
 from scenarios.yaml_text import write_line
@@ -30,20 +32,28 @@ class Draft:
         worlds = [self.changes] if self.rival is None else [self.changes, {**self.changes, **self.rival}]
         return tuple(load_scenario(self.source, overrides=_overrides(changes)) for changes in worlds)
 
+    @cached_property
     def base(self) -> Scenario:
         """The scenario as it is written. Raises ``BadInput``."""
         return load_scenario(self.source)
 
+    @property
+    def readable(self) -> bool:
+        """Whether there is a scenario to change."""
+        try:
+            return bool(self.base)
+        except BadInput:
+            return False
+
     def with_change(self, path: str, value: Any) -> Draft:
         """A value set for both worlds; what equals the scenario as written is no change."""
-        base = self.base()
-        same = value == (list(mix_of(base)) if path == MIX else value_at(base, path))
+        same = value == self._written(path)
         rest = {key: other for key, other in self.changes.items() if key != path}
         return dataclasses.replace(self, changes=rest if same else {**rest, path: value})
 
     def with_rival(self, path: str, value: Any) -> Draft:
         """A value set for the second world only; what the first world has as well is no change."""
-        here = self.changes.get(path, value_at(self.base(), path))
+        here = self.changes.get(path, self._written(path))
         rest = {key: other for key, other in (self.rival or {}).items() if key != path}
         return dataclasses.replace(self, rival=rest if value == here else {**rest, path: value})
 
@@ -53,7 +63,11 @@ class Draft:
             return self.rival[path]
         if path in self.changes:
             return self.changes[path]
-        return list(mix_of(self.base())) if path == MIX else value_at(self.base(), path)
+        return self._written(path)
+
+    def _written(self, path: str) -> Any:
+        """The value that the scenario has as it is written."""
+        return list(mix_of(self.base)) if path == MIX else value_at(self.base, path)
 
 
 MIX = "population.strategies"

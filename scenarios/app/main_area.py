@@ -57,7 +57,10 @@ def Board(stage: Stage, theme: Theme) -> None:
                     "", value=shown, min=0, max=last, on_value=lambda k: place.set(-1 if k >= last else k)
                 )
             solara.Button("Latest", text=True, disabled=place.value < 0, on_click=lambda: place.set(-1))
-    views = [_view(show, shown, theme) for show in stage.shows]
+    if last < 0:
+        _introduction(stage)
+    pairs = [(show, view_of(show, shown, theme)) for show in stage.shows]
+    views = [view for _, view in pairs]
     chosen = names[min(tab.value, len(names) - 1)]
     if chosen == DIFFERENCE_TAB:
         _grid([draw(views[0], views[1]) for draw in DIFFERENCES])
@@ -67,12 +70,19 @@ def Board(stage: Stage, theme: Theme) -> None:
         with solara.Div(classes=["dg-panels", "dg-pairs"]):
             for show in stage.shows:
                 solara.Text(f"World {show.name}: {_what_differs(show, stage)}", classes=["dg-world"])
-        _grid([draw(view) for draw in TABS[chosen] for view in views], "dg-pairs")
+        _grid([_titled(draw(view), show) for draw in TABS[chosen] for show, view in pairs], "dg-pairs")
 
 
-def _view(show: Show, place: int, theme: Theme) -> View:
+def view_of(show: Show, place: int, theme: Theme) -> View:
+    """What the panels draw of a world: up to the frame at ``place`` (-1: none)."""
     frames = show.reel.until(place)
     return View(frames, theme, show.strategies, strategy_families(), show.marks, show.layout)
+
+
+def _titled(picture: Picture, show: Show) -> Picture:
+    """The picture with its world in the title, so that a saved view tells them apart."""
+    picture.title = f"{show.name}: {picture.title}"
+    return picture
 
 
 def _grid(pictures: list[Picture], *classes: str) -> None:
@@ -101,15 +111,21 @@ def _file_name(stage: Stage, tab: str, shown: int) -> str:
     return f"{name}-{tab.split()[0].lower()}-round{max(0, shown)}.png"
 
 
+def _introduction(stage: Stage) -> None:
+    """What the scenario is about, until there is something to see."""
+    words = " ".join(str(stage.shows[0].scenario.get("description") or "").split())
+    solara.Info(f"{words} Press ▶ to play, or Step for one round.".strip(), dense=True)
+
+
 def _what_to_do(stage: Stage) -> None:
     with solara.Card("Nothing to play yet", classes=["dg-start"]):
         if stage.folder:
-            solara.Markdown(
-                "This folder does not hold a finished run. Give the folder that `datagora run` printed, or choose a "
+            solara.Text(
+                "This folder does not hold a finished run. Give the folder that datagora run printed, or choose a "
                 "scenario at the left."
             )
         else:
-            solara.Markdown(
-                "Mend the value that the message names and press **Reset**, or choose another scenario at the left. "
+            solara.Text(
+                "Mend the value that the message names and press Reset, or choose another scenario at the left. "
                 "If data are missing, the message says where to put them."
             )

@@ -39,7 +39,7 @@ def Page() -> None:
     solara.Style(CSS)
     with solara.AppBar():
         solara.AppBarTitle(f"Datagora · {_title(stage.value)}")
-        solara.lab.ThemeToggle()
+        solara.lab.ThemeToggle(enable_auto=False)
     with solara.Sidebar():
         Desk(stage, draft, open_stage, generation.value, ModelController)
     Board(stage.value, theme).key(f"board-{id(stage.value)}")

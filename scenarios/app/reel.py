@@ -26,6 +26,13 @@ Columns = Mapping[str, NDArray[Any]]
 KEPT = ("owners", "edges", "transfers", "events")
 """Tables of which a frame holds the rows of its round."""
 
+_OWNER_COLUMNS = (
+    *("owner", "person", "status", "strategy", "weight", "utility", "reputation", "round"),
+    *("data_size", "reported_data_size", "quality", "reported_quality"),
+    *("took_part", "arrived", "trained", "audited", "flagged", "violation"),
+)
+"""Columns of the owners table that panels draw; the others would only fill the memory."""
+
 PARTY_GROUPS = ("owners", "deposits", "model owner", "regulator", "centers", "world")
 """Whose money the ledger panel adds up; the sum over all of them is zero."""
 
@@ -35,13 +42,14 @@ class Frame:
     """One closed round.
 
     ``row``: its row of the rounds table; ``tables``: the rows of ``KEPT``; ``balances``: money of each of
-    ``PARTY_GROUPS`` after the round; ``posted``: money moved by kind since the start; ``gains``: utility of each owner
+    ``PARTY_GROUPS`` after the round; ``counts``: active owners by strategy; ``posted``: money moved by kind since the start; ``gains``: utility of each owner
     (index: owner id) since the start.
     """
 
     row: Mapping[str, Any]
     tables: Mapping[str, Columns]
     balances: Mapping[str, float]
+    counts: Mapping[str, int]
     posted: Mapping[str, float]
     gains: NDArray[np.float64]
 
@@ -69,7 +77,9 @@ class Reel:
         balances = _moved(transfers, last.balances if last else dict.fromkeys(PARTY_GROUPS, 0.0))
         posted = _posted(transfers, last.posted if last else {})
         gains = _gained(owners, last.gains if last else np.zeros(0))
-        self.frames.append(Frame(row, tables, balances, posted, gains))
+        there = owners["strategy"][owners["status"] == "active"].astype(str)
+        counts = dict(zip(*(part.tolist() for part in np.unique(there, return_counts=True)), strict=True))
+        self.frames.append(Frame(row, tables, balances, counts, posted, gains))
 
     def until(self, place: int) -> tuple[Frame, ...]:
         """The frames up to the one at ``place`` (counted from 0), inclusive."""
@@ -92,7 +102,8 @@ class Tape:
         if table == "rounds":
             self._row = {name: _plain(value) for name, value in columns.items()}
         elif table in KEPT and columns.get("moment") != "final":
-            self._waiting[table].append(_own(columns))
+            kept = _OWNER_COLUMNS if table == "owners" else tuple(columns)
+            self._waiting[table].append(_own({name: columns[name] for name in kept}))
         if table == "events" and self._row is not None:
             tables = {name: _joined(name, rows) for name, rows in self._waiting.items()}
             self._waiting = {name: [] for name in KEPT}
@@ -115,7 +126,7 @@ class Tape:
 def reel_of(run: Run) -> Reel:
     """The reel of a finished run; raises ``BadRun`` for tables that cannot be read."""
     reel = Reel()
-    owners = run.owners[run.owners["moment"] == "round"]
+    owners = run.owners.loc[run.owners["moment"] == "round", list(_OWNER_COLUMNS)]
     cut = {
         name: _by_round(table)
         for name, table in (
@@ -169,7 +180,8 @@ def _joined(table: str, parts: list[Columns]) -> Columns:
         return parts[0]
     if not parts:
         kinds = {"text": object, "label": object}
-        return {c.name: np.zeros(0, dtype=kinds.get(c.kind, c.numpy)) for c in TABLES[table].columns}
+        columns = [c for c in TABLES[table].columns if table != "owners" or c.name in _OWNER_COLUMNS]
+        return {c.name: np.zeros(0, dtype=kinds.get(c.kind, c.numpy)) for c in columns}
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 

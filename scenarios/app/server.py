@@ -6,6 +6,7 @@ import importlib.util
 import os
 import socket
 import sys
+import warnings
 
 from scenarios.errors import BadInput
 from scenarios.loading import find_scenario
@@ -23,8 +24,19 @@ def serve(scenario: str, port: int) -> None:
     os.environ.update(_settings(source))
     import uvicorn
 
+    warnings.filterwarnings("ignore", message="Cookies with samesite=none")  # it concerns pages within other pages
+    _warm_up(source)
     print(f"http://{HOST}:{port}", file=sys.stderr, flush=True)
     uvicorn.run("solara.server.starlette:app", host=HOST, port=port, log_level="warning")
+
+
+def _warm_up(source: str) -> None:
+    """What takes seconds to import or load is there before the address is shown; the page tells what is wrong."""
+    importlib.import_module("scenarios.app.page")
+    from scenarios.app.draft import Draft
+    from scenarios.app.stage import Stage
+
+    Stage(Draft(source)).close()
 
 
 def _settings(source: str) -> dict[str, str]:

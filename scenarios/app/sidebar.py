@@ -29,8 +29,8 @@ def Desk(
     controller: Callable[..., Any],
 ) -> None:
     """All controls."""
-    parameters = solara.use_reactive({})
-    parameters.set({"draft": draft.value})
+    # Mesa's Reset makes a new stage from these: of what is set up at that time.
+    parameters = solara.use_memo(lambda: {"draft": lambda: draft.value}, [])
     interval, redraw = solara.use_reactive(100), solara.use_reactive(1)
     threads = solara.use_reactive(False)
     with solara.Column(classes=["dg-desk"], gap="6px"):
@@ -44,13 +44,12 @@ def Desk(
                 render_interval=redraw,
                 use_threads=threads,
             ).key(f"controller-{generation}")
-            Clock(stage.value)
-            if draft.value != stage.value.draft:
-                solara.Info("Press Reset to play with the new values.", dense=True)
+            Clock(stage.value, draft.value != stage.value.draft)
             solara.SliderInt("pause (ms)", value=interval, min=1, max=1000)
             solara.SliderInt("rounds per picture", value=redraw, min=1, max=20)
-        Gallery(stage.value, open_stage).key(f"gallery-{generation}")
-        if stage.value.folder:
+        Gallery(stage.value, open_stage).key("gallery")
+        # While another scenario is opened, the stage and the draft change one after the other.
+        if stage.value.folder or not (draft.value.readable and stage.value.draft.readable):
             return
         Levers(stage.value)
         for group, paths in GROUPS.items():
@@ -65,12 +64,13 @@ def Desk(
 
 
 @solara.component
-def Clock(stage: Stage) -> None:
-    """How far the run has come."""
+def Clock(stage: Stage, changed: bool) -> None:
+    """How far the run has come, and whether values wait for a reset."""
     update_counter.get()
     played, horizon = stage.windows
-    ended = "" if stage.running else " · the end" if not stage.problem else ""
-    solara.Text(f"window {played} of {horizon}{ended}", classes=["dg-clock"])
+    ended = "" if stage.running or stage.problem else " · the end"
+    news = " · Reset to play the new values" if changed else ""
+    solara.Text(f"window {played} of {horizon}{ended}{news}", classes=["dg-clock", *(["dg-news"] if changed else [])])
 
 
 @solara.component
@@ -84,9 +84,9 @@ def Gallery(stage: Stage, open_stage: Open) -> None:
         if label is not None:
             open_stage(Stage(Draft(titles[label])))
 
-    with solara.Details("Open", expand=True):
+    solara.Select("ready-made scenario", values=list(titles), value=here, on_value=chosen)
+    with solara.Details("Open a file or a finished run"):
         with solara.Column(gap="2px"):
-            solara.Select("ready-made scenario", values=list(titles), value=here, on_value=chosen)
             solara.InputText("scenario file", value=path)
             solara.Button(
                 "Open file", small=True, disabled=not path.value, on_click=lambda: open_stage(Stage(Draft(path.value)))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,15 +42,15 @@ class Show:
 
 
 class Stage(mesa.Model):
-    """The worlds of a draft, or a finished run in ``folder``.
+    """The worlds of a draft (or of what a function gives as one), or a finished run in ``folder``.
 
     ``problem`` is one line when the scenario is bad, data are missing or a step failed; there is nothing to play then.
     All worlds advance one window per step. A lock keeps levers and steps apart: they come from different threads.
     """
 
-    def __init__(self, draft: Draft | None = None, folder: str = "") -> None:
+    def __init__(self, draft: Draft | Callable[[], Draft] | None = None, folder: str = "") -> None:
         super().__init__(seed=0)  # never drawn from
-        self.draft, self.folder = draft or Draft(), folder
+        self.draft, self.folder = (draft() if callable(draft) else draft or Draft()), folder
         self.problem = ""
         self.shows: tuple[Show, ...] = ()
         self._lock = threading.Lock()

@@ -17,7 +17,7 @@ def population(view: View) -> Picture:
         picture.note(NOT_YET)
         return picture
     names = list(view.colours)
-    counts = np.array([_counts(view, place, names) for place in range(len(view.frames))])  # [rounds, strategies]
+    counts = np.array([[frame.counts.get(name, 0) for name in names] for frame in view.frames])  # [rounds, strategies]
     stack = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
     axes = Axes(picture, span_of(view.rounds), (0.0, max(1.0, 1.06 * float(stack.max()))), marks=view.marks)
     # A round is a step one round wide.
@@ -33,12 +33,6 @@ def population(view: View) -> Picture:
         picture.text(x + 13, y, f"{shortened(name, 17)} {int(count)}", size=9.5)
         y += 16
     return picture
-
-
-def _counts(view: View, place: int, names: list[str]) -> list[int]:
-    owners = view.frames[place].owners
-    strategy = owners["strategy"][owners["status"] == "active"]
-    return [int((strategy == name).sum()) for name in names]
 
 
 def accuracy(view: View) -> Picture:

@@ -38,8 +38,8 @@ def network(view: View) -> Picture:
     angle = 2 * np.pi * np.array([names.index(name) for name in strategy]) / max(1, len(names)) - np.pi / 2
     users, sources, weight, money = _between(frame, owners)
     gone = _gone(frame)
+    place = view.layout.arrange(frame.number, owners, angle, users, sources, weight)
     ghosts = [(view.layout.last(owner), kind) for owner, kind in gone.items()]
-    place = view.layout.arrange(owners, angle, users, sources, weight)
     at = dict(zip(owners.tolist(), _on_paper(place), strict=True))
     _spokes(picture, view, frame, at, strategy)
     for k in range(len(users)):
