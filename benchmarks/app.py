@@ -55,7 +55,11 @@ def measure(owners: int) -> tuple[float, dict[str, float], int]:
 
 def main() -> None:
     """Print a line per population."""
-    print(f"{'owners':>7} {'step ms':>8} " + " ".join(f"{tab + ' ms':>10}" for tab in TABS) + f" {'worst sum':>10} {'kB':>6}")
+    print(
+        f"{'owners':>7} {'step ms':>8} "
+        + " ".join(f"{tab + ' ms':>10}" for tab in TABS)
+        + f" {'worst sum':>10} {'kB':>6}"
+    )
     for owners in OWNERS:
         step, draws, size = measure(owners)
         cells = " ".join(f"{draws[tab]:10.0f}" for tab in TABS)

@@ -224,7 +224,7 @@ def reproduce(
 @app.command("app")
 def browse(
     scenario: Annotated[
-        str, typer.Argument(help="What to open with: a scenario file or a ready-made one.", autocompletion=_scenario_names)
+        str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
     ] = "quickstart",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8765,
 ) -> None:

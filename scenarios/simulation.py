@@ -249,17 +249,23 @@ class Simulation(mesa.Model):
         The scenario takes the intervention up: playing it again from the start gives the same run. Raises
         ``BadInput`` for what is no lever or no value for it, and changes nothing then.
         """
-        number = self.world.rounds_closed + (self.world.round is not None)
-        planned = self.scenario.interventions
-        made, to_come = planned[: self.world.intervened], planned[self.world.intervened :]
-        before = tuple(one for one in to_come if one.round <= number)
+        self.scenario = self.world.scenario = self.with_intervention(settings)
+        return self._next_round
+
+    def with_intervention(self, settings: Mapping[str, Any]) -> Scenario:
+        """What ``intervene`` would make of the scenario; raises what it raises, and changes nothing."""
+        number, planned = self._next_round, self.scenario.interventions
+        due = sum(one.round <= number for one in planned)
         mine = Intervention(round=number, set=dict(settings))
-        scenario = self.scenario.model_copy(update={"interventions": (*made, *before, mine, *to_come[len(before) :])})
+        scenario = self.scenario.model_copy(update={"interventions": (*planned[:due], mine, *planned[due:])})
         wrong = check_interventions(scenario)
         if wrong is not None:
             raise BadInput("", ".".join(map(str, wrong.field)), wrong.value, wrong.expected, wrong.problem)
-        self.scenario = self.world.scenario = scenario
-        return number
+        return scenario
+
+    @property
+    def _next_round(self) -> int:
+        return self.world.rounds_closed + (self.world.round is not None)
 
     # -- building --------------------------------------------------------------------------------------------------
 

@@ -41,7 +41,7 @@ LEVERS = tuple(path for path in levers() if any(path in paths for paths in GROUP
 
 @dataclass(frozen=True)
 class Control:
-    """One value: its path, a short name, what it means, what it may be (``low`` and ``high`` where there are bounds)."""
+    """One value: its path, a short name, what it means, what it may be (``low`` and ``high``: bounds, if any)."""
 
     path: str
     label: str

@@ -33,23 +33,33 @@ class Theme:
 
     def fill(self, colour: str) -> str:
         """The colour of an area: on a dark page, of a dark colour the same hue lighter."""
-        return mix(colour, "#FFFFFF", 0.45) if self.name == "dark" and _lightness(colour) < 0.28 else colour
+        return mix(colour, "#FFFFFF", 0.45) if self.name == "dark" and contrast(colour, self.paper) < 2 else colour
 
     def text(self, colour: str) -> str:
-        """The colour of text and thin lines: the same hue, as dark or light as it takes to be read."""
-        light = _lightness(colour)
-        if self.name == "dark":
-            return mix(colour, "#FFFFFF", 0.6 - light) if light < 0.5 else colour
-        return mix(colour, "#000000", 0.4) if light > 0.55 else colour
+        """The colour of text and thin lines: the same hue, as dark or light as it takes to be read (WCAG 2, AA)."""
+        end = "#FFFFFF" if self.name == "dark" else "#000000"
+        shades = (mix(colour, end, share / 20) for share in range(21))
+        return next(shade for shade in shades if contrast(shade, self.paper) >= READABLE)
+
+
+READABLE = 4.5
+"""Least contrast of text, WCAG 2.2, success criterion 1.4.3."""
+
+
+def contrast(colour: str, other: str) -> float:
+    """Contrast ratio of two colours, 1 to 21, as WCAG 2.2 defines it."""
+    high, low = sorted((_luminance(colour), _luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance, 0 to 1."""
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in rgb(colour)]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
 LIGHT = Theme("light", PAPER, INK, MUTED, FAINT)
 DARK = Theme("dark", "#1B2026", "#E8ECF0", "#A3AEBA", "#39424D")
-
-
-def _lightness(colour: str) -> float:
-    red, green, blue = rgb(colour)
-    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 class Picture:

@@ -61,20 +61,17 @@ def Keep(stage: Stage) -> None:
             said.set(str(problem))
 
     solara.lab.use_task(export, dependencies=[asked.value], prefer_threaded=True)
-    with solara.Details("Keep"):
-        with solara.Column(gap="4px"):
-            for show in stage.shows:
-                if show.simulation is not None:
-                    name = f"{show.scenario['name']}{'-' if show.name else ''}{show.name.lower()}.yaml"
-                    solara.FileDownload(
-                        lambda show=show: resolved_yaml(session_scenario(show)),
-                        filename=name,
-                        label=f"Scenario {show.name}".strip(),
-                    )
-            solara.Text("It holds the levers that you have turned: datagora run plays the session again.")
-            solara.InputText("new folder for the run", value=folder)
-            solara.Button(
-                "Export run", small=True, disabled=not folder.value, on_click=lambda: asked.set(asked.value + 1)
-            )
-            if said.value:
-                solara.Text(said.value, classes=["dg-kept"])
+    with solara.Details("Keep"), solara.Column(gap="4px"):
+        for show in stage.shows:
+            if show.simulation is not None:
+                name = f"{show.scenario['name']}{'-' if show.name else ''}{show.name.lower()}.yaml"
+                solara.FileDownload(
+                    lambda show=show: resolved_yaml(session_scenario(show)),
+                    filename=name,
+                    label=f"Scenario {show.name}".strip(),
+                )
+        solara.Text("It holds the levers that you have turned: datagora run plays the session again.")
+        solara.InputText("new folder for the run", value=folder)
+        solara.Button("Export run", small=True, disabled=not folder.value, on_click=lambda: asked.set(asked.value + 1))
+        if said.value:
+            solara.Text(said.value, classes=["dg-kept"])

@@ -15,7 +15,8 @@ CSS = """
 .dg-bar .v-input__slot { margin-bottom: 0; }
 .dg-time { min-width: 110px; }
 .dg-desk { font-size: 13.5px; }
-.dg-desk .v-expansion-panel-header { padding: 8px 12px; min-height: 38px !important; font-size: 14px; font-weight: 600; }
+.dg-desk .v-expansion-panel-header { padding: 8px 12px; min-height: 38px !important; }
+.dg-desk .v-expansion-panel-header { font-size: 14px; font-weight: 600; }
 .dg-desk .v-expansion-panel-content__wrap { padding: 4px 12px 8px 12px; }
 .dg-desk .v-btn { min-width: 40px !important; }
 .dg-news { font-weight: bold; color: #B85400; }

@@ -53,9 +53,7 @@ def Board(stage: Stage, theme: Theme) -> None:
         solara.Text(_time_text(stage, shown, place.value < 0), classes=["dg-time"])
         if last > 0:
             with solara.Div(classes=["dg-grow"]):
-                solara.SliderInt(
-                    "", value=shown, min=0, max=last, on_value=lambda k: place.set(-1 if k >= last else k)
-                )
+                solara.SliderInt("", value=shown, min=0, max=last, on_value=lambda k: place.set(-1 if k >= last else k))
             solara.Button("Latest", text=True, disabled=place.value < 0, on_click=lambda: place.set(-1))
     if last < 0:
         _introduction(stage)

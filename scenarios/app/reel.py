@@ -42,8 +42,8 @@ class Frame:
     """One closed round.
 
     ``row``: its row of the rounds table; ``tables``: the rows of ``KEPT``; ``balances``: money of each of
-    ``PARTY_GROUPS`` after the round; ``counts``: active owners by strategy; ``posted``: money moved by kind since the start; ``gains``: utility of each owner
-    (index: owner id) since the start.
+    ``PARTY_GROUPS`` after the round; ``counts``: active owners by strategy; ``posted``: money moved by kind since the
+    start; ``gains``: utility of each owner (index: owner id) since the start.
     """
 
     row: Mapping[str, Any]
@@ -138,7 +138,10 @@ def reel_of(run: Run) -> Reel:
     }
     for row in run.rounds.to_dict("records"):
         number = int(row["round"])
-        reel.add({str(key): value for key, value in row.items()}, {name: rounds.get(number, _joined(name, [])) for name, rounds in cut.items()})
+        reel.add(
+            {str(key): value for key, value in row.items()},
+            {name: rounds.get(number, _joined(name, [])) for name, rounds in cut.items()},
+        )
     return reel
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import solara
@@ -16,6 +17,7 @@ from scenarios.errors import BadInput
 from scenarios.loading import library
 
 Open = Callable[[Stage], None]
+Put = Callable[[Any], None]
 RIVAL = ("market.mechanism", "market.budget", "enforcement.audit_rate", "enforcement.deposit")
 """What the second world can have otherwise."""
 
@@ -53,12 +55,11 @@ def Desk(
             return
         Levers(stage.value)
         for group, paths in GROUPS.items():
-            with solara.Details(group):
-                with solara.Column(gap="2px"):
-                    for path in paths:
-                        _input(controls()[path], draft.value.value(path), _setter(draft, path))
-                    if group == "Population":
-                        Mix(draft)
+            with solara.Details(group), solara.Column(gap="2px"):
+                for path in paths:
+                    _input(controls()[path], draft.value.value(path), _setter(draft, path))
+                if group == "Population":
+                    Mix(draft)
         Rival(draft)
         Keep(stage.value)
 
@@ -85,17 +86,16 @@ def Gallery(stage: Stage, open_stage: Open) -> None:
             open_stage(Stage(Draft(titles[label])))
 
     solara.Select("ready-made scenario", values=list(titles), value=here, on_value=chosen)
-    with solara.Details("Open a file or a finished run"):
-        with solara.Column(gap="2px"):
-            solara.InputText("scenario file", value=path)
-            solara.Button(
-                "Open file", small=True, disabled=not path.value, on_click=lambda: open_stage(Stage(Draft(path.value)))
-            )
-            solara.InputText("folder of a finished run", value=folder)
-            solara.Button(
-                "Open run", small=True, disabled=not folder.value,
-                on_click=lambda: open_stage(Stage(stage.draft, folder=folder.value)),
-            )  # fmt: skip
+    with solara.Details("Open a file or a finished run"), solara.Column(gap="2px"):
+        solara.InputText("scenario file", value=path)
+        solara.Button(
+            "Open file", small=True, disabled=not path.value, on_click=lambda: open_stage(Stage(Draft(path.value)))
+        )
+        solara.InputText("folder of a finished run", value=folder)
+        solara.Button(
+            "Open run", small=True, disabled=not folder.value,
+            on_click=lambda: open_stage(Stage(stage.draft, folder=folder.value)),
+        )  # fmt: skip
 
 
 @solara.component
@@ -104,6 +104,9 @@ def Levers(stage: Stage) -> None:
     update_counter.get()
     staged, worlds, said = solara.use_reactive({}), solara.use_reactive("both"), solara.use_reactive("")
     solara.use_effect(lambda: (staged.set({}), said.set(""))[1], [stage])
+
+    def stager(path: str) -> Put:
+        return lambda value: staged.set({**staged.value, path: value})
 
     def turn() -> None:
         try:
@@ -115,16 +118,15 @@ def Levers(stage: Stage) -> None:
         staged.set({})
         force_update()
 
-    with solara.Details("Levers during the run"):
-        with solara.Column(gap="2px"):
-            for path in LEVERS:
-                value = staged.value.get(path, stage.in_force(path))
-                _input(controls()[path], value, lambda v, path=path: staged.set({**staged.value, path: v}))
-            if len(stage.shows) > 1:
-                solara.ToggleButtonsSingle(worlds, values=["both", "A", "B"])
-            solara.Button("Turn levers", color="primary", small=True, disabled=not staged.value, on_click=turn)
-            if said.value:
-                solara.Text(said.value, classes=["dg-said"])
+    with solara.Details("Levers during the run"), solara.Column(gap="2px"):
+        for path in LEVERS:
+            value = staged.value.get(path, stage.in_force(path))
+            _input(controls()[path], value, stager(path))
+        if len(stage.shows) > 1:
+            solara.ToggleButtonsSingle(worlds, values=["both", "A", "B"])
+        solara.Button("Turn levers", color="primary", small=True, disabled=not staged.value, on_click=turn)
+        if said.value:
+            solara.Text(said.value, classes=["dg-said"])
 
 
 @solara.component
@@ -132,8 +134,16 @@ def Mix(draft: solara.Reactive[Draft]) -> None:
     """The population's strategies: shares, factors, one more."""
     mix: list[dict[str, Any]] = list(draft.value.value(MIX))
 
-    def put(place: int, name: str, value: Any) -> None:
-        draft.set(draft.value.with_change(MIX, [{**one, name: value} if k == place else one for k, one in enumerate(mix)]))
+    def put(place: int, name: str, value: float | None) -> None:
+        if value is None:
+            return  # not a number yet
+        draft.set(
+            draft.value.with_change(MIX, [{**one, name: value} if k == place else one for k, one in enumerate(mix)])
+        )
+
+    def add(name: str | None) -> None:
+        if name is not None:
+            draft.set(draft.value.with_change(MIX, [*mix, {"name": name, "share": 0.1}]))
 
     def drop(place: int) -> None:
         draft.set(draft.value.with_change(MIX, [one for k, one in enumerate(mix) if k != place]))
@@ -144,7 +154,7 @@ def Mix(draft: solara.Reactive[Draft]) -> None:
             with solara.Div(classes=["dg-grow"]):
                 solara.InputFloat(
                     f"share of {share['name']}", value=float(share["share"]),
-                    on_value=lambda v, k=place: v is not None and put(k, "share", float(v)),
+                    on_value=lambda v, k=place: put(k, "share", v),
                 )  # fmt: skip
             solara.Button(
                 icon_name="mdi-close", text=True, disabled=len(mix) == 1, on_click=lambda k=place: drop(k),
@@ -153,12 +163,12 @@ def Mix(draft: solara.Reactive[Draft]) -> None:
         for name, value in factors(share).items():
             solara.InputFloat(
                 f"{name.replace('_', ' ')} of {share['name']}", value=value,
-                on_value=lambda v, k=place, name=name: v is not None and put(k, name, v),
+                on_value=lambda v, k=place, name=name: put(k, name, v),
             )  # fmt: skip
     absent = [name for name in strategy_names() if name not in {share["name"] for share in mix}]
     solara.Select(
         "add a strategy", values=absent, value=None,
-        on_value=lambda name: name and draft.set(draft.value.with_change(MIX, [*mix, {"name": name, "share": 0.1}])),
+        on_value=add,
     )  # fmt: skip
 
 
@@ -168,27 +178,28 @@ def Rival(draft: solara.Reactive[Draft]) -> None:
     there = draft.value.rival is not None
 
     def toggle(on: bool) -> None:
-        from dataclasses import replace
-
         draft.set(replace(draft.value, rival={} if on else None))
 
-    with solara.Details("Second world"):
-        with solara.Column(gap="2px"):
-            solara.Switch(label="compare two worlds", value=there, on_value=toggle)
-            if there:
-                solara.Text("World B has the values of A, but for these:")
-                for path in RIVAL:
-                    _input(
-                        controls()[path], draft.value.value(path, rival=True),
-                        lambda v, path=path: draft.set(draft.value.with_rival(path, v)),
-                    )  # fmt: skip
+    with solara.Details("Second world"), solara.Column(gap="2px"):
+        solara.Switch(label="compare two worlds", value=there, on_value=toggle)
+        if there:
+            solara.Text("World B has the values of A, but for these:")
+            for path in RIVAL:
+                _input(
+                    controls()[path], draft.value.value(path, rival=True),
+                    _rival_setter(draft, path),
+                )  # fmt: skip
 
 
-def _setter(draft: solara.Reactive[Draft], path: str) -> Callable[[Any], None]:
+def _setter(draft: solara.Reactive[Draft], path: str) -> Put:
     return lambda value: draft.set(draft.value.with_change(path, value))
 
 
-def _input(control: Control, value: Any, put: Callable[[Any], None]) -> None:
+def _rival_setter(draft: solara.Reactive[Draft], path: str) -> Put:
+    return lambda value: draft.set(draft.value.with_rival(path, value))
+
+
+def _input(control: Control, value: Any, put: Put) -> None:
     """The input for one value, with its meaning below."""
 
     def known(given: Any) -> None:
@@ -205,5 +216,5 @@ def _input(control: Control, value: Any, put: Callable[[Any], None]) -> None:
     elif control.kind == "whole":
         solara.InputInt(control.label, value=int(value), on_value=known)
     else:
-        solara.InputFloat(control.label, value=float(value), on_value=lambda v: v is not None and known(float(v)))
+        solara.InputFloat(control.label, value=float(value), on_value=known)
     solara.Text(control.help, classes=["dg-help"])

@@ -22,12 +22,13 @@ from scenarios.simulation import Simulation
 
 @dataclass
 class Show:
-    """One world on the stage: its name, scenario, frames; ``simulation`` is None for a finished run."""
+    """One world on the stage: its name, scenario, frames; ``simulation`` and ``tape`` only of one that is played."""
 
     name: str
     scenario: Mapping[str, Any]
     reel: Reel
     simulation: Simulation | None = None
+    tape: Tape | None = None
     layout: Layout = field(default_factory=Layout)
 
     @property
@@ -86,11 +87,13 @@ class Stage(mesa.Model):
         Returns the rounds. Raises ``BadInput`` for a bad value, and turns nothing then.
         """
         with self._lock:
-            rounds = []
-            for show in self.shows:
-                if show.simulation is not None and show.simulation.running and (not show.name or show.name in worlds):
-                    rounds.append(show.simulation.intervene(settings))
-                    show.scenario = show.simulation.scenario.model_dump(mode="json")
+            meant = [(show, show.simulation) for show in self.shows if not show.name or show.name in worlds]
+            playing = [(show, simulation) for show, simulation in meant if simulation and simulation.running]
+            for _, simulation in playing:
+                simulation.with_intervention(settings)  # refused by one world, turned in none
+            rounds = [simulation.intervene(settings) for _, simulation in playing]
+            for show, simulation in playing:
+                show.scenario = simulation.scenario.model_dump(mode="json")
             return rounds
 
     def close(self) -> None:
@@ -105,7 +108,9 @@ class Stage(mesa.Model):
         """The value of a lever now: as last turned in any world, or as the first world's scenario says."""
         if not self.shows:
             return self.draft.value(path)
-        turned = [one["set"][path] for show in self.shows for one in show.scenario["interventions"] if path in one["set"]]
+        turned = [
+            one["set"][path] for show in self.shows for one in show.scenario["interventions"] if path in one["set"]
+        ]
         value: Any = self.shows[0].scenario
         for part in path.split("."):
             value = value[part]
@@ -127,7 +132,7 @@ class Stage(mesa.Model):
 def _playing(name: str, scenario: Scenario) -> Show:
     tape = Tape()
     simulation = Simulation(scenario=scenario, recorder=tape)
-    return Show(name, scenario.model_dump(mode="json"), tape.reel, simulation)
+    return Show(name, scenario.model_dump(mode="json"), tape.reel, simulation, tape)
 
 
 def _finished(folder: Path) -> Show:

@@ -71,8 +71,8 @@ def table(first: View, second: View) -> Picture:
         picture.text(16, y, name, size=11)
         for value, (_, x) in zip((a, b, b - a), columns, strict=True):
             picture.text(x, y, number(value, digits), size=11, anchor="end", bold=x == columns[2][1])
-    picture.text(16, picture.height - 26, f"Same seed: the same people with the same luck; {persons:,} persons are in both.",
-                 size=10, colour=first.theme.muted)  # fmt: skip
+    words = f"Same seed: the same people with the same luck; {persons:,} persons are in both."
+    picture.text(16, picture.height - 26, words, size=10, colour=first.theme.muted)
     return picture
 
 

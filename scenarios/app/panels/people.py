@@ -56,8 +56,8 @@ def raster(view: View) -> Picture:
     picture.text(left + (right - left) * len(frames) / span, bottom + 13, str(last), size=10, anchor="end",
                  colour=view.theme.muted)  # fmt: skip
     marked = "dark" if view.theme.name == "light" else "white"
-    picture.text(12, picture.height - 10, f"full: trained · hollow: forged · pale: absent or late · {marked}: found guilty",
-                 size=9.5, colour=view.theme.muted)  # fmt: skip
+    words = f"full: trained · hollow: forged · pale: absent or late · {marked}: found guilty"
+    picture.text(12, picture.height - 10, words, size=9.5, colour=view.theme.muted)
     if total > len(owners):
         picture.text(right, 20, f"{len(owners)} of {total:,} owners", size=10, anchor="end", colour=view.theme.muted)
     return picture
@@ -142,8 +142,8 @@ def leaderboard(view: View) -> Picture:
         picture.text(456, y, number(float(table["reputation"][row]), 2), size=10, anchor="end")
         mark, tone = _verdict(table, row, view.theme)
         picture.text(470, y, mark, size=10, anchor="middle", colour=tone, bold=True)
-    picture.text(12, picture.height - 8, "orange: said is not true · last column: audited ✓ cleared, ! guilty, ? wrongly",
-                 size=9, colour=view.theme.muted)  # fmt: skip
+    words = "orange: said is not true · last column: audited ✓ cleared, ! guilty, ? wrongly"
+    picture.text(12, picture.height - 8, words, size=9, colour=view.theme.muted)
     return picture
 
 
