@@ -66,7 +66,7 @@ class Axes:
             )
         picture.text((LEFT + edge) / 2, picture.height - 6, "round", size=10, anchor="middle", colour=theme.muted)
         picture.text(picture.width - 12, 20, unit, size=10, anchor="end", colour=theme.muted)
-        for mark in self.marks:
+        for mark in (mark for mark in self.marks if self.rounds[0] < mark <= self.rounds[1]):
             at = float(self.x(np.array(mark - 0.5)))
             picture.line(at, TOP, at, picture.height - BOTTOM, theme.ink, 1, "2 3")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import solara
 import solara.lab
@@ -15,14 +16,20 @@ from scenarios.app.mesa_controls import ModelController, update_counter
 from scenarios.app.sidebar import Desk
 from scenarios.app.stage import Stage
 
-OPENING = "DATAGORA_APP_SCENARIO"
-"""Environment variable that tells the page which scenario a new session opens with."""
+OPENING = "DATAGORA_APP_OPENING"
+"""Environment variable that tells the page which scenario, or folder of a run, a new session opens with."""
+
+
+def opening_stage() -> Stage:
+    """What a new session shows first."""
+    opening = os.environ.get(OPENING, "quickstart")
+    return Stage(folder=opening) if Path(opening).is_dir() else Stage(Draft(opening))
 
 
 @solara.component
 def Page() -> None:
     """Controls at the left, the worlds at the right."""
-    first = solara.use_memo(lambda: Stage(Draft(os.environ.get(OPENING, "quickstart"))), [])
+    first = solara.use_memo(opening_stage, [])
     draft, stage = solara.use_reactive(first.draft), solara.use_reactive(first)
     generation = solara.use_reactive(0)
     _close_old_ones(stage.value)

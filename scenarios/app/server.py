@@ -7,43 +7,54 @@ import os
 import socket
 import sys
 import warnings
+from pathlib import Path
 
 from scenarios.errors import BadInput
-from scenarios.loading import find_scenario
+from scenarios.loading import load_scenario
+from scenarios.results import BadRun, open_run
 
 HOST = "127.0.0.1"
 
 
-def serve(scenario: str, port: int) -> None:
-    """Serve the page until interrupted. Raises ``BadInput`` for a missing extra, scenario file or port."""
+def serve(opening: str, port: int) -> None:
+    """Serve the page until interrupted; it opens with a scenario or with the folder of a finished run.
+
+    Raises ``BadInput`` for a missing extra, a bad scenario or folder, and a port that is taken.
+    """
     if importlib.util.find_spec("solara") is None:
         raise BadInput("datagora app", "", None, problem="needs the extra app: pip install 'datagora[app]'")
-    source = str(find_scenario(scenario).resolve()) if scenario.endswith((".yaml", ".yml")) else scenario
-    find_scenario(source)
+    _check_opening(opening)
     _check_port(port)
-    os.environ.update(_settings(source))
+    os.environ.update(_settings(opening))
     import uvicorn
 
     warnings.filterwarnings("ignore", message="Cookies with samesite=none")  # it concerns pages within other pages
-    _warm_up(source)
+    _warm_up()
     print(f"http://{HOST}:{port}", file=sys.stderr, flush=True)
     uvicorn.run("solara.server.starlette:app", host=HOST, port=port, log_level="warning")
 
 
-def _warm_up(source: str) -> None:
-    """What takes seconds to import or load is there before the address is shown; the page tells what is wrong."""
-    importlib.import_module("scenarios.app.page")
-    from scenarios.app.draft import Draft
-    from scenarios.app.stage import Stage
+def _check_opening(opening: str) -> None:
+    if not Path(opening).is_dir():
+        load_scenario(opening)
+        return
+    try:
+        open_run(Path(opening))
+    except BadRun as problem:
+        raise BadInput("", "", None, problem=str(problem)) from None
 
-    Stage(Draft(source)).close()
+
+def _warm_up() -> None:
+    """What takes seconds to import or load is there before the address is shown, not when the first page is opened."""
+    page = importlib.import_module("scenarios.app.page")
+    page.opening_stage().close()
 
 
-def _settings(source: str) -> dict[str, str]:
+def _settings(opening: str) -> dict[str, str]:
     """Solara reads its settings from the environment when it is imported."""
     return {
         "SOLARA_APP": "scenarios.app.page",
-        "DATAGORA_APP_SCENARIO": source,
+        "DATAGORA_APP_OPENING": opening,
         "SOLARA_MODE": "production",
         "SOLARA_TELEMETRY_MIXPANEL_ENABLE": "False",
         "SOLARA_SESSION_SAME_SITE": "lax",

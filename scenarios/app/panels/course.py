@@ -8,6 +8,8 @@ from scenarios.app.charts import Axes, Course, courses, span_of
 from scenarios.app.drawing import Picture, shortened
 from scenarios.app.view import NOT_YET, View
 from scenarios.palette import BLUE, MUTED, ORANGE, PARTIES, PURPLE
+from scenarios.plots.canvas import smoothed
+from scenarios.plots.course import AUDIT_SMOOTHING
 
 
 def population(view: View) -> Picture:
@@ -63,10 +65,12 @@ def free_riding(view: View) -> Picture:
         below = np.sum([view.series(name) for name in whole], axis=0)
         return np.asarray(view.series(part) / np.where(below > 0, below, np.nan))
 
+    # Single rounds audit few owners: as in the report, the mean over some rounds is shown.
+    found, audits = (smoothed(view.series(name), AUDIT_SMOOTHING) for name in ("flagged", "audited"))
     lines = [
         Course("forged", share("free_riding", "trained", "free_riding"), PURPLE, 3.0),
         Course("lying", share("lying", "participants"), ORANGE, 1.8),
-        Course("guilty/audits", share("flagged", "audited"), view.theme.ink, 1.2, "3 3"),
+        Course("guilty/audits", found / np.where(audits > 0, audits, np.nan), view.theme.ink, 1.2, "3 3"),
     ]
     audited, hits, wrong, missed = (
         int(view.series(name).sum()) for name in ("audited", "true_positives", "false_positives", "false_negatives")
