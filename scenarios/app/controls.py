@@ -131,10 +131,10 @@ def mix_of(scenario: Scenario) -> tuple[dict[str, Any], ...]:
     return tuple(share.model_dump(mode="json") for share in scenario.population.strategies)
 
 
-def factors(share: Mapping[str, Any]) -> dict[str, float]:
+def factors(share: Mapping[str, Any]) -> dict[str, float | int]:
     """The numeric parameters of a strategy, such as the factor of a misreport."""
     return {
-        name: float(value)
+        name: value
         for name, value in share.items()
         if name != "share" and isinstance(value, (int, float)) and not isinstance(value, bool)
     }

@@ -45,7 +45,8 @@ class Layout:
         index = {owner: row for row, owner in enumerate(owners.tolist())}
         ends = np.array([[index[u], index[s]] for u, s in zip(users.tolist(), sources.tolist(), strict=True)],
                         dtype=np.int64).reshape(-1, 2)  # fmt: skip
-        home = 0.75 * np.column_stack([np.cos(group), np.sin(group)])
+        side = 0.75 if len(np.unique(group)) > 1 else 0.0  # a single kind stands in the middle
+        home = side * np.column_stack([np.cos(group), np.sin(group)])
         turn = owners * _GOLDEN
         scatter = 0.28 * np.sqrt((owners * 0.6180339887) % 1.0)[:, None] * np.column_stack([np.cos(turn), np.sin(turn)])
         place: NDArray[np.float64] = home + scatter

@@ -161,7 +161,8 @@ def Mix(draft: solara.Reactive[Draft]) -> None:
                 classes=["dg-drop"],
             )  # fmt: skip
         for name, value in factors(share).items():
-            solara.InputFloat(
+            edit = solara.InputInt if isinstance(value, int) else solara.InputFloat
+            edit(
                 f"{name.replace('_', ' ')} of {share['name']}", value=value,
                 on_value=lambda v, k=place, name=name: put(k, name, v),
             )  # fmt: skip

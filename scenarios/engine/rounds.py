@@ -3,7 +3,7 @@
 =========  =======================================================================================
 moment     what happens
 =========  =======================================================================================
-OPEN       announce the terms; every invited owner decides and its report leaves after its own delay
+OPEN       turn due levers, announce the terms; every invited owner decides, its report leaves after its delay
 REPORT     a report reaches the model owner
 PLAN       the mechanism turns the reports that are in into an allocation; training begins
 START      a computing center has a free slot for an owner
@@ -38,7 +38,7 @@ from scenarios.engine.world import Round, World
 
 
 def open_round(world: World, happening: Happening) -> None:
-    """OPEN: publish the board and the terms, ask the invited owners, send their reports on the way."""
+    """OPEN: turn due levers, publish the board and the terms, ask the invited owners, send their reports on the way."""
     tick = int(happening.ticks[0])
     world.clock.at(Kind.OPEN, tick + world.window_ticks)
     if world.round is not None:

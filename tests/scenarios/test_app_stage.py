@@ -137,6 +137,15 @@ def test_two_worlds_have_the_same_people_and_their_differences_are_paired(market
     assert ">B − A 0.000<" in same[1], "a world differs from itself by nothing"
 
 
+@pytest.mark.parametrize("name", ["ipfl_market", "qd_rdfl_market"])
+def test_markets_of_the_published_systems_can_be_watched(name: str):
+    stage = play(Stage(Draft(name)), 3)
+    view = view_of(stage.shows[0], 2, DARK)
+    pictures = {panel.__name__: panel(view).svg() for panels in TABS.values() for panel in panels}
+    assert ("model</text>" in pictures["network"]) == (name == "qd_rdfl_market"), "iPFL has no model owner's model"
+    assert "the books close" in pictures["ledger"]
+
+
 @pytest.mark.parametrize(
     ("draft", "line"),
     [
