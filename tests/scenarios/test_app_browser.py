@@ -53,6 +53,11 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @pytest.fixture(scope="module")
 def server(market: Path) -> Iterator[str]:
     with socket.socket() as free:
@@ -64,11 +69,10 @@ def server(market: Path) -> Iterator[str]:
     with log.open("w") as out:
         process = subprocess.Popen(command, cwd=market.parent, env=variables, stdout=out, stderr=out)
     try:
-        for _ in range(600):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
+        begun = time.monotonic()
+        while not answers(port):
             assert process.poll() is None, log.read_text()
+            assert time.monotonic() - begun < 300, "the server does not come up"
             time.sleep(0.2)
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -95,7 +99,7 @@ class Visit:
         self.context = browser.new_context(viewport=size, accept_downloads=True)
         self.context.add_init_script(f"localStorage.setItem(':solara:theme.variant', JSON.stringify('{scheme}'))")
         self.page = self.context.new_page()
-        self.page.set_default_timeout(30_000)
+        self.page.set_default_timeout(60_000)
         self.wrong: list[str] = []
         self.page.on("console", lambda message: message.type == "error" and self.wrong.append(message.text))
         self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
