@@ -36,10 +36,10 @@ demo: $(VENV)/installed ## play the quickstart market and write its report into 
 setup: $(VENV)/installed-dev ## set up .venv with everything that the tests need
 
 test: lint ## check style, types and imports, then run the tests
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
 test-all: lint ## the same with the tests that take minutes
-	$(BIN)/python -m pytest -n $(WORKERS) -m '' --hypothesis-profile explore
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m '' --hypothesis-profile explore
 
 lint: $(VENV)/installed-dev ## check style, types and the import contract
 	$(BIN)/ruff check .
@@ -68,5 +68,5 @@ $(VENV)/installed: pyproject.toml constraints.txt | $(BIN)/python
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt | $(BIN)/python
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) -e '.[app,dev]'
 	@touch $(VENV)/installed $@

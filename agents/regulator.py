@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import mesa
 
 from market.enforcement import EnforcementPolicy
@@ -17,10 +19,13 @@ class Regulator(mesa.Agent):
 
     def announcement(self) -> Board:
         """The public board before the first round, with what it says about enforcement."""
+        return self.published(Board(round=0, budget=0.0))
+
+    def published(self, board: Board) -> Board:
+        """The board with what the policy in force says in public."""
         policy = self.policy
-        return Board(
-            round=0,
-            budget=0.0,
+        return dataclasses.replace(
+            board,
             deposit=policy.deposit,
             fine=policy.deposit * policy.slash_share,
             audit_rate=policy.audit_rate,

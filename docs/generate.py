@@ -115,13 +115,15 @@ def _kind(annotation: Any, metadata: Sequence[Any]) -> str:
         return " or ".join(code(choice) for choice in inner)
     if origin is tuple:
         least = next((f", at least {limit.min_length}" for limit in metadata if isinstance(limit, MinLen)), "")
+        if inspect.isclass(inner[0]) and issubclass(inner[0], BaseModel) and not issubclass(inner[0], Named):
+            return f"list, each a mapping with {' and '.join(code(name) for name in inner[0].model_fields)}{least}"
         return f"list, each a {_kind(inner[0], ())}{least}"
     if inspect.isclass(annotation) and issubclass(annotation, Named):
         registry = _registry(metadata)
         if registry is None:  # beside a bare name, and checked with it
             return "name with parameters"
         return f"{registry.kind}{', `share` > 0' if issubclass(annotation, StrategyShare) else ''}"
-    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
+    if inspect.isclass(annotation) and issubclass(annotation, BaseModel):  # its fields have lines of their own
         return "parameters"
     words = {int: "whole number", float: "number", bool: "true or false", str: "text"}
     return words[annotation] + _bounds(metadata)

@@ -221,6 +221,24 @@ def reproduce(
         raise typer.Exit(INTERRUPTED)
 
 
+@app.command("app")
+def browse(
+    opening: Annotated[
+        str,
+        typer.Argument(
+            help="A scenario file, the name of a ready-made one, or the folder of a finished run.",
+            metavar="SCENARIO",
+            autocompletion=_scenario_names,
+        ),
+    ] = "quickstart",
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8765,
+) -> None:
+    """Watch a market live in the browser, turn its levers, compare two worlds."""
+    from scenarios.app.server import serve
+
+    serve(opening, port)
+
+
 @app.command("list")
 def list_(
     kind: Annotated[Kind | None, typer.Argument(help="What to show; everything by default.")] = None,

@@ -42,7 +42,8 @@ def first_problem(error: ValidationError, content: Mapping[str, Any], model: typ
     details = error.errors(include_url=False)
     first = next((detail for detail in details if detail["type"] == "extra_forbidden"), details[0])
     context = first.get("ctx", {})
-    below = tuple(str(context["field"]).split(".")) if first["type"] == "named" and context["field"] else ()
+    steps = str(context["field"]).split(".") if first["type"] == "named" and context["field"] else ()
+    below = tuple(int(step) if step.isdecimal() else step for step in steps)
     field = as_written((*first["loc"], *below), content)
     if first["type"] == "named":  # the schema's own error, about a name or a parameter
         text = str(context["expected"])

@@ -384,6 +384,13 @@ class CentersSpec(Spec):
     )
 
 
+class Intervention(Spec):
+    """Policy levers that are turned while the run goes on."""
+
+    round: Annotated[int, Field(ge=0)] = Field(description="round at whose opening the levers are turned")
+    set: dict[str, Any] = Field(description="new values by dotted path, such as enforcement.audit_rate")
+
+
 class RecordingSpec(Spec):
     """What is written beside the events."""
 
@@ -416,6 +423,14 @@ class Scenario(Spec):
     enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
     centers: CentersSpec = Field(default_factory=CentersSpec)
     recording: RecordingSpec = Field(default_factory=RecordingSpec)
+    interventions: tuple[Intervention, ...] = Field(
+        (), description="levers turned during the run, each {round: k, set: {path: value}}, in the order of rounds"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, data: Any) -> Any:
+        return _tuples(data, "interventions")
 
     @model_validator(mode="after")
     def _consistent(self) -> Scenario:
@@ -440,4 +455,10 @@ class Scenario(Spec):
         check_personal(self, built)
         check_privacy(self, built)
         check_generation(self, built)
+        if self.interventions:
+            from scenarios.interventions import check_interventions
+
+            if wrong := check_interventions(self):
+                field = ".".join(map(str, wrong.field))
+                raise problem_at(field, wrong.value, wrong.problem or f"Input should be {wrong.expected}")
         return one_lambda(self)

@@ -45,10 +45,12 @@ from scenarios.engine.learning_setup import build_learning
 from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
+from scenarios.errors import BadInput
+from scenarios.interventions import check_interventions
 from scenarios.loading import load_scenario, resolved_yaml
 from scenarios.owner_views import OwnerViews
 from scenarios.registries import mechanisms, rivalries
-from scenarios.schema import Scenario
+from scenarios.schema import Intervention, Scenario
 from scenarios.versions import versions
 
 if TYPE_CHECKING:
@@ -122,6 +124,7 @@ class Simulation(mesa.Model):
             scenario = scenario.model_copy(update={"seed": int(seed)})
         super().__init__(seed=scenario.seed)
         self.running: bool = True
+        self.wanted_device = device
         self.scenario = scenario
         self.recorder = recorder
         self.probes = tuple(probes)
@@ -265,6 +268,30 @@ class Simulation(mesa.Model):
         fixed = self.scenario.learning.model_copy(update={"backend": choice.backend, "chunk": choice.chunk})
         return self.scenario.model_copy(update={"learning": fixed})
 
+    def intervene(self, settings: Mapping[str, Any]) -> int:
+        """Turn levers (values by dotted path) when the next round opens; the number of that round.
+
+        The scenario takes the intervention up: playing it again from the start gives the same run. Raises
+        ``BadInput`` for what is no lever or no value for it, and changes nothing then.
+        """
+        self.scenario = self.world.scenario = self.with_intervention(settings)
+        return self._next_round
+
+    def with_intervention(self, settings: Mapping[str, Any]) -> Scenario:
+        """What ``intervene`` would make of the scenario; raises what it raises, and changes nothing."""
+        number, planned = self._next_round, self.scenario.interventions
+        due = sum(one.round <= number for one in planned)
+        mine = Intervention(round=number, set=dict(settings))
+        scenario = self.scenario.model_copy(update={"interventions": (*planned[:due], mine, *planned[due:])})
+        wrong = check_interventions(scenario)
+        if wrong is not None:
+            raise BadInput("", ".".join(map(str, wrong.field)), wrong.value, wrong.expected, wrong.problem)
+        return scenario
+
+    @property
+    def _next_round(self) -> int:
+        return self.world.rounds_closed + (self.world.round is not None)
+
     # -- building --------------------------------------------------------------------------------------------------
 
     def _build_world(self, device: str) -> World:
@@ -307,6 +334,7 @@ class Simulation(mesa.Model):
             deposit_micro=int(to_micro(policy.deposit)),
             fee_micro=int(to_micro(policy.admission_fee)),
             model_owner=self.model_owner,
+            regulator=self.regulator,
             centers=[],
             center_types=self._center_types(streams),
             federation=learning.federation,

@@ -102,7 +102,7 @@ RUNS = _table(
     ("title", "text", "title of the scenario"),
     ("seed", "int", "root of every random number"),
     ("device", "text", "kind of device that trained: cpu or cuda"),
-    ("mechanism", "text", "name of the mechanism"),
+    ("mechanism", "text", "name of the mechanism at the start"),
     ("windows", "int", "reporting windows played"),
     ("rounds", "int", "rounds closed"),
     ("ticks", "int", "simulated time played, in ticks"),

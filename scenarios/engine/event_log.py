@@ -29,6 +29,7 @@ class Event(IntEnum):
     SWITCH = 13  # new strategy
     LEAVE = 14  # exit kind
     LATE = 15  # kind of upload
+    INTERVENE = 16  # place in the scenario's list of interventions
 
 
 class EventLog:

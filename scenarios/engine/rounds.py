@@ -3,7 +3,7 @@
 =========  =======================================================================================
 moment     what happens
 =========  =======================================================================================
-OPEN       announce the terms; every invited owner decides and its report leaves after its own delay
+OPEN       turn due levers, announce the terms; every invited owner decides, its report leaves after its delay
 REPORT     a report reaches the model owner
 PLAN       the mechanism turns the reports that are in into an allocation; training begins
 START      a computing center has a free slot for an owner
@@ -33,6 +33,7 @@ from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
+from scenarios.engine.intervening import intervene
 from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.privacy import sold_privacy
 from scenarios.engine.rivals import feel_rivals
@@ -40,13 +41,14 @@ from scenarios.engine.world import Round, World
 
 
 def open_round(world: World, happening: Happening) -> None:
-    """OPEN: publish the board and the terms, ask the invited owners, send their reports on the way."""
+    """OPEN: turn due levers, publish the board and the terms, ask the invited owners, send their reports on the way."""
     tick = int(happening.ticks[0])
     world.clock.at(Kind.OPEN, tick + world.window_ticks)
     if world.round is not None:
         return  # the last round still waits for its stragglers
     number = world.rounds_closed
     _end_probation(world, number)
+    intervene(world, number, tick)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))

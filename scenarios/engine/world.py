@@ -31,6 +31,7 @@ from scenarios.schema import Scenario
 if TYPE_CHECKING:
     from agents.computing_center import ComputingCenter
     from agents.model_owner import ModelOwner
+    from agents.regulator import Regulator
     from learning.evaluation import Evaluation
     from learning.federation import Federation
     from learning.generation.speed import GenerationSpeed
@@ -107,6 +108,7 @@ class World:
     confirmation: Confirmation
     policy: EnforcementPolicy
     model_owner: ModelOwner
+    regulator: Regulator
     centers: list[ComputingCenter]
     center_types: dict[str, FloatColumn]
     federation: Federation | None  # the training of one global model
@@ -129,6 +131,7 @@ class World:
     round: Round | None = None
     terms: Terms | None = None  # announced last; they hold until the next round opens
     rounds_closed: int = 0
+    intervened: int = 0  # interventions of the scenario that have been made
     persons: int = 0
     tally: Tally = field(default_factory=Tally)
     totals: Totals = field(default_factory=Totals)

@@ -1,0 +1,129 @@
+"""The right-hand side of the page: problem, time, tabs of panels, in one world or in two side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import solara
+import solara.lab
+
+from scenarios.app.drawing import Picture, Theme
+from scenarios.app.mesa_controls import update_counter
+from scenarios.app.panels.course import accuracy, free_riding, population, welfare
+from scenarios.app.panels.differences import DIFFERENCES
+from scenarios.app.panels.money import flows, ledger
+from scenarios.app.panels.network import network
+from scenarios.app.panels.people import leaderboard, raster, ticker
+from scenarios.app.png import PngButton
+from scenarios.app.stage import Show, Stage
+from scenarios.app.view import View
+from scenarios.summary import strategy_families
+
+Panel = Callable[[View], Picture]
+
+TABS: Mapping[str, tuple[Panel, ...]] = {
+    "Market": (network, population, accuracy, free_riding),
+    "Money": (welfare, flows, ledger, network),
+    "Owners": (raster, leaderboard, ticker, population),
+}
+DIFFERENCE_TAB = "Differences B − A"
+
+
+@solara.component
+def Board(stage: Stage, theme: Theme) -> None:
+    """Everything there is to see of a stage."""
+    update_counter.get()
+    tab = solara.use_reactive(0)
+    place = solara.use_reactive(-1)  # -1: the latest round
+    if stage.problem:
+        solara.Error(stage.problem)
+    if not stage.shows:
+        _what_to_do(stage)
+        return
+    last = stage.length - 1
+    shown = last if place.value < 0 else min(place.value, last)
+    names = [*TABS, *([DIFFERENCE_TAB] if len(stage.shows) > 1 else [])]
+    with solara.Div(classes=["dg-bar"]):
+        with solara.lab.Tabs(value=tab):
+            for name in names:
+                solara.lab.Tab(name)
+        solara.Div(classes=["dg-grow"])
+        PngButton(filename=_file_name(stage, names[min(tab.value, len(names) - 1)], shown))
+    with solara.Div(classes=["dg-bar"]):
+        solara.Text(_time_text(stage, shown, place.value < 0), classes=["dg-time"])
+        if last > 0:
+            with solara.Div(classes=["dg-grow"]):
+                solara.SliderInt("", value=shown, min=0, max=last, on_value=lambda k: place.set(-1 if k >= last else k))
+            solara.Button("Latest", text=True, disabled=place.value < 0, on_click=lambda: place.set(-1))
+    if last < 0:
+        _introduction(stage)
+    pairs = [(show, view_of(show, shown, theme)) for show in stage.shows]
+    views = [view for _, view in pairs]
+    chosen = names[min(tab.value, len(names) - 1)]
+    if chosen == DIFFERENCE_TAB:
+        _grid([draw(views[0], views[1]) for draw in DIFFERENCES])
+    elif len(views) == 1:
+        _grid([draw(views[0]) for draw in TABS[chosen]])
+    else:
+        with solara.Div(classes=["dg-panels", "dg-pairs"]):
+            for show in stage.shows:
+                solara.Text(f"World {show.name}: {_what_differs(show, stage)}", classes=["dg-world"])
+        _grid([_titled(draw(view), show) for draw in TABS[chosen] for show, view in pairs], "dg-pairs")
+
+
+def view_of(show: Show, place: int, theme: Theme) -> View:
+    """What the panels draw of a world: up to the frame at ``place`` (-1: none)."""
+    frames = show.reel.until(place)
+    return View(frames, theme, show.strategies, strategy_families(), show.marks, show.layout)
+
+
+def _titled(picture: Picture, show: Show) -> Picture:
+    """The picture with its world in the title, so that a saved view tells them apart."""
+    picture.title = f"{show.name}: {picture.title}"
+    return picture
+
+
+def _grid(pictures: list[Picture], *classes: str) -> None:
+    with solara.Div(classes=["dg-panels", "dg-shot", *classes]):
+        for picture in pictures:
+            solara.HTML(tag="div", unsafe_innerHTML=picture.svg(), classes=["dg-panel"])
+
+
+def _time_text(stage: Stage, shown: int, latest: bool) -> str:
+    if shown < 0:
+        return "No round yet"
+    number = stage.shows[0].reel.frames[shown].number
+    return f"Round {number}{'' if latest else f' of {stage.shows[0].reel.frames[-1].number}'}"
+
+
+def _what_differs(show: Show, stage: Stage) -> str:
+    """The mechanism, and in the second world what was set for it alone."""
+    rival = {} if show.name != "B" else stage.draft.rival or {}
+    settings = [f"{path.split('.')[-1].replace('_', ' ')} {value}" for path, value in rival.items()]
+    name = show.scenario["market"]["mechanism"]["name"]
+    return ", ".join([str(name), *(text for text in settings if not text.startswith("mechanism "))])
+
+
+def _file_name(stage: Stage, tab: str, shown: int) -> str:
+    name = stage.shows[0].scenario["name"]
+    return f"{name}-{tab.split()[0].lower()}-round{max(0, shown)}.png"
+
+
+def _introduction(stage: Stage) -> None:
+    """What the scenario is about, until there is something to see."""
+    words = " ".join(str(stage.shows[0].scenario.get("description") or "").split())
+    solara.Info(f"{words} Press ▶ to play, or Step for one round.".strip(), dense=True)
+
+
+def _what_to_do(stage: Stage) -> None:
+    with solara.Card("Nothing to play yet", classes=["dg-start"]):
+        if stage.folder:
+            solara.Text(
+                "This folder does not hold a finished run. Give the folder that datagora run printed, or choose a "
+                "scenario at the left."
+            )
+        else:
+            solara.Text(
+                "Mend the value that the message names and press Reset, or choose another scenario at the left. "
+                "If data are missing, the message says where to put them."
+            )

@@ -1,0 +1,221 @@
+"""Owners one by one: their lives as a raster, the leaderboard with truth beside report, and the ticker of events."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib.image
+import numpy as np
+from numpy.typing import NDArray
+
+from scenarios.app.drawing import Picture, Theme, shortened
+from scenarios.app.reel import Columns, Frame
+from scenarios.app.view import NOT_YET, View
+from scenarios.engine.membership import ExitKind
+from scenarios.number_text import number
+from scenarios.palette import rgb
+
+MOST_LINES, MOST_ROUNDS = 240, 240
+_LINES = 5  # lines of the image per owner: one of paper, four of colour
+
+
+def raster(view: View) -> Picture:
+    """Owners (rows, by strategy and id) over rounds. Full: trained; hollow: forged; pale: absent or late; dot: guilty.
+
+    The last ``MOST_ROUNDS`` rounds are shown, and an even selection of owners beyond ``MOST_LINES``.
+    """
+    picture = Picture("Every owner's life", view.theme)
+    frames = view.frames[-MOST_ROUNDS:]
+    if not frames:
+        picture.note(NOT_YET)
+        return picture
+    owners, kinds = _order(view, frames)
+    if len(owners) == 0:
+        picture.note("Nobody has been in the market yet.")
+        return picture
+    total = len(owners)
+    kept = np.unique(np.linspace(0, total - 1, min(total, MOST_LINES)).astype(int))
+    owners, kinds = owners[kept], kinds[kept]
+    image = np.stack([_column(frame, owners, view) for frame in frames], axis=1)  # [owners * lines, rounds, 3]
+    left, top, right, bottom = 128.0, 34.0, picture.width - 12.0, picture.height - 44.0
+    span = max(10, len(frames))
+    picture.image(left, top, (right - left) * len(frames) / span, bottom - top, _png(image))
+    low = 0.0
+    for name in view.colours:
+        members = np.flatnonzero(kinds == name)
+        if len(members) == 0:
+            continue
+        y = top + (bottom - top) * (members[0] + members[-1] + 1) / 2 / len(owners)
+        y = max(low, y + 4)
+        picture.text(left - 6, y, f"{shortened(name, 17)} {len(members)}", size=9.5, anchor="end",
+                     colour=view.text(name), bold=True)  # fmt: skip
+        low = y + 12
+    first, last = frames[0].number, frames[-1].number
+    picture.text(left, bottom + 13, f"round {first}", size=10, colour=view.theme.muted)
+    picture.text(left + (right - left) * len(frames) / span, bottom + 13, str(last), size=10, anchor="end",
+                 colour=view.theme.muted)  # fmt: skip
+    marked = "dark" if view.theme.name == "light" else "white"
+    words = f"full: trained · hollow: forged · pale: absent or late · {marked}: found guilty"
+    picture.text(12, picture.height - 10, words, size=9.5, colour=view.theme.muted)
+    if total > len(owners):
+        picture.text(right, 20, f"{len(owners)} of {total:,} owners", size=10, anchor="end", colour=view.theme.muted)
+    return picture
+
+
+def _order(view: View, frames: tuple[Frame, ...]) -> tuple[NDArray[np.int64], NDArray[np.object_]]:
+    """Owners in drawing order and the strategy that each was last seen with."""
+    last: dict[int, str] = {}
+    for frame in frames:
+        here = _present(frame)
+        last |= dict(zip(frame.owners["owner"][here].tolist(), frame.owners["strategy"][here].tolist(), strict=True))
+    rank = {name: place for place, name in enumerate(view.colours)}
+    order = sorted(last, key=lambda owner: (rank.get(last[owner], len(rank)), owner))
+    return np.array(order, dtype=np.int64), np.array([last[owner] for owner in order], dtype=object)
+
+
+def _present(frame: Frame) -> NDArray[np.bool_]:
+    owners = frame.owners
+    return np.asarray((owners["status"] == "active") | owners["took_part"].astype(bool))
+
+
+def _column(frame: Frame, owners: NDArray[np.int64], view: View) -> NDArray[np.float64]:
+    """The colours of one round, [owners * lines, 3]."""
+    paper = np.array(rgb(view.theme.paper))
+    cells = np.tile(paper, (len(owners), _LINES, 1))
+    here, table = np.flatnonzero(_present(frame)), frame.owners
+    place = np.searchsorted(owners, table["owner"][here], sorter=(sorter := np.argsort(owners, kind="stable")))
+    place = sorter[np.minimum(place, len(owners) - 1)]
+    found = owners[place] == table["owner"][here]
+    place, here = place[found], here[found]
+    names, kind = np.unique(table["strategy"][here].astype(str), return_inverse=True)
+    tones = np.array([rgb(view.fill(str(name)) if name in view.colours else view.theme.muted) for name in names])
+    colour = tones[kind] if len(names) else np.zeros((0, 3))
+    took, arrived = table["took_part"][here].astype(bool), table["arrived"][here].astype(bool)
+    pale = np.where(~took, 0.8, np.where(~arrived, 0.55, 0.0))[:, None]
+    cells[place, 1:] = (colour * (1 - pale) + paper * pale)[:, None, :]
+    forged = arrived & ~table["trained"][here].astype(bool)
+    cells[place[forged], 2:4] = paper
+    guilty = table["flagged"][here].astype(bool)
+    cells[place[guilty], 2:4] = rgb(view.theme.ink)
+    return cells.reshape(-1, 3)
+
+
+def _png(image: NDArray[np.float64]) -> str:
+    stream = io.BytesIO()
+    matplotlib.image.imsave(stream, image, format="png")
+    return base64.b64encode(stream.getvalue()).decode("ascii")
+
+
+_HEADINGS = (
+    ("#", 22, "end"), ("owner", 32, "start"), ("strategy", 74, "start"), ("data true / said", 262, "end"),
+    ("quality", 330, "end"), ("gain", 376, "end"), ("round", 420, "end"), ("rep.", 456, "end"),
+)  # fmt: skip
+
+
+def leaderboard(view: View) -> Picture:
+    """The owners with the greatest gain since the start; truth beside report, a mark for the round's verdict."""
+    picture = Picture("Leaderboard: truth beside report", view.theme)
+    if not view.frames:
+        picture.note(NOT_YET)
+        return picture
+    table, gains = view.last.owners, view.last.gains
+    rows = np.flatnonzero(table["status"] == "active")
+    rows = rows[np.argsort(-gains[table["owner"][rows].astype(np.int64)], kind="stable")][:12]
+    for words, x, anchor in _HEADINGS:
+        picture.text(x, 44, words, size=9.5, anchor=anchor, colour=view.theme.muted)
+    for k, row in enumerate(rows.tolist()):
+        y = 62 + 18 * k
+        owner, strategy = int(table["owner"][row]), str(table["strategy"][row])
+        picture.text(22, y, str(k + 1), size=10, anchor="end", colour=view.theme.muted)
+        picture.text(32, y, str(owner), size=10)
+        picture.dot(70, y - 3.5, 3.8, view.fill(strategy), view.theme.ink, 0.4)
+        picture.text(78, y, shortened(strategy, 18), size=10)
+        for name, x, digits in (("data_size", 262, 0), ("quality", 330, 2)):
+            true, said = float(table[name][row]), float(table[f"reported_{name}"][row])
+            lies = np.isfinite(said) and abs(said - true) > 0.05 * max(abs(true), 1e-9)
+            words = f"{number(true, digits)} / {number(said, digits)}"
+            picture.text(x, y, words, size=10, anchor="end", bold=bool(lies),
+                         colour=view.theme.text("#D55E00") if lies else None)  # fmt: skip
+        picture.text(376, y, number(gains[owner], 1), size=10, anchor="end")
+        picture.text(420, y, number(float(table["utility"][row]), 2), size=10, anchor="end")
+        picture.text(456, y, number(float(table["reputation"][row]), 2), size=10, anchor="end")
+        mark, tone = _verdict(table, row, view.theme)
+        picture.text(470, y, mark, size=10, anchor="middle", colour=tone, bold=True)
+    words = "orange: said is not true · last column: audited ✓ cleared, ! guilty, ? wrongly"
+    picture.text(12, picture.height - 8, words, size=9, colour=view.theme.muted)
+    return picture
+
+
+def _verdict(table: Columns, row: int, theme: Theme) -> tuple[str, str]:
+    if not table["audited"][row]:
+        return "", theme.ink
+    if not table["flagged"][row]:
+        return "✓", theme.text("#009E73")
+    return ("!", theme.text("#D55E00")) if table["violation"][row] else ("?", theme.text("#E69F00"))
+
+
+def ticker(view: View) -> Picture:
+    """The latest events worth telling, newest first."""
+    picture = Picture("Event ticker", view.theme)
+    if not view.frames:
+        picture.note(NOT_YET)
+        return picture
+    told: list[tuple[float, str, str]] = []
+    for frame in view.frames[:-7:-1]:
+        told += _told(frame, view)
+        if len(told) >= 15:
+            break
+    for k, (tick, words, colour) in enumerate(told[:15]):
+        y = 46 + 16 * k
+        picture.text(80, y, clock_text(tick), size=10, anchor="end", colour=view.theme.muted)
+        picture.dot(91, y - 3.5, 3, colour)
+        picture.text(100, y, shortened(words, 60), size=10)
+    return picture
+
+
+def clock_text(tick: float) -> str:
+    """Simulated time, in hours, minutes and seconds."""
+    from scenarios.engine.clock import TICKS_PER_SECOND
+
+    seconds = tick / TICKS_PER_SECOND
+    return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{seconds % 60:04.1f}"
+
+
+def _told(frame: Frame, view: View) -> list[tuple[float, str, str]]:
+    """The events of a round in words, newest first; those of which there are many are counted."""
+    events, theme = frame.tables["events"], view.theme
+    strategy = dict(zip(frame.owners["owner"].tolist(), frame.owners["strategy"].tolist(), strict=True))
+    lines: list[tuple[float, str, str]] = []
+    counted = {"join": "joins", "report": "reports in time", "update": "uploads in", "late": "uploads too late"}
+    groups = {kind: np.flatnonzero(events["kind"] == kind) for kind in counted}
+    for kind, words in counted.items():
+        rows = groups[kind]
+        if len(rows) and (kind != "join" or len(rows) > 4):
+            lines.append((float(events["tick"][rows[-1]]), f"{words}: {len(rows):,}", theme.muted))
+    for kind, words, tone in (
+        ("guilty", "{who} found guilty, {value} slashed", "#D55E00"),
+        ("leave", "{who} leaves: {why}", "#616E7C"),
+        ("switch", "{who} switches to {other}", "#56B4E9"),
+        ("intervene", "a lever is turned: rules change with this round", "#CC79A7"),
+        ("plan", "plan: {count} owners selected", "#0072B2"),
+        ("close", "round {round} closed, accuracy {value}", "#009E73"),
+    ):
+        for row in np.flatnonzero(events["kind"] == kind)[-8:].tolist():
+            value = float(events["value"][row])
+            owner = int(events["owner"][row])
+            told = words.format(
+                who=f"owner {owner} ({strategy.get(owner, 'gone')})",
+                value=number(value, 3 if kind == "close" else 2),
+                count=number(value),
+                round=frame.number,
+                why=ExitKind(int(value)).name.lower() if kind == "leave" else "",
+                other=view.strategies[int(value)] if kind == "switch" and value < len(view.strategies) else "",
+            )
+            lines.append((float(events["tick"][row]), told, theme.text(tone)))
+    if len(groups["join"]) <= 4:
+        for row in groups["join"].tolist():
+            owner = int(events["owner"][row])
+            who = f"owner {owner} ({strategy.get(owner, 'gone')}) joins"
+            lines.append((float(events["tick"][row]), who, theme.text("#009E73")))
+    return sorted(lines, key=lambda line: -line[0])

@@ -1,0 +1,56 @@
+"""Turning policy levers between two rounds: what changes is announced with the next round and logged."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from market.enforcement import EnforcementPolicy
+from market.money import to_micro
+from market.parties import REGULATOR
+from scenarios.engine.event_log import Event
+from scenarios.engine.world import World
+from scenarios.interventions import changed
+from scenarios.registries import mechanisms
+from scenarios.schema import EnforcementSpec, Scenario
+
+
+def intervene(world: World, number: int, tick: int) -> None:
+    """Turn the levers that are due when round ``number`` opens, in the order of the scenario."""
+    planned = world.scenario.interventions
+    while world.intervened < len(planned) and planned[world.intervened].round <= number:
+        settings = planned[world.intervened].set
+        _turn(world, settings)
+        world.log.add(Event.INTERVENE, tick, number, REGULATOR, world.intervened)
+        world.intervened += 1
+
+
+def _turn(world: World, settings: dict[str, Any]) -> None:
+    scenario = changed(world.scenario, settings)
+    names = {path.split(".")[1] for path in settings if path.startswith("enforcement.")}
+    if names & set(EnforcementSpec.model_fields):
+        new = {name: getattr(scenario.enforcement, name) for name in names}
+        _enact(world, dataclasses.replace(world.policy, **new))
+    if "market.budget" in settings:
+        world.model_owner.budget = scenario.market.budget
+    if "market.revenue" in settings:
+        world.model_owner.value = scenario.market.revenue
+    if "market.mechanism" in settings:
+        _replace_mechanism(world, scenario)
+
+
+def _enact(world: World, policy: EnforcementPolicy) -> None:
+    """The new policy holds from now on; who is there tops up a higher deposit when its next round is settled."""
+    world.policy = world.regulator.policy = policy
+    world.deposit_micro, world.fee_micro = int(to_micro(policy.deposit)), int(to_micro(policy.admission_fee))
+    world.board = world.regulator.published(world.board)
+
+
+def _replace_mechanism(world: World, scenario: Scenario) -> None:
+    """Another mechanism takes over; the records of the old one, and the units it counted in, mean nothing to it."""
+    chosen = scenario.market.mechanism
+    world.mechanism = mechanisms()[chosen.name](**chosen.params)
+    world.records.clear()
+    world.flights.claims.clear()  # no flights are under way between two rounds
+    world.population.center[:] = -1
+    world.board = dataclasses.replace(world.board, claimed=0.0)

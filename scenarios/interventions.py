@@ -1,0 +1,82 @@
+"""Interventions: policy levers that are turned while a run goes on, written into the scenario so that it replays.
+
+A lever is a scenario's value that can change between two rounds: everything under ``enforcement``, and the model
+owner's budget, revenue and mechanism. An intervention names the round at whose opening it acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+if TYPE_CHECKING:
+    from scenarios.problems import Problem
+    from scenarios.schema import Scenario
+
+MARKET_LEVERS = ("budget", "revenue", "mechanism")
+
+
+def levers() -> tuple[str, ...]:
+    """Dotted paths of everything that an intervention can set, in the order of the schema."""
+    from scenarios.schema import EnforcementSpec
+
+    enforcement = (f"enforcement.{name}" for name in EnforcementSpec.model_fields)
+    return (*(f"market.{name}" for name in MARKET_LEVERS), *enforcement)
+
+
+def changed(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
+    """The scenario with some levers set, checked like any other; ``settings``: values by dotted path.
+
+    Raises pydantic's ``ValidationError``; the paths must be levers.
+    """
+    content = scenario.model_dump(mode="json", exclude={"interventions"})
+    for path, value in settings.items():
+        part, name = path.split(".")
+        content[part][name] = value
+    return type(scenario).model_validate(content)
+
+
+def check_interventions(scenario: Scenario) -> Problem | None:
+    """What is wrong with the first bad one of a scenario's interventions, if any is."""
+    from scenarios.problems import Problem, first_problem
+
+    latest, now = 0, scenario
+    for number, intervention in enumerate(scenario.interventions):
+        place = ("interventions", number)
+        if intervention.round < latest:
+            return Problem((*place, "round"), intervention.round, f"{latest} or more, as they stand in order of rounds")
+        latest = intervention.round
+        if not intervention.set:
+            return Problem((*place, "set"), {}, "a lever and its value, such as enforcement.audit_rate: 0.3")
+        for path, value in intervention.set.items():
+            field = (*place, "set", path)
+            if path not in levers():
+                return Problem(field, value, problem=f"no lever, known: {', '.join(levers())}")
+            if path == "market.mechanism" and scenario.round.late == "buffer":
+                return Problem(field, value, problem="cannot change with late: buffer, which pays for earlier plans")
+            before = now
+            try:
+                now = changed(now, {path: value})
+            except ValidationError as error:
+                found = first_problem(error, {}, type(scenario))
+                return Problem(field, value, found.expected, found.problem)
+            if path == "market.mechanism" and (name := _only_from_the_start(before, now)):
+                return Problem(field, value, problem=f"{name} needs accounts that are opened at the start of a run")
+    return None
+
+
+def _only_from_the_start(before: Scenario, after: Scenario) -> str:
+    """The mechanism that cannot come or go between two rounds, where one of these two scenarios has one."""
+    from market.mechanism import PRIVACY_BUDGET, Generating
+    from scenarios.registries import mechanisms
+
+    names = [scenario.market.mechanism.name for scenario in (before, after)]
+    if names[0] == names[1]:
+        return ""
+    for scenario, name in zip((before, after), names, strict=True):
+        built = mechanisms()[name](**scenario.market.mechanism.params)
+        if isinstance(built, Generating) or PRIVACY_BUDGET in built.needs:
+            return name
+    return ""
