@@ -45,7 +45,7 @@ def play(
     from scenarios.summary import strategy_summary
 
     folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
-    with _interruptible() as asked_to_stop:
+    with interruptible() as asked_to_stop:
         try:
             recorder = Recorder(folder, force=force)
         except FileExistsError as problem:
@@ -126,7 +126,7 @@ def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays.
 
     Gives a function that tells whether such a request has come. Python drops an exception that is raised within a

@@ -6,6 +6,7 @@ registries; whatever else stands beside a name is a parameter of that thing and 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -59,6 +60,7 @@ class StrategyShare(Named):
     share: Positive = 1.0
 
 
+@functools.cache
 def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
     """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
     hints = typing.get_type_hints(entry.__init__ if inspect.isclass(entry) else entry)
@@ -126,7 +128,7 @@ def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
     return value
 
 
-def _as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
+def as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
     """A bare name is short for ``{name: ...}``; ``kind`` and ``name`` mean the same, ``key`` is the usual one."""
     if isinstance(value, str):
         return {"name": value}
@@ -299,7 +301,7 @@ def _choice(
     return Annotated[
         model,
         AfterValidator(partial(check_named, kind, frozenset(skip))),
-        BeforeValidator(partial(_as_named, kind, key)),
+        BeforeValidator(partial(as_named, kind, key)),
     ]
 
 
