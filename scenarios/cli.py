@@ -284,12 +284,16 @@ def list_(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
-    """Turn the results of a run into an HTML page with plots."""
-    from scenarios.report import write_report
+def report(folder: Annotated[Path, typer.Argument(help="The folder of a run or of a study.")]) -> None:
+    """Turn the results of a run or of a study into an HTML page with plots."""
     from scenarios.results import BadRun
+    from scenarios.studies.store import MANIFEST
 
     try:
+        if (folder / MANIFEST).exists():
+            from scenarios.studies.report import write_report
+        else:
+            from scenarios.report import write_report
         page = write_report(folder)
     except BadRun as problem:
         raise BadInput("", "", None, problem=str(problem)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -50,8 +51,11 @@ class Batch:
                     break
                 replications = more
                 self._begin(replications, tally)
-        finally:
-            self.write_table()
+        except BaseException:
+            with suppress(OSError):  # what went wrong first is what the user has to know
+                self.write_table()
+            raise
+        self.write_table()
         return tally.standing(0)
 
     def more_replications(self, replications: Sequence[int]) -> list[int]:

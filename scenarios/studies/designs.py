@@ -104,7 +104,7 @@ class LatinHypercube(_Drawn):
         from scipy.stats import qmc
 
         _check_factors(factors)
-        chance = streams.generator("study/latin hypercube")
+        chance = _seeded(streams.generator("study/latin hypercube"))
         places = qmc.LatinHypercube(len(factors), rng=chance).random(self.samples)
         return Points(values_at(factors, places), places)
 
@@ -124,7 +124,7 @@ class Sobol(_PowersOfTwo):
         from scipy.stats import qmc
 
         _check_factors(factors)
-        places = qmc.Sobol(len(factors), rng=streams.generator("study/sobol")).random(self.samples)
+        places = qmc.Sobol(len(factors), rng=_seeded(streams.generator("study/sobol"))).random(self.samples)
         return Points(values_at(factors, places), places)
 
 
@@ -141,7 +141,7 @@ class Saltelli(_PowersOfTwo):
 
         _check_factors(factors)
         _check_count(self.samples * (2 * len(factors) + 2))
-        chance = streams.generator("study/saltelli")
+        chance = _seeded(streams.generator("study/saltelli"))
         problem = factor_problem(factors)
         places = sobol.sample(problem, self.samples, calc_second_order=self.second_order, seed=chance)
         return Points(values_at(factors, places), places)
@@ -163,10 +163,15 @@ class Morris:
 
         _check_factors(factors)
         _check_count(self.trajectories * (len(factors) + 1))
-        chance = streams.generator("study/morris")
+        chance = _seeded(streams.generator("study/morris"))
         problem = factor_problem(factors)
         places = np.asarray(morris.sample(problem, self.trajectories, num_levels=self.levels, seed=chance))
         return Points(values_at(factors, places), places)
+
+
+def _seeded(chance: np.random.Generator) -> np.random.Generator:
+    """A generator from which SciPy can spawn others, as it cannot from one of ``Streams``."""
+    return np.random.default_rng(int(chance.integers(2**63)))
 
 
 def _check_factors(factors: Sequence[Factor]) -> None:

@@ -138,7 +138,8 @@ def _find(source: str, file: Path, label: str) -> Path:
 def _checked(
     study: Study, file: Path, label: str, content: dict[str, Any], path: Path, point: dict[str, Any]
 ) -> Scenario:
-    overrides = [f"{field}={write_line(value)}" for field, value in {**study.set, **point}.items()]
+    changes = {**study.set, **point}
+    overrides = [f"{field}={write_line(_anchored(value, file.parent))}" for field, value in changes.items()]
     try:
         return check_scenario(content, path, overrides=overrides)
     except BadInput as problem:
@@ -149,6 +150,12 @@ def _checked(
             str(file), f"{group}.{problem.field}", problem.value, problem.expected and f"{problem.expected} ({label})",
             problem.problem and f"{problem.problem} ({label})",
         ) from None  # fmt: skip
+
+
+def _anchored(value: Any, folder: Path) -> Any:
+    """A data file beside the study by its whole path, so that workers find it wherever they run."""
+    is_file = isinstance(value, str) and value.endswith(".npz") and (folder / value).exists()
+    return str((folder / value).resolve()) if is_file else value
 
 
 def _is_within(field: str, fields: dict[str, Any]) -> bool:

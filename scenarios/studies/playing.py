@@ -84,7 +84,7 @@ def attempt(task: Task, working: Path, target: Path) -> Outcome:
         commit(folder, target)
     except OSError as problem:
         if problem.errno in OUT_OF_ROOM:
-            return Outcome(task.run, "no room", f"{problem.filename or target}: {problem.strerror}")
+            return Outcome(task.run, "no room", f"{problem.filename or target}: {os.strerror(problem.errno)}")
         return Outcome(task.run, "failed", traceback.format_exc())
     except Exception:
         return Outcome(task.run, "failed", traceback.format_exc())
