@@ -38,6 +38,7 @@ class StudyResults:
         except (OSError, BadYaml, ValueError, KeyError) as problem:
             raise BadRun(f"{self.folder / STUDY_FILE}: cannot be read: {' '.join(str(problem).split())}") from None
         self._connection = duckdb.connect()
+        self._views: set[str] = set()
 
     @property
     def fields(self) -> list[str]:
@@ -99,9 +100,9 @@ class StudyResults:
             self._connection.register("runs", self.runs)
             return name
         table = TABLES[name]
-        known = self._connection.execute("SELECT count(*) FROM duckdb_views() WHERE view_name = ?", [name]).fetchone()
-        if known is not None and known[0]:
+        if name in self._views:
             return name
+        self._views.add(name)
         done = self.store.done()
         ids = dict.fromkeys(run for run, _ in self.listing.runs if run in done)
         files = [str(self.store.run_folder(run) / table.file_name) for run in ids]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scenarios.studies import open_study
 from scenarios.studies.batch import Batch
 from scenarios.studies.loading import load_study
 from scenarios.studies.local import LocalEngine
 from scenarios.studies.planning import Plan, make_plan
+from scenarios.studies.playing import Outcome, Task, attempt
 from scenarios.studies.progress import Silent, Standing
+from scenarios.studies.results import StudyResults
 from scenarios.studies.store import RUNS, Store
 from scenarios.studies.worker import Seat
 from scenarios.yaml_text import write_yaml
@@ -50,7 +54,28 @@ def seats(store: Store, workers: int) -> list[Seat]:
     return [Seat(store.working, store.folder / RUNS) for _ in range(workers)]
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files of a study that results are read from, by path."""
-    kept = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in kept}
+def results(folder: Path) -> dict[str, bytes]:
+    """All files that results are read from, by path. Tracebacks are left out: they name who called whom."""
+    files = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.name != ".lock"]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files if path.parent.name != "failed"}
+
+
+class Here:
+    """An engine that plays in this process: for tests that are not about processes."""
+
+    in_flight = 0
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
+        for task in tasks:
+            yield attempt(task, self._store.working, self._store.run_folder(task.run))
+
+
+def play_here(plan: Plan, folder: Path) -> StudyResults:
+    """Play a plan in this process and open the results."""
+    store = Store(folder)
+    with store.begin():
+        Batch(plan, store).play(Here(store), lambda total: Silent())
+    return open_study(folder)

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from study_files import contents, plan_of, play
+from study_files import plan_of, play, play_here, results
 
 from scenarios.results import open_run
 from scenarios.studies import open_study
@@ -71,20 +71,20 @@ def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert (study.runs["status"] == "done").all()
     assert len(study.runs) == runs
     assert not list(store.folder.glob(".swept*"))
-    play(plan, tmp_path / "whole", workers=2)
-    assert contents(store.folder) == contents(tmp_path / "whole")
+    play_here(plan, tmp_path / "whole")
+    assert results(store.folder) == results(tmp_path / "whole")
 
 
-def test_a_run_that_ends_its_worker_every_time_becomes_an_error_and_the_next_one_is_played(tmp_path):
+def test_a_run_that_ends_its_worker_every_time_becomes_an_error_and_the_others_are_played(tmp_path):
     module = tmp_path / "deadly.py"
     module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     plan = plan_of(
         tmp_path,
-        design={"kind": "list", "points": [{"learning.enabled": True}, {"learning.enabled": False}]},
+        design={"kind": "list", "points": [{"learning.enabled": False}, {"learning.enabled": True}]},
         set={"learning.model": f"{module}:Net"},
     )
     standing = play(plan, tmp_path / "out")
     assert (standing.done, standing.failed) == (1, 1)
     runs = open_study(tmp_path / "out").runs
-    assert runs["status"].tolist() == ["failed", "done"]
-    assert runs["error"][0] == f"its worker process was lost {MOST_DEATHS} times, last by SIGKILL"
+    assert runs["status"].tolist() == ["done", "failed"]
+    assert runs["error"][1] == f"its worker process was lost {MOST_DEATHS} times, last by SIGKILL"
