@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -79,6 +79,10 @@ class Federation:
         self._server = Server(self.rules.optimizer, self._workshop.initial)
         self._memory = self._workshop.memory
         self._controls = OwnerRows(model.size, torch.float32, device)
+
+    def train_with(self, train: Callable[..., Tensor]) -> None:
+        """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
+        self._workshop.train = train
 
     # Versions
 

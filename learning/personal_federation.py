@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -76,6 +76,10 @@ class PersonalFederation:
         self._device = device
         self._models = PersonalModels(method, self._workshop.initial, self._workshop.memory)
         self._fresh = self._models.empty()
+
+    def train_with(self, train: Callable[..., Tensor]) -> None:
+        """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
+        self._workshop.train = train
 
     # What the engine of a global model asks for
 

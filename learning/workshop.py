@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,6 +32,7 @@ class Workshop:
         privacy: what happens to each trained update before it leaves its owner.
         copying: whether uploads are kept, for owners that send their own or their peers' again.
         initial: the model [P] that everybody starts from.
+        train: what trains a cohort, here or elsewhere, with the arguments and the result of ``train_cohort``.
         memory: last uploads by owner, None where none are kept.
     """
 
@@ -45,6 +47,7 @@ class Workshop:
     privacy: ClipAndNoise | None = None
     copying: bool = True
     report: TrainingReport = field(default_factory=TrainingReport)
+    train: Callable[..., Tensor] = train_cohort
 
     def __post_init__(self) -> None:
         self.chosen = self.choice or choose(self.model, self.device)
@@ -69,7 +72,7 @@ class Workshop:
             return base
         places = torch.from_numpy(rows).to(base.device)
         everybody = len(rows) == len(work)
-        fresh = train_cohort(
+        fresh = self.train(
             self.model,
             base if everybody else base[places],
             self.shards,

@@ -94,6 +94,12 @@ def run(
         typer.Option(help="Folder for the results.  [default: runs/<scenario>-seed<seed>]", show_default=False),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    spread: Annotated[
+        int | None, typer.Option(min=1, help="Train each cohort on so many workers of a Ray cluster.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, with --spread.  [default: start one here]")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
     ] = None,
@@ -105,7 +111,17 @@ def run(
     from scenarios.playing import Voice, play
 
     voice: Voice = "quiet" if quiet else "verbose" if verbose else "normal"
-    folder = play(scenario, changes=change or (), seed=seed, out=out, device=device.value, force=force, voice=voice)
+    folder = play(
+        scenario,
+        changes=change or (),
+        seed=seed,
+        out=out,
+        device=device.value,
+        spread=spread,
+        address=address,
+        force=force,
+        voice=voice,
+    )
     if folder is None:
         raise typer.Exit(INTERRUPTED)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,10 +31,14 @@ def play(
     seed: int | None = None,
     out: Path | None = None,
     device: str = "auto",
+    spread: int | None = None,
+    address: str | None = None,
     force: bool = False,
     voice: Voice = "normal",
 ) -> Path | None:
     """Play a scenario into a folder (default ``runs/<scenario>-seed<seed>``) and return it.
+
+    With ``spread`` its cohorts are trained by so many workers of a Ray cluster (``scenarios.spreading``).
 
     Returns None when interrupted. Nothing is left behind then, nor after an error. Raises ``BadInput`` for anything
     wrong with what was asked, ``OSError`` where the folder cannot be written.
@@ -60,7 +64,8 @@ def play(
                     file=sys.stderr,
                 )
             accuracy = float("nan")
-            with _blamed_on(scenario, str(find_scenario(source)), changes):
+            elsewhere = nullcontext() if spread is None else _spread(simulation, spread, address)
+            with elsewhere, _blamed_on(scenario, str(find_scenario(source)), changes):
                 for moment in _told(voice)(simulation.play(), scenario.horizon):
                     accuracy = moment.accuracy
                     if asked_to_stop():
@@ -114,6 +119,12 @@ def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterato
         wrong = problem
     by_option = any(change.partition("=")[0].strip().startswith(wrong.field) for change in changes)
     raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
+
+
+def _spread(simulation: Simulation, workers: int, address: str | None) -> AbstractContextManager[None]:
+    from scenarios.spreading import spread
+
+    return spread(simulation, workers, address)
 
 
 def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:

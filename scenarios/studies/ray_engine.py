@@ -10,6 +10,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,30 @@ def play_remotely(task: Task) -> dict[str, bytes] | str:
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
+@contextmanager
+def connected(address: str | None) -> Iterator[None]:
+    """A connection to the cluster at ``address``, or to one that is started here; one that is there already stays.
+
+    ``BadInput`` where Ray is not installed or no cluster answers.
+    """
+    try:
+        import ray
+    except ImportError:
+        raise BadInput("--engine", "", "ray", problem="Ray is missing: pip install 'datagora[ray]'") from None
+    if ray.is_initialized():
+        yield
+        return
+    try:
+        ray.init(address=address, log_to_driver=False, include_dashboard=False, configure_logging=False)
+    except (ConnectionError, ValueError, RuntimeError) as problem:
+        said = str(problem).strip().splitlines()[0]
+        raise BadInput("--address", "", address, problem=f"no cluster answers ({said})") from None
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
 class RayEngine:
     """Plays tasks on the cluster at ``address``, or on one that is started here for the time of the study.
 
@@ -48,20 +73,10 @@ class RayEngine:
         self._address = address
         self._most = most
         self._flying: dict[Any, Task] = {}
-        self._opened = False
+        self._stack = ExitStack()
 
     def __enter__(self) -> RayEngine:
-        try:
-            import ray
-        except ImportError:
-            raise BadInput("--engine", "", "ray", problem="Ray is missing: pip install 'datagora[ray]'") from None
-        if not ray.is_initialized():
-            try:
-                ray.init(address=self._address, log_to_driver=False, include_dashboard=False, configure_logging=False)
-            except (ConnectionError, ValueError, RuntimeError) as problem:
-                said = str(problem).strip().splitlines()[0]
-                raise BadInput("--address", "", self._address, problem=f"no cluster answers ({said})") from None
-            self._opened = True
+        self._stack.enter_context(connected(self._address))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -70,8 +85,7 @@ class RayEngine:
         for flying in self._flying:
             ray.cancel(flying, force=True)
         self._flying.clear()
-        if self._opened:
-            ray.shutdown()
+        self._stack.close()
 
     @property
     def in_flight(self) -> int:
