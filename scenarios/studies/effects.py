@@ -24,8 +24,12 @@ def main_effects(study: StudyResults, measure: str, *, confidence: float = CONFI
     frame = study.measures.dropna(subset=[measure])
     rows = []
     for field in study.fields:
-        for level, group in frame.groupby(levels(frame, field), sort=False, observed=True):
+        column = levels(frame, field)
+        for level in _order(column):
+            group = frame[column == level]
             values = group[measure]
+            if values.empty:
+                continue
             clustered = study.study.pairing == "paired" and group["replication"].nunique() > 1
             units = values.groupby(group["replication"]).mean() if clustered else values
             found = bootstrap_mean(units, confidence=confidence, resamples=RESAMPLES, seed=study.study.seed)
@@ -77,7 +81,7 @@ def levels(frame: pd.DataFrame, field: str) -> pd.Series[Any]:
     if values.dtype.kind not in "if" or values.nunique() <= 2 * BINS:
         return values
     edges = np.linspace(values.min(), values.max(), BINS + 1)
-    names = [f"{low:.3g} to {high:.3g}" for low, high in itertools.pairwise(edges)]
+    names = [f"{low:.2g} to {high:.2g}" for low, high in itertools.pairwise(edges)]
     binned: pd.Series[Any] = pd.cut(values, edges.tolist(), labels=names, include_lowest=True)
     return binned
 

@@ -66,7 +66,9 @@ def phase_plot(table: pd.DataFrame, measure: str) -> Axes:
     values = table.to_numpy(dtype=np.float64)
     image = ax.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", cmap="cividis")
     ax.grid(False)
-    ax.set_xticks(range(len(table.columns)), [_value(level) for level in table.columns])
+    labels = [_value(level) for level in table.columns]
+    long = max(map(len, labels)) > 8
+    ax.set_xticks(range(len(labels)), labels, rotation=30 if long else 0, ha="right" if long else "center")
     ax.set_yticks(range(len(table.index)), [_value(level) for level in table.index])
     ax.set_xlabel(str(table.columns.name))
     ax.set_ylabel(str(table.index.name))
@@ -86,14 +88,15 @@ def index_plot(table: pd.DataFrame, measure: str) -> Axes:
     ax = canvas(None, WIDTH, max(1.8, 1.0 + 0.45 * len(table)))
     names = ["total", "first"] if "total" in table else ["mean size"]
     places = np.arange(len(table))
-    for number_, name in enumerate(names):
+    for order, name in enumerate(names):
         ax.barh(
-            places + 0.2 * number_, table[name], height=0.35, xerr=table[f"{name} ±"], label=name,
-            color=BLUE if number_ == 0 else MUTED,
+            places + 0.36 * order, table[name], height=0.35, xerr=table[f"{name} ±"], label=name,
+            color=BLUE if order == 0 else MUTED,
         )  # fmt: skip
     ax.set_yticks(places, table["field"])
     ax.invert_yaxis()
-    ax.legend()
+    ax.set_xlim(left=min(0.0, ax.get_xlim()[0]))
+    ax.legend(loc="lower right")
     ax.set_title(f"What {measure} depends on")
     return ax
 
