@@ -135,7 +135,7 @@ class Engine(StrEnum):
 
 def _study_names(incomplete: str) -> list[tuple[str, str]]:
     """Ready-made studies, for the shell's completion."""
-    from scenarios.studies.loading import library
+    from scenarios.studies.ready_made import library
 
     return [(name, title) for name, (title, _) in library().items() if name.startswith(incomplete)]
 
@@ -325,7 +325,7 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
     if kind is Kind.SCENARIOS:
         return [(name, description or title, "") for name, (title, description) in loading.library().items()]
     if kind is Kind.STUDIES:
-        from scenarios.studies.loading import library
+        from scenarios.studies.ready_made import library
 
         return [(name, description or title, "") for name, (title, description) in library().items()]
     from scenarios.studies.designs import designs

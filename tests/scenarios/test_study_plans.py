@@ -17,8 +17,9 @@ from scenarios.loading import load_scenario
 from scenarios.schema import Scenario
 from scenarios.studies.designs import DESIGNS, LatinHypercube, Morris, Saltelli, Sobol
 from scenarios.studies.factors import Factor, Range
-from scenarios.studies.loading import library, load_study, resolved_study
+from scenarios.studies.loading import load_study, resolved_study
 from scenarios.studies.planning import make_plan
+from scenarios.studies.ready_made import library
 from scenarios.studies.schema import TableName
 from scenarios.tables import TABLES
 
