@@ -5,6 +5,7 @@ Nothing heavy is imported at the top: threads and the GPU must be chosen first.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -18,6 +19,9 @@ from typing import Any
 from scenarios.studies.playing import Outcome, Task, attempt, limit_threads
 
 READY = "ready"
+
+_SETTLING = 2
+"""Runs after which a worker has loaded all that it keeps."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,7 @@ def serve(connection: Connection[Any, Any], seat: Seat) -> None:
         connection.send(traceback.format_exc())
         return
     connection.send(READY)
-    import gc
-
-    gc.collect()
-    gc.freeze()  # what was imported stays: later collections need not look at it
+    played = 0
     while True:
         try:
             task: Task | None = connection.recv()
@@ -57,6 +58,9 @@ def serve(connection: Connection[Any, Any], seat: Seat) -> None:
         outcome: Outcome = attempt(task, seat.working, seat.runs / task.run)
         connection.send(outcome)
         gc.collect()  # a finished simulation is full of cycles
+        played += 1
+        if played <= _SETTLING:
+            gc.freeze()  # what is left are imports and data that stay: later collections need not look at them
 
 
 def _warm_up(seat: Seat) -> None:
