@@ -43,6 +43,8 @@ def play(
     Returns None when interrupted. Nothing is left behind then, nor after an error. Raises ``BadInput`` for anything
     wrong with what was asked, ``OSError`` where the folder cannot be written.
     """
+    if address is not None and spread is None:
+        raise BadInput("--address", "", address, problem="a run needs no cluster without --spread")
     scenario = load_scenario(source, overrides=changes, seed=seed)
 
     from scenarios.recorder import Recorder  # after the scenario: a mistake in it is told before the slow imports

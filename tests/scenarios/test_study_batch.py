@@ -176,6 +176,8 @@ def test_a_folder_with_something_else_is_refused(place, capfd):
 def test_an_address_needs_the_engine_that_has_one(place, capfd):
     write_study(place)
     assert refused(capfd, "study.yaml", "--address", "auto") == "--address: auto: only the engine ray has an address"
+    assert main(["run", "tiny.yaml", "--address", "auto"]) == 2
+    assert capfd.readouterr().err == "--address: auto: a run needs no cluster without --spread\n"
 
 
 def test_two_batches_cannot_play_in_one_folder(tmp_path):
