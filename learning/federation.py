@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -87,6 +87,10 @@ class Federation:
     def workbench(self) -> Workbench | None:
         """What owners generate synthetic samples with, None where nobody does."""
         return self._workshop.workbench
+
+    def train_with(self, train: Callable[..., Tensor]) -> None:
+        """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
+        self._workshop.train = train
 
     # Versions
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,6 +98,10 @@ class PersonalFederation:
         self._models = PersonalModels(method, self._workshop.initial, self._workshop.memory)
         self._fresh = self._models.empty()
         self._wanted: _Wanted | None = None
+
+    def train_with(self, train: Callable[..., Tensor]) -> None:
+        """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
+        self._workshop.train = train
 
     # What the engine of a global model asks for
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,6 +36,7 @@ class Workshop:
         copying: whether uploads are kept, for owners that send their own or their peers' again.
         workbench: what owners generate synthetic samples with, None where nobody does.
         initial: the model [P] that everybody starts from.
+        train: what trains a cohort, here or elsewhere, with the arguments and the result of ``train_cohort``.
         memory: last uploads by owner, None where none are kept.
     """
 
@@ -50,6 +52,7 @@ class Workshop:
     copying: bool = True
     workbench: Workbench | None = None
     report: TrainingReport = field(default_factory=TrainingReport)
+    train: Callable[..., Tensor] = train_cohort
 
     def __post_init__(self) -> None:
         self.chosen = self.choice or choose(self.model, self.device)
@@ -75,7 +78,7 @@ class Workshop:
         places = torch.from_numpy(rows).to(base.device)
         everybody = len(rows) == len(work)
         shards, shard, samples = self._data(work.take(rows), counter)
-        fresh = train_cohort(
+        fresh = self.train(
             self.model,
             base if everybody else base[places],
             shards,

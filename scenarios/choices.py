@@ -7,6 +7,7 @@ named, and those left out are filled in.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ class StrategyShare(Named):
     share: Annotated[float, Field(gt=0)] = 1.0
 
 
+@functools.cache
 def _signature_model(entry: Callable[..., Any], skip: frozenset[str]) -> type[BaseModel]:
     """A pydantic model of the keyword parameters of ``entry``, to check types and unknown names."""
     # Fields of a dataclass may come from a base class in another module, whose names mean something there only.
@@ -108,7 +110,7 @@ def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
     return value
 
 
-def _as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
+def as_named(kind: Callable[[], Registry[Any]], key: str, value: Any) -> Any:
     """A bare name is short for ``{name: ...}``; ``kind`` and ``name`` mean the same, ``key`` is the usual one."""
     if isinstance(value, str):
         return {"name": value}
@@ -168,7 +170,7 @@ def _choice(
     return Annotated[
         model,
         AfterValidator(partial(check_named, kind, frozenset(skip))),
-        BeforeValidator(partial(_as_named, kind, key)),
+        BeforeValidator(partial(as_named, kind, key)),
     ]
 
 

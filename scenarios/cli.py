@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scenarios.errors import BadInput
+
+if TYPE_CHECKING:
+    from learning.registry import Registry
 
 INTERRUPTED, BAD_INPUT = 130, 2
 
@@ -39,6 +42,8 @@ class Kind(StrEnum):
     PERSONALIZATION = "personalization"
     CONFIRMATION = "confirmation"
     SCENARIOS = "scenarios"
+    DESIGNS = "designs"
+    STUDIES = "studies"
 
 
 class Device(StrEnum):
@@ -89,6 +94,12 @@ def run(
         typer.Option(help="Folder for the results.  [default: runs/<scenario>-seed<seed>]", show_default=False),
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    spread: Annotated[
+        int | None, typer.Option(min=1, help="Train each cohort on so many workers of a Ray cluster.")
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, with --spread.  [default: start one here]")
+    ] = None,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
     ] = None,
@@ -100,9 +111,65 @@ def run(
     from scenarios.playing import Voice, play
 
     voice: Voice = "quiet" if quiet else "verbose" if verbose else "normal"
-    folder = play(scenario, changes=change or (), seed=seed, out=out, device=device.value, force=force, voice=voice)
+    folder = play(
+        scenario,
+        changes=change or (),
+        seed=seed,
+        out=out,
+        device=device.value,
+        spread=spread,
+        address=address,
+        force=force,
+        voice=voice,
+    )
     if folder is None:
         raise typer.Exit(INTERRUPTED)
+
+
+class Engine(StrEnum):
+    """Who plays the runs of a study."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def _study_names(incomplete: str) -> list[tuple[str, str]]:
+    """Ready-made studies, for the shell's completion."""
+    from scenarios.studies.ready_made import library
+
+    return [(name, title) for name, (title, _) in library().items() if name.startswith(incomplete)]
+
+
+@app.command()
+def batch(
+    study: Annotated[
+        str, typer.Argument(help="A study file, or the name of a ready-made one.", autocompletion=_study_names)
+    ],
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Runs at the same time.  [default: one per processor]", show_default=False)
+    ] = None,
+    engine: Annotated[Engine, typer.Option(help="Processes of this machine, or a Ray cluster.")] = Engine.LOCAL,
+    address: Annotated[
+        str | None, typer.Option(help="A running Ray cluster, such as auto.  [default: start one here]")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.  [default: runs/<study>]", show_default=False)
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: play only what is missing.")] = False,
+    retry: Annotated[bool, typer.Option("--retry", help="With --resume: play failed runs again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Tell progress and the end as JSON lines.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
+) -> None:
+    """Play a study: many runs under a design, each kept in a folder of its own."""
+    from scenarios.studies.command import Voice
+    from scenarios.studies.command import batch as play_study
+
+    voice: Voice = "json" if as_json else "quiet" if quiet else "normal"
+    code = play_study(
+        study, workers=workers, engine=engine.value, address=address, out=out, resume=resume, retry=retry, voice=voice
+    )
+    if code:
+        raise typer.Exit(code)
 
 
 def _mechanism_names(incomplete: str) -> list[str]:
@@ -251,12 +318,16 @@ def list_(
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
-    """Turn the results of a run into an HTML page with plots."""
-    from scenarios.report import write_report
+def report(folder: Annotated[Path, typer.Argument(help="The folder of a run or of a study.")]) -> None:
+    """Turn the results of a run or of a study into an HTML page with plots."""
     from scenarios.results import BadRun
+    from scenarios.studies.store import MANIFEST
 
     try:
+        if (folder / MANIFEST).exists():
+            from scenarios.studies.report import write_report
+        else:
+            from scenarios.report import write_report
         page = write_report(folder)
     except BadRun as problem:
         raise BadInput("", "", None, problem=str(problem)) from None
@@ -271,7 +342,14 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
 
     if kind is Kind.SCENARIOS:
         return [(name, description or title, "") for name, (title, description) in loading.library().items()]
-    registry = {
+    if kind is Kind.STUDIES:
+        from scenarios.studies.ready_made import library
+
+        return [(name, description or title, "") for name, (title, description) in library().items()]
+    from scenarios.studies.designs import designs
+
+    registry: Registry[Any] = {
+        Kind.DESIGNS: designs,
         Kind.MECHANISMS: registries.mechanisms,
         Kind.STRATEGIES: registries.strategies,
         Kind.DATASETS: registries.datasets,

@@ -61,7 +61,7 @@ def with_lines(moments: Iterable[Moment], windows: int) -> Iterator[Moment]:
 
 def print_summary(title: str, tables: Sequence[Breakdown]) -> None:
     """The title, then the strategies of a run and what became of them (``summary.strategy_summary``)."""
-    console = _console()
+    console = output()
     console.print(Text(title, style="bold"))
     for breakdown in tables:
         table = Table(box=None, pad_edge=False, header_style="bold")
@@ -85,11 +85,11 @@ def print_catalogue(kind: str, entries: Sequence[tuple[str, str, str]]) -> None:
         table.add_column("parameters and defaults", overflow="fold", ratio=2)
     for name, description, parameters in entries:
         table.add_row(Text(name), Text(description), *([Text(parameters)] if with_parameters else []))
-    console = _console()
+    console = output()
     console.print(table)
     console.print()
 
 
-def _console() -> Console:
+def output() -> Console:
     """Standard output; wide enough for every table when it goes to a file or a pipe."""
     return Console() if sys.stdout.isatty() else Console(width=120)

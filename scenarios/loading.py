@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +29,7 @@ def library() -> dict[str, tuple[str, str]]:
     """Title and description of every ready-made scenario by name, in alphabetical order."""
     entries = {}
     for path in sorted(LIBRARY.glob("*.yaml")):
-        content = _read(path)
+        content = read_mapping(path)
         entries[path.stem] = (str(content.get("title", "")), " ".join(str(content.get("description", "")).split()))
     return entries
 
@@ -40,16 +41,32 @@ def load_scenario(source: str | Path, *, overrides: Sequence[str] = (), seed: in
     replaces the scenario's own. A data file named in a scenario file is looked for beside that file first. Raises
     ``BadInput`` for whatever is wrong with any of it.
     """
+    path = find_scenario(source)
+    return check_scenario(read_scenario(path), path, overrides=overrides, seed=seed)
+
+
+def read_scenario(path: Path) -> dict[str, Any]:
+    """What a scenario file says, unchecked, with a name and with the paths of files beside it made absolute."""
+    content = read_mapping(path)
+    content.setdefault("name", short_name(path.stem))
+    _anchor_files(content, path.parent)
+    return content
+
+
+def check_scenario(
+    content: dict[str, Any], path: Path, *, overrides: Sequence[str] = (), seed: int | None = None
+) -> Scenario:
+    """The scenario that ``read_scenario`` found in the file, with changes as in ``load_scenario``, wholly checked.
+
+    ``content`` stays as it is, so that one file can be checked with many changes. Raises ``BadInput``.
+    """
     from pydantic import ValidationError
 
     from scenarios.problems import Problem, first_problem
     from scenarios.schema import Scenario
 
-    path = find_scenario(source)
-    content = _read(path)
-    content.setdefault("name", _short_name(path.stem))
-    _anchor_files(content, path.parent)
-    defaults = Scenario.model_validate({}).model_dump(mode="json") if overrides else {}
+    content = dict(content)
+    defaults = _defaults() if overrides else {}
     changed = [_override(content, defaults, text) for text in overrides]
     if seed is not None:
         content["seed"] = seed
@@ -184,7 +201,15 @@ def _type_problem(scenario: Scenario, content: dict[str, Any]) -> Problem | None
     return None
 
 
-def _read(path: Path) -> dict[str, Any]:
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """A scenario that says nothing, resolved; not to be changed."""
+    from scenarios.schema import Scenario
+
+    return Scenario.model_validate({}).model_dump(mode="json")
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file."""
     try:
         with path.open("rb") as file:
@@ -206,7 +231,7 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
-def _short_name(stem: str) -> str:
+def short_name(stem: str) -> str:
     """A scenario without a name of its own is called like its file."""
     name = "".join(letter if letter.isascii() and letter.isalnum() else "-" for letter in stem.lower())
     return name.strip("-")[:80] or "scenario"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -31,21 +31,27 @@ def play(
     seed: int | None = None,
     out: Path | None = None,
     device: str = "auto",
+    spread: int | None = None,
+    address: str | None = None,
     force: bool = False,
     voice: Voice = "normal",
 ) -> Path | None:
     """Play a scenario into a folder (default ``runs/<scenario>-seed<seed>``) and return it.
 
+    With ``spread`` its cohorts are trained by so many workers of a Ray cluster (``scenarios.spreading``).
+
     Returns None when interrupted. Nothing is left behind then, nor after an error. Raises ``BadInput`` for anything
     wrong with what was asked, ``OSError`` where the folder cannot be written.
     """
+    if address is not None and spread is None:
+        raise BadInput("--address", "", address, problem="a run needs no cluster without --spread")
     scenario = load_scenario(source, overrides=changes, seed=seed)
 
     from scenarios.recorder import Recorder  # after the scenario: a mistake in it is told before the slow imports
     from scenarios.summary import strategy_summary
 
     folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
-    with _interruptible() as asked_to_stop:
+    with interruptible() as asked_to_stop:
         try:
             recorder = Recorder(folder, force=force)
         except FileExistsError as problem:
@@ -60,7 +66,8 @@ def play(
                     file=sys.stderr,
                 )
             accuracy = float("nan")
-            with _blamed_on(scenario, str(find_scenario(source)), changes):
+            elsewhere = nullcontext() if spread is None else _spread(simulation, spread, address)
+            with elsewhere, _blamed_on(scenario, str(find_scenario(source)), changes):
                 for moment in _told(voice)(simulation.play(), scenario.horizon):
                     accuracy = moment.accuracy
                     if asked_to_stop():
@@ -116,6 +123,12 @@ def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterato
     raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
 
 
+def _spread(simulation: Simulation, workers: int, address: str | None) -> AbstractContextManager[None]:
+    from scenarios.spreading import spread
+
+    return spread(simulation, workers, address)
+
+
 def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
     """How the moments are told on their way through."""
     if voice == "verbose":
@@ -126,7 +139,7 @@ def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
 
 
 @contextmanager
-def _interruptible() -> Iterator[Callable[[], bool]]:
+def interruptible() -> Iterator[Callable[[], bool]]:
     """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays.
 
     Gives a function that tells whether such a request has come. Python drops an exception that is raised within a

@@ -145,11 +145,11 @@ def write_report(folder: Path) -> Path:
     place = run.folder / PLOTS_FOLDER
     place.mkdir(exist_ok=True)
     for plot in (plot for plot in PLOTS if plot.fits(run)):
-        picture = _png(plot.draw(run, families))
+        picture = png(plot.draw(run, families))
         (place / f"{plot.name}.png").write_bytes(picture)
         data = base64.b64encode(picture).decode("ascii")
         pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
-    page = _template().render(
+    page = html_template("report.html").render(
         title=_title(run),
         name=str(run.runs.at[0, "scenario"]),
         description=str(run.scenario.get("description") or "").strip(),
@@ -237,7 +237,8 @@ def _flat(info: dict[str, Any]) -> Iterable[tuple[str, str]]:
     return [(str(name), str(value)) for name, value in flat.items()]
 
 
-def _png(ax: Axes) -> bytes:
+def png(ax: Axes) -> bytes:
+    """The picture as a file; the same picture gives the same bytes."""
     figure = ax.figure
     assert isinstance(figure, Figure)
     stream = io.BytesIO()
@@ -245,10 +246,11 @@ def _png(ax: Axes) -> bytes:
     return stream.getvalue()
 
 
-def _template() -> Any:
+def html_template(name: str) -> Any:
+    """A page of this project, in which everything that is filled in is escaped."""
     # The scenario's texts come from files that anybody may have written: everything is escaped.
     environment = Environment(
         loader=PackageLoader("scenarios"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    return environment.get_template("report.html")
+    return environment.get_template(name)

@@ -1,0 +1,170 @@
+"""``datagora batch``: a study from the words typed to its folder, with news on the way and a table at the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal
+
+from scenarios.errors import BadInput
+from scenarios.places import check_empty, check_replaceable
+from scenarios.playing import interruptible
+from scenarios.studies.batch import Batch, Engine
+from scenarios.studies.loading import load_study
+from scenarios.studies.planning import Plan, make_plan
+from scenarios.studies.progress import JsonLines, Lines, Silent, Standing, Teller, bar
+from scenarios.studies.store import RUNS, BadStudy, Store
+from scenarios.versions import versions
+
+EngineName = Literal["local", "ray"]
+Voice = Literal["quiet", "normal", "json"]
+SOME_FAILED, INTERRUPTED = 1, 130
+
+
+def batch(
+    source: str,
+    *,
+    workers: int | None = None,
+    engine: EngineName = "local",
+    address: str | None = None,
+    out: Path | None = None,
+    resume: bool = False,
+    retry: bool = False,
+    voice: Voice = "normal",
+) -> int:
+    """Play a study into a folder (default ``runs/<study>``); the exit code: 0, 1 if runs failed, 130 when interrupted.
+
+    ``resume`` goes on with a study that was begun there, ``retry`` plays its failed runs again. Raises ``BadInput`` for
+    anything wrong with what was asked, ``OSError`` where the folder cannot be written.
+    """
+    study, file = load_study(source)
+    store = Store(out or Path("runs") / study.name)
+    _check_place(store, resume=resume)
+    if address is not None and engine != "ray":
+        raise BadInput("--address", "", address, problem="only the engine ray has an address")
+    plan = make_plan(study, file, _told_checking(voice))
+    try:
+        standing = _play(plan, store, workers, engine, address, retry, voice)
+    except BadStudy as problem:
+        raise BadInput("", "", None, problem=str(problem)) from None
+    if standing is None:
+        print("interrupted: finished runs are kept, go on with --resume", file=sys.stderr)
+        return INTERRUPTED
+    _report_end(standing, store, voice)
+    return SOME_FAILED if standing.failed else 0
+
+
+def _play(
+    plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None, retry: bool, voice: Voice
+) -> Standing | None:
+    """The batch; None when interrupted."""
+    with interruptible(), ExitStack() as stack:
+        try:
+            stack.enter_context(store.begin())
+            if retry:
+                for run in store.failed():
+                    store.forget_failure(run)
+            playing = stack.enter_context(_engine(plan, store, workers, engine, address))
+            news = stack.enter_context(ExitStack())
+            return Batch(plan, store).play(playing, lambda total: news.enter_context(_teller(voice, total)))
+        except KeyboardInterrupt:
+            return None
+
+
+@contextmanager
+def _engine(plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None) -> Iterator[Engine]:
+    if engine == "ray":
+        from scenarios.studies.ray_engine import RayEngine
+
+        with RayEngine(store, plan.study.resources, address=address, most=workers) as cluster:
+            yield cluster
+        return
+    from scenarios.studies.local import LocalEngine, make_seats
+
+    share = plan.study.resources.gpus
+    seats = make_seats(workers or processors(), store.working, store.folder / RUNS, share, visible_gpus(share))
+    with LocalEngine(seats) as local:
+        yield local
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus(share: float) -> list[str]:
+    """Names of the GPUs as CUDA counts them; asks only if runs want a share of one."""
+    if not share:
+        return []
+    chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if chosen is not None:
+        return [name for name in chosen.split(",") if name.strip()]
+    import torch
+
+    return [str(number) for number in range(torch.cuda.device_count())]
+
+
+@contextmanager
+def _teller(voice: Voice, total: int) -> Iterator[Teller]:
+    if voice == "json":
+        yield JsonLines()
+    elif voice == "quiet":
+        yield Silent()
+    elif sys.stderr.isatty():
+        with bar(total) as shown:
+            yield shown
+    else:
+        yield Lines()
+
+
+def _check_place(store: Store, *, resume: bool) -> None:
+    """Refuse a folder that holds something else, or a study that nobody asked to go on with."""
+    try:
+        check_replaceable(store.folder)
+        if resume and (store.exists or (store.folder / RUNS).is_dir()):
+            if store.exists:
+                _compare_versions(store)
+            return
+        if store.exists:
+            raise FileExistsError(f"{store.folder} already holds a study, use --resume to go on with it")
+        check_empty(store.folder)
+    except FileExistsError as problem:
+        raise BadInput("--out", "", None, problem=str(problem).replace("--force", "--resume")) from None
+
+
+def _compare_versions(store: Store) -> None:
+    try:
+        before = store.manifest().get("versions", {})
+    except BadStudy as problem:
+        raise BadInput("", "", None, problem=str(problem)) from None
+    now = versions()["versions"]
+    other = [f"{name} {before[name]} (now {now.get(name)})" for name in before if now.get(name) != before[name]]
+    if other:
+        print(f"warning: the study was begun with {', '.join(other)}", file=sys.stderr)
+
+
+def _told_checking(voice: Voice) -> Callable[[int, int], None]:
+    if voice != "normal" or not sys.stderr.isatty():
+        return lambda done, total: None
+
+    def tell(done: int, total: int) -> None:
+        if done % 100 == 0 and total > 1000:
+            print(f"\rchecking {done}/{total}", end="\r", file=sys.stderr)
+
+    return tell
+
+
+def _report_end(standing: Standing, store: Store, voice: Voice) -> None:
+    if voice == "json":
+        print(json.dumps({"event": "end", **asdict(standing), "folder": str(store.folder)}))
+        return
+    if voice == "normal":
+        from scenarios.studies.end_table import print_end
+
+        print_end(store.folder, standing)
+    print(store.folder)
