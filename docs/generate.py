@@ -97,7 +97,8 @@ def _fields(model: type[BaseModel], path: str) -> Iterable[tuple[str, str, str, 
             default = field.get_default(call_default_factory=True)
             kind = _kind(inner, field.metadata)
             yield code(path + name), kind, code(_written(default)), field.description or ""
-            for part in typing.get_args(inner):  # a part that may be left out, with parameters of its own
+            optional = typing.get_origin(inner) in (typing.Union, types.UnionType)
+            for part in typing.get_args(inner) if optional else ():  # a part with parameters of its own
                 if inspect.isclass(part) and issubclass(part, BaseModel) and not issubclass(part, Named):
                     yield from _fields(part, f"{path}{name}.")
 
