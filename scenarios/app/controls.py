@@ -12,8 +12,9 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 
 from learning.registry import Registry
-from scenarios.choices import Named
+from scenarios.choices import Named, check_dataset
 from scenarios.interventions import levers
+from scenarios.registries import datasets
 from scenarios.schema import Scenario
 
 Kind = Literal["share", "number", "whole", "choice", "switch"]
@@ -88,9 +89,7 @@ def _registries(annotation: Any, metadata: Sequence[Any]) -> Iterator[Registry[A
             func: Any = check.func
             if isinstance(func, functools.partial):
                 yield func.args[0]()
-            elif func.__name__ == "_dataset":
-                from scenarios.registries import datasets
-
+            elif func is check_dataset:
                 yield datasets()
 
 

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from learning_samples import blobs, clean_shards
 from personal_samples import COUNT, NO_NORM, PLAN, SHARDS, STREAMS, everybody, personal, play, work
 
-from learning import workshop
 from learning.local_terms import LocalTerms
 from learning.personalization import PERSONALIZATION, cosine_centre, update_dissimilarity
 from learning.privacy_hook import ClipAndNoise
@@ -29,15 +28,15 @@ def starts(running, cohort=None):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_hundred_owners_train_in_one_call_what_each_would_train_alone(method, monkeypatch):
+def test_a_hundred_owners_train_in_one_call_what_each_would_train_alone(method):
     calls = []
 
     def counted(model, base, *args, **how):
         calls.append(len(base))
         return train_cohort(model, base, *args, **how)
 
-    monkeypatch.setattr(workshop, "train_cohort", counted)
     running = personal(method, shards=MANY)
+    running.train_with(counted)
     market = work([Upload.TRAINED] * 100, shards=MANY)
     play(running, 1, market)
     calls.clear()
