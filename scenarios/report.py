@@ -170,15 +170,19 @@ def write_report(folder: Path) -> Path:
 def key_figures(run: Run) -> list[tuple[str, str]]:
     """Names and printed values of the run's most telling numbers, most telling first."""
     row = run.runs.iloc[0]
-    between = [("paid among owners", number(traded(run)))] if has_personal_models(run) else []
+    if has_personal_models(run):
+        money = [("paid among owners", number(traded(run)))]
+    else:
+        money = [
+            ("model owner's utility", number(row["model_owner_utility"])),
+            ("paid to owners", number(row["paid"])),
+        ]
     return [
         ("final accuracy", number(row["final_accuracy"], 3)),
         ("best accuracy", number(row["best_accuracy"], 3)),
         ("welfare", number(row["welfare"])),
         ("owners' utility", number(row["owner_utility"])),
-        ("model owner's utility", number(row["model_owner_utility"])),
-        ("paid to owners", number(row["paid"])),
-        *between,
+        *money,
         ("slashed", number(row["slashed"])),
         ("participants per round", number(row["mean_participants"], 1)),
         ("owners that joined", number(row["owners"])),
