@@ -107,8 +107,8 @@ PLOTS = (
     Plot(
         "network_snapshot",
         lambda run, families: plots.network_snapshot(run.edges, run.owners, families=families),
-        f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: a dot's size is its weight in "
-        "the global model (its share of the data among personal ones), a dark ring a high reputation.",
+        f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: the number is the owner, "
+        "the dot's size its weight (among personal models its share of the data), a dark ring a high reputation.",
         wide=True,
     ),
     Plot(
@@ -121,7 +121,7 @@ PLOTS = (
     Plot(
         "report_drift",
         lambda run, _: plots.report_drift(run.owners),
-        "Claims over truths: the median owner, and the middle half of the owners.",
+        "Claims over truths: the median owner (line), the middle half of the owners, and (palest) all of them.",
         fits=lambda run: has_personal_models(run) and claims_differ(run.owners),
     ),
     Plot(
