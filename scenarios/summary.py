@@ -99,7 +99,8 @@ def strategy_summary(folder: Path) -> list[Breakdown]:
     measures = tuple(measure for measure in STAYS if measure.name != "paid" or not has_personal_models(run))
     tables = [Breakdown("strategy at the\nend of the stay", measures, stays(run))]
     if has_personal_models(run) and len(run.episodes):
-        tables.append(Breakdown("strategy at the\nend of the run", _trades_measures(run), trades(run, strategy_families())))
+        traded = trades(run, strategy_families())
+        tables.append(Breakdown("strategy at the\nend of the run", _trades_measures(run), traded))
     if len(audits):
         tables.append(Breakdown("strategy played\nin the round", AUDITS, audits))
     return tables

@@ -95,8 +95,8 @@ def network_snapshot(
     if len(people) < everybody:
         shown += f",\n{len(people)} of {everybody:,} owners"
     legend = ax.legend(
-        handles=_legend(colours, _arrow_label(between)), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.8,
-        title=f"{shown}\n", alignment="left",
+        handles=_legend(colours, _arrow_label(between)), loc="center left", bbox_to_anchor=(1.02, 0.5),
+        labelspacing=0.8, title=f"{shown}\n", alignment="left",
     )  # fmt: skip
     legend.get_title().set_color(MUTED)
     return ax

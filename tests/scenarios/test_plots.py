@@ -24,8 +24,8 @@ from market.parties import MODEL_OWNER
 from scenarios import palette, plots
 from scenarios.plots.canvas import readable, spread
 from scenarios.plots.money import MOST_LINES
-from scenarios.plots.reports import MOST_TICKS
 from scenarios.plots.raster import MOST_OWNERS
+from scenarios.plots.reports import MOST_TICKS
 from scenarios.recorder import MemoryRecorder
 from scenarios.tables import TABLES
 

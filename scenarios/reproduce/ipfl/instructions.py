@@ -56,7 +56,7 @@ any more after the first round. The first round is not pulled, as in the authors
 they began have hardly a direction, and the pull along it is huge."""
 
 QUICK = {MIX: Scale(2, 1, None, 150, small=True), CODE: Scale(1, 1, 1240, 150, small=True)}
-FULL = {MIX: Scale(6, 3, None, 150, small=False), CODE: Scale(2, 3, 1240, 150, small=False)}
+FULL = {MIX: Scale(8, 3, None, 150, small=False), CODE: Scale(2, 3, 1240, 150, small=False)}
 """By setting; ``text`` counts the samples that models are tested on."""
 
 
