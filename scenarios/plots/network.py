@@ -79,10 +79,8 @@ def network_snapshot(
     ax.scatter(at[:, 0], at[:, 1], s=area, c=[colours[name] for name in people["strategy"]], edgecolors=rings,
                linewidths=0.6 + 1.6 * crowd, zorder=3)  # fmt: skip
     if numbered:
-        for owner, place in position.items():
-            ax.text(
-                *place, str(owner), ha="center", va="center", color=PAPER, fontsize=6.5, fontweight="bold", zorder=4
-            )
+        for owner, (x, y) in position.items():
+            ax.text(x, y, str(owner), ha="center", va="center", color=PAPER, fontsize=6.5, fontweight="bold", zorder=4)
     if len(hub):
         _draw_model_owner(ax)
     reach = 1.12 * float(np.abs(at).max())
