@@ -53,7 +53,8 @@ TUNINGS = (
 """K and lambda are the paper's. Adapters of another size are trained by another optimizer at another rate here, so eta
 is such that the pull on a model is of the size that it has in CIFAR-10: with the paper's eta of 1 adapters hardly move
 any more after the first round. For code, of which models move little, it is the default of the authors' code, 1: a
-larger step throws them past each other, and nobody buys any more. The first round is not pulled, as in the authors' code: adapters that were held where
+larger step throws them past each other, and nobody buys any more. The first round is not
+pulled, as in the authors' code: adapters that were held where
 they began have hardly a direction, and the pull along it is huge."""
 
 QUICK = {MIX: Scale(2, 1, None, 150, small=True), CODE: Scale(1, 1, 1240, 150, small=True)}
