@@ -1,11 +1,13 @@
 """Key figures of a directed graph given as columns of edges: how dense, mutual, clustered, unequal, and how steady.
 
 Edges are two columns of owner numbers, user and source, each pair at most once and nobody with itself. ``owners``
-holds the numbers of all who are there, in rising order, with or without edges. Undefined figures are 0.
+holds the numbers of all who are there, in rising order, with or without edges. Undefined figures are 0,
+but for the turnover of the first graph.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import networkx as nx
@@ -83,8 +85,13 @@ def communities(edges: EdgeColumns, owners: IntColumn) -> IntColumn:
     return found
 
 
-def edge_turnover(before: EdgeColumns, after: EdgeColumns) -> float:
-    """Share of the edges of either graph that are not in both: 0 if they are the same, 1 if nothing stayed."""
+def edge_turnover(before: EdgeColumns | None, after: EdgeColumns) -> float:
+    """Share of the edges of either graph that are not in both: 0 if they are the same, 1 if nothing stayed.
+
+    NaN where there was no graph ``before`` (None): nothing can be compared.
+    """
+    if before is None:
+        return math.nan
     old, new = before.pairs(), after.pairs()
     return len(old ^ new) / len(old | new) if old or new else 0.0
 

@@ -10,7 +10,7 @@ from scenarios.choices import Named, problem_at
 if TYPE_CHECKING:
     from scenarios.schema import Scenario, Spec
 
-IPFL, SHARING, PROXIMAL = "ipfl", "model_sharing", "proximal_centre"
+IPFL, SHARING, PROXIMAL, LOCAL = "ipfl", "model_sharing", "proximal_centre", "local"
 LAMBDA = "dissimilarity_penalty"
 
 _NO_GLOBAL_MODEL = "there is no global model to be made of uploads (learning.personalization decides)"
@@ -57,6 +57,12 @@ def check_personal(scenario: Scenario, mechanism: object) -> None:
             name,
             "this mechanism pays for one global model, but learning.personalization gives each owner its own: "
             "ipfl or model_sharing",
+        )
+    if name == IPFL and method.name == LOCAL:
+        raise problem_at(
+            "learning.personalization.name",
+            method.name,
+            f"a method that uses models of others, as {PROXIMAL}: nobody would use what it buys",
         )
     if name == SHARING and method.name == PROXIMAL:
         raise problem_at(
@@ -126,6 +132,8 @@ def one_lambda(scenario: Scenario) -> Scenario:
         return scenario
     weight = market.params[LAMBDA]
     said = method.params.get(LAMBDA, weight)
+    if isinstance(said, bool) or not isinstance(said, (int, float)):
+        return scenario  # the loader refuses it: it knows the types of a method's parameters
     if said != weight:
         raise problem_at(
             f"learning.personalization.{LAMBDA}",

@@ -107,8 +107,8 @@ PLOTS = (
     Plot(
         "network_snapshot",
         lambda run, families: plots.network_snapshot(run.edges, run.owners, families=families),
-        f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: a dot's size is its weight in "
-        "the global model (its share of the data among personal ones), a dark ring a high reputation.",
+        f"The last recorded round with {FEW_OWNERS} owners or more, if there was one: the number is the owner, "
+        "the dot's size its weight (among personal models its share of the data), a dark ring a high reputation.",
         wide=True,
     ),
     Plot(
@@ -121,7 +121,7 @@ PLOTS = (
     Plot(
         "report_drift",
         lambda run, _: plots.report_drift(run.owners),
-        "Claims over truths: the median owner, and the middle half of the owners.",
+        "Claims over truths: the median owner (line), the middle half of the owners, and (palest) all of them.",
         fits=lambda run: has_personal_models(run) and claims_differ(run.owners),
     ),
     Plot(
@@ -170,15 +170,19 @@ def write_report(folder: Path) -> Path:
 def key_figures(run: Run) -> list[tuple[str, str]]:
     """Names and printed values of the run's most telling numbers, most telling first."""
     row = run.runs.iloc[0]
-    between = [("paid among owners", number(traded(run)))] if has_personal_models(run) else []
+    if has_personal_models(run):
+        money = [("paid among owners", number(traded(run)))]
+    else:
+        money = [
+            ("model owner's utility", number(row["model_owner_utility"])),
+            ("paid to owners", number(row["paid"])),
+        ]
     return [
         ("final accuracy", number(row["final_accuracy"], 3)),
         ("best accuracy", number(row["best_accuracy"], 3)),
         ("welfare", number(row["welfare"])),
         ("owners' utility", number(row["owner_utility"])),
-        ("model owner's utility", number(row["model_owner_utility"])),
-        ("paid to owners", number(row["paid"])),
-        *between,
+        *money,
         ("slashed", number(row["slashed"])),
         ("participants per round", number(row["mean_participants"], 1)),
         ("owners that joined", number(row["owners"])),

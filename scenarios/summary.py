@@ -7,7 +7,7 @@ played in the round that was audited. Both add up: how the stays ended sums to t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -77,6 +77,9 @@ TRADES = (
     Measure("utility", "utility\neach", 2),
     Measure("quarantined", "quarantined\nuploads"),
 )
+_FROM_EDGES = ("role", "purchases", "sales")
+"""Columns of ``TRADES`` that count recorded edges; money is always complete."""
+
 _ENDS = {
     "left": ("voluntary", "quit"),
     "expelled": ("expelled",),
@@ -87,15 +90,31 @@ _ENDS = {
 
 
 def strategy_summary(folder: Path) -> list[Breakdown]:
-    """The tables of a run: its stays, what owners with models of their own traded, and verdicts on audits, if any."""
+    """The tables of a run: its stays, what owners with models of their own traded, and verdicts on audits, if any.
+
+    What the model owner pays per stay is left out where there is none.
+    """
     run = open_run(folder)
     audits = verdicts(run)
-    tables = [Breakdown("strategy at the\nend of the stay", STAYS, stays(run))]
+    measures = tuple(measure for measure in STAYS if measure.name != "paid" or not has_personal_models(run))
+    tables = [Breakdown("strategy at the\nend of the stay", measures, stays(run))]
     if has_personal_models(run) and len(run.episodes):
-        tables.append(Breakdown("strategy at the\nend of the run", TRADES, trades(run, strategy_families())))
+        traded = trades(run, strategy_families())
+        tables.append(Breakdown("strategy at the\nend of the run", _trades_measures(run), traded))
     if len(audits):
         tables.append(Breakdown("strategy played\nin the round", AUDITS, audits))
     return tables
+
+
+def _trades_measures(run: Run) -> tuple[Measure, ...]:
+    """``TRADES``, with heads that say so where not every round's edges are on record."""
+    every = run.scenario.get("recording", {}).get("edges_every", 1)
+    if every == 1:
+        return TRADES
+    return tuple(
+        replace(measure, heading=f"{measure.heading},\n1 round in {every}") if measure.name in _FROM_EDGES else measure
+        for measure in TRADES
+    )
 
 
 def strategy_families() -> dict[str, str]:

@@ -318,7 +318,7 @@ NETWORK = _table(
     ("communities", "int", "communities by greedy modularity"),
     ("modularity", "float", "share of edges within communities less what it would be by chance, at most 1"),
     ("degree_gini", "float", "Gini coefficient of the number of edges per owner, 0 to 1"),
-    ("edge_turnover", "float", "share of the edges now or at the last look that are not in both, 0 to 1"),
+    ("edge_turnover", "float", "share of the edges now or at the last look that are not in both, 0 to 1; first NaN"),
     ("dissimilarity", "float", "mean distance of the two models of an edge"),
     ("payment", "float", "paid along the edges, in money"),
 )

@@ -215,8 +215,7 @@ def write_network(world: World, used: Edges) -> None:
     pairs = np.unique(np.stack([used.user[among], used.source[among]]), axis=1)
     edges = EdgeColumns(pairs[0], pairs[1])
     group = communities(edges, owners)
-    before = edges if world.network is None else world.network
-    world.network = edges
+    before, world.network = world.network, edges
     world.write(
         "network",
         {

@@ -23,6 +23,7 @@ FEW_OWNERS = 5
 _WIDTH, _LEAST_HEIGHT, _HEIGHT = 9.4, 3.0, 6.0  # inches
 _RING = 28  # owners on the innermost circle
 _MOST_OWNERS, _MOST_ARROWS = 400, 300  # the heaviest are drawn
+_MOST_NUMBERS = 40
 
 
 @styled
@@ -35,7 +36,8 @@ def network_snapshot(
     """The last recorded round with ``FEW_OWNERS`` or more: the model owner in the middle, owners around by strategy.
 
     A dot's area grows with the owner's weight in the global model, its ring darkens with its reputation; lines to the
-    middle are uploads used, arrows between owners point from the copied owner to the one that used its model.
+    middle are uploads used, arrows between owners point from the one whose model was used (the seller, where models are
+    bought) to the one that used it (the buyer). Up to ``_MOST_NUMBERS`` owners have their numbers on them.
     """
     title = "Who used whose model"
     people = after_rounds(owners)
@@ -68,10 +70,17 @@ def network_snapshot(
                                      alpha=0.75, zorder=2))  # fmt: skip
     at = np.array(list(position.values()))
     crowd = float(np.clip(40 / len(people), 0.15, 1.0))
-    area = crowd * (40 + 300 * people["weight"].fillna(0).to_numpy() / max(float(people["weight"].max()), 1e-12))
+    numbered = len(people) <= _MOST_NUMBERS
+    area = crowd * (
+        (130 if numbered else 40)
+        + 300 * people["weight"].fillna(0).to_numpy() / max(float(people["weight"].max()), 1e-12)
+    )
     rings = [mix(FAINT, INK, float(np.nan_to_num(standing))) for standing in people["reputation"]]
     ax.scatter(at[:, 0], at[:, 1], s=area, c=[colours[name] for name in people["strategy"]], edgecolors=rings,
                linewidths=0.6 + 1.6 * crowd, zorder=3)  # fmt: skip
+    if numbered:
+        for owner, (x, y) in position.items():
+            ax.text(x, y, str(owner), ha="center", va="center", color=PAPER, fontsize=6.5, fontweight="bold", zorder=4)
     if len(hub):
         _draw_model_owner(ax)
     reach = 1.12 * float(np.abs(at).max())
@@ -84,8 +93,8 @@ def network_snapshot(
     if len(people) < everybody:
         shown += f",\n{len(people)} of {everybody:,} owners"
     legend = ax.legend(
-        handles=_legend(colours, len(between) > 0), loc="center left", bbox_to_anchor=(1.02, 0.5), labelspacing=0.8,
-        title=f"{shown}\n", alignment="left",
+        handles=_legend(colours, _arrow_label(between)), loc="center left", bbox_to_anchor=(1.02, 0.5),
+        labelspacing=0.8, title=f"{shown}\n", alignment="left",
     )  # fmt: skip
     legend.get_title().set_color(MUTED)
     return ax
@@ -117,7 +126,14 @@ def _circles(count: int) -> NDArray[np.float64]:
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 
 
-def _legend(colours: Mapping[str, str], copies: bool) -> list[Any]:
+def _arrow_label(between: pd.DataFrame) -> str:
+    """What an arrow says, or nothing if there is none."""
+    if between.empty:
+        return ""
+    return "model sold: seller to buyer" if (between["payment"] > 0).any() else "model used: owner to user"
+
+
+def _legend(colours: Mapping[str, str], arrow: str) -> list[Any]:
     marks: list[Any] = [
         Line2D([], [], linestyle="", marker="o", markersize=7, color=colour, label=name)
         for name, colour in colours.items()
@@ -125,6 +141,6 @@ def _legend(colours: Mapping[str, str], copies: bool) -> list[Any]:
     for label, tone in (("low reputation", FAINT), ("high reputation", INK)):
         marks.append(Line2D([], [], linestyle="", marker="o", markersize=7, markerfacecolor=PAPER, markeredgecolor=tone,
                             markeredgewidth=2, label=label))  # fmt: skip
-    if copies:
-        marks.append(Line2D([], [], color=INK, linewidth=1, marker=">", markersize=4, label="model of another used"))
+    if arrow:
+        marks.append(Line2D([], [], color=INK, linewidth=1, marker=">", markersize=4, label=arrow))
     return marks

@@ -5,13 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
 
+from learning.columns import FloatColumn
 from scenarios.palette import BLUE, MUTED, ORANGE
 from scenarios.plots.canvas import canvas, nothing_to_show, round_axis, span_of, styled
 
 _CLAIMS = {"data size": ("data_size", BLUE), "sharing cost": ("sharing_cost", ORANGE)}
 SMOOTHING = 9
 """Rounds over which an owner's factor is the median: single trials are not what it believes in."""
+MOST_TICKS = 10
+_MOST_DRAWN = 1e250  # beyond, the margins of the axis overflow
 
 
 def report_factors(owners: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +39,10 @@ def claims_differ(owners: pd.DataFrame) -> bool:
 
 @styled
 def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Claimed over true data size and sharing cost: median owner, and the middle half of the owners (log scale)."""
+    """Claimed over true data size and sharing cost: median owner, the middle half of the owners, and all of them.
+
+    All of them, because liars may be few: they would not show in a median. The scale is logarithmic.
+    """
     title = "What owners claim, relative to the truth"
     factors = report_factors(owners)
     if factors.empty:
@@ -46,15 +53,25 @@ def report_drift(owners: pd.DataFrame, ax: Axes | None = None) -> Axes:
         by_owner = factors[factors["claim"] == claim].pivot(index="round", columns="owner", values="factor")
         if by_owner.empty:  # of this claim every truth is 0 or infinite
             continue
-        usual = by_owner.rolling(SMOOTHING, center=True, min_periods=1).median()
-        low, middle, high = (usual.quantile(share, axis=1) for share in (0.25, 0.5, 0.75))
-        ax.fill_between(usual.index, low, high, color=colour, alpha=0.15, linewidth=0)
+        usual = by_owner.rolling(SMOOTHING, center=True, min_periods=1).median().clip(upper=_MOST_DRAWN)
+        least, low, middle, high, most = (usual.quantile(share, axis=1) for share in (0.0, 0.25, 0.5, 0.75, 1.0))
+        ax.fill_between(usual.index, least, most, color=colour, alpha=0.1, linewidth=0)
+        ax.fill_between(usual.index, low, high, color=colour, alpha=0.2, linewidth=0)
         ax.plot(usual.index, middle, color=colour, linewidth=2.0, label=claim)
     ax.set_yscale("log", base=2)
     bottom, top = ax.get_ylim()
-    ticks = 2.0 ** np.arange(np.floor(np.log2(bottom)), np.ceil(np.log2(top)) + 1)
-    ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-    ax.set_ylim(min(bottom, 0.45), max(top, 2.2))
+    bottom, top = min(bottom, 0.45), max(top, 2.2)
+    ticks = _powers_of_two(bottom, top)
+    ax.set_yticks(ticks, [f"{tick:.3g}" for tick in ticks])
+    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set_ylim(bottom, top)
     round_axis(ax, title, "claimed / true", span_of(factors))
     ax.legend(loc="upper left")
     return ax
+
+
+def _powers_of_two(bottom: float, top: float) -> FloatColumn:
+    """At most ``MOST_TICKS`` evenly spaced powers of two from ``bottom`` to ``top``, 1 among them if it is between."""
+    low, high = np.log2(bottom), np.log2(top)
+    step = max(1.0, np.ceil((high - low) / (MOST_TICKS - 1)))
+    return np.asarray(2.0 ** (step * np.arange(np.ceil(low / step), np.floor(high / step) + 1)), dtype=np.float64)

@@ -1,3 +1,5 @@
+import math
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -84,6 +86,10 @@ def test_turnover_is_the_share_of_edges_that_came_or_went():
     assert edge_turnover(before, after) == pytest.approx(2 / 4)
     assert edge_turnover(before, NO_EDGES) == 1.0
     assert edge_turnover(NO_EDGES, NO_EDGES) == 0.0
+
+
+def test_the_turnover_of_the_first_graph_is_not_a_number():
+    assert math.isnan(edge_turnover(None, edges((2, 3))))
 
 
 def test_a_graph_without_edges_or_owners_has_figures_of_zero():

@@ -72,7 +72,7 @@ def test_the_network_table_holds_the_key_figures_of_the_edges_table(busy: Played
         group = communities(columns, owners)
         assert row.communities == len(np.unique(group))
         assert row.modularity == pytest.approx(modularity(columns, owners, group))
-        assert row.edge_turnover == pytest.approx(edge_turnover(before or columns, columns))
+        assert row.edge_turnover == pytest.approx(edge_turnover(before, columns), nan_ok=before is None)
         assert row.payment == pytest.approx(among["payment"].sum())
         assert row.dissimilarity == pytest.approx(among["dissimilarity"].mean(), nan_ok=True)
         before = columns

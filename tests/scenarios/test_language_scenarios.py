@@ -100,3 +100,11 @@ def test_tuners_trade_adapters_in_the_ready_made_markets(name, owners):
     assert len(edges) > 0
     assert (edges["payment"] >= 1.0).all(), "nobody sells below its cost"
     assert (run.table("owners").query("moment == 'round'")["paper_utility"] >= -1e-9).all()
+
+
+def test_owners_of_the_ready_made_mix_buy_from_their_twin_and_nobody_else():
+    """With the seed and the training that it comes with: twins share a data set."""
+    run = play(load_scenario("ipfl_mix_finance", overrides=["horizon=4", "data.test_limit=15"]))
+    by_round = run.table("edges").groupby("round")
+    twins = {(owner, owner ^ 1) for owner in range(6)}
+    assert [set(zip(edges["user"], edges["source"], strict=True)) for _, edges in by_round] == [twins] * 4

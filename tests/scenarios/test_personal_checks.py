@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from learning.personalization import PERSONALIZATION, PersonalMethod
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario, resolved_yaml
 
@@ -86,6 +87,22 @@ def test_two_different_lambdas_are_refused(tmp_path: Path) -> None:
         BadInput, match=r"learning.personalization.dissimilarity_penalty: 1.0: expected 2.0, as in market.mecha"
     ):
         loaded(tmp_path, "learning.personalization={name: proximal_centre, dissimilarity_penalty: 1.0}")
+
+
+@pytest.mark.parametrize("said", ["'2'", "true", "[2.0]"])
+def test_a_lambda_that_is_no_number_is_told_so(said: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"dissimilarity_penalty: .*: .*valid number"):
+        loaded(tmp_path, f"learning.personalization={{name: proximal_centre, dissimilarity_penalty: {said}}}")
+
+
+@pytest.mark.parametrize("method", sorted(PERSONALIZATION))
+def test_nobody_buys_models_for_a_method_that_uses_none(method: str, tmp_path: Path) -> None:
+    chosen = PERSONALIZATION[method]
+    if chosen.market or chosen.collaboration is not PersonalMethod.collaboration:
+        assert loaded(tmp_path, f"learning.personalization={method}").learning.personalization.name == method
+    else:
+        with pytest.raises(BadInput, match=f"personalization: {method}: a method that uses models of others, as prox"):
+            loaded(tmp_path, f"learning.personalization={method}")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from scenarios import palette, plots
 from scenarios.plots.canvas import readable, spread
 from scenarios.plots.money import MOST_LINES
 from scenarios.plots.raster import MOST_OWNERS
+from scenarios.plots.reports import MOST_TICKS
 from scenarios.recorder import MemoryRecorder
 from scenarios.tables import TABLES
 
@@ -423,6 +424,45 @@ def test_the_network_has_a_spoke_per_upload_used_and_an_arrow_per_copied_model(r
     people = np.asarray(ax.collections[1].get_offsets())
     apart = np.linalg.norm(people[:, None] - people[None], axis=2) + 9 * np.eye(len(people))
     assert apart.min() > 0.05
+
+
+def test_owners_of_a_small_network_have_their_numbers_and_arrows_their_direction(run: Tables) -> None:
+    ax = plots.network_snapshot(run["edges"], run["owners"])
+    written = {text.get_text() for text in ax.texts}
+    assert {text for text in written if text.isdigit()} == written - {"model\nowner"} != set()
+    sold = run["edges"].assign(payment=1.0)
+    said = [[text.get_text() for text in plots.network_snapshot(e, run["owners"]).get_legend().get_texts()]
+            for e in (run["edges"], sold)]  # fmt: skip
+    assert "model used: owner to user" in said[0]
+    assert "model sold: seller to buyer" in said[1]
+
+
+def claimed(*factors: float) -> pd.DataFrame:
+    """Three rounds of owners that claim their data size times these factors."""
+    count = len(factors)
+    return pd.DataFrame({
+        "moment": "round", "round": np.repeat(np.arange(3), count), "owner": np.tile(np.arange(count), 3),
+        "data_size": 100.0, "reported_data_size": np.tile(100.0 * np.array(factors), 3),
+        "sharing_cost": 1.0, "reported_sharing_cost": 1.0,
+    })  # fmt: skip
+
+
+def test_one_liar_among_many_shows_in_the_picture_of_claims() -> None:
+    ax = plots.report_drift(claimed(*[1.0] * 30, 8.0))
+    heights = np.concatenate([area.get_paths()[0].vertices[:, 1] for area in ax.collections])
+    assert heights.max() == 8.0
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e-3, 0.5, 8.0, 1e300])
+def test_whatever_is_claimed_the_picture_has_few_ticks(factor: float) -> None:
+    ax = plots.report_drift(claimed(1.0, 1.0, factor))
+    low, high = ax.get_ylim()
+    ticks = ax.get_yticks()
+    assert low <= min(factor, 1.0)
+    assert min(max(factor, 1.0), 1e250) <= high
+    assert 2 <= len(ticks) <= MOST_TICKS
+    assert 1.0 in ticks
+    assert len(ax.get_yticks(minor=True)) == 0
 
 
 def network_words(ax: Axes) -> str:

@@ -10,7 +10,7 @@ import pytest
 from scenarios.cli import main
 from scenarios.report import PLOTS, key_figures, write_report
 from scenarios.results import open_run
-from scenarios.summary import strategy_families
+from scenarios.summary import strategy_families, strategy_summary
 from scenarios.trading import ROLES, quarantined, traded, trades
 
 ROLES_OF_SIX = [
@@ -85,3 +85,27 @@ def test_quarantined_uploads_are_counted(tmp_path: Path) -> None:
     assert quarantined(run).sum() > 0
     assert trades(run, strategy_families())["quarantined"].sum() == quarantined(run).sum()
     assert dict(key_figures(run))["uploads quarantined"] == str(quarantined(run).sum())
+
+
+def headings(folder: Path) -> list[str]:
+    return [" ".join(measure.heading.split()) for table in strategy_summary(folder) for measure in table.measures]
+
+
+def test_a_market_of_personal_models_has_no_figures_of_a_model_owner(folder: Path, tmp_path: Path) -> None:
+    of_the_model_owner = {"model owner's utility", "paid to owners"}
+    assert not of_the_model_owner & set(dict(key_figures(open_run(folder))))
+    assert "paid per stay" not in headings(folder)
+    common = play(tmp_path, "horizon=1", scenario="free_rider_collapse")
+    assert of_the_model_owner <= set(dict(key_figures(open_run(common))))
+    assert "paid per stay" in headings(common)
+
+
+def test_counts_of_trades_say_so_where_only_some_rounds_are_on_record(folder: Path, tmp_path: Path) -> None:
+    assert {"bought each", "sold each", "net income each"} <= set(headings(folder))
+    sparse = play(tmp_path, *ROLES_OF_SIX, "recording.edges_every=2")
+    assert {"bought each, 1 round in 2", "sold each, 1 round in 2", "net income each"} <= set(headings(sparse))
+
+
+def test_the_first_look_at_the_graph_has_nothing_to_be_compared_with(folder: Path) -> None:
+    turnover = open_run(folder).network["edge_turnover"]
+    assert turnover.isna().tolist() == [True] + [False] * (len(turnover) - 1)

@@ -39,23 +39,26 @@ class Tuning:
         return [person for person, (name, _) in enumerate(self.owners) if name == dataset]
 
 
-def _tuning(name: str, dataset: str, shards: Mapping[tuple[str, str], int], worth: float) -> Tuning:
+def _tuning(name: str, dataset: str, shards: Mapping[tuple[str, str], int], step: float, worth: float) -> Tuning:
     partition = {"name": "natural", "shards_of": list(shards.values())}
     owners = tuple(own for own, count in shards.items() for _ in range(count))
-    return Tuning(Setting(name, dataset, len(owners), partition, 5.0, 12.5, worth, first_pull=False), owners)
+    return Tuning(Setting(name, dataset, len(owners), partition, 5.0, step, worth, first_pull=False), owners)
 
 
 TUNINGS = (
     _tuning(MIX, "mix_finance_offline", {("FIQA", "posts"): 2, ("TFNS", "tickers"): 2, ("NWGI", "news"): 2},
-            2e4 / 1200),
-    _tuning(CODE, "code_finance_offline", {("Code", "programs"): 5, ("NWGI", "news"): 3}, 5e4 / 3100),
+            12.5, 2e4 / 1200),
+    _tuning(CODE, "code_finance_offline", {("Code", "programs"): 5, ("NWGI", "news"): 3}, 1.0, 5e4 / 3100),
 )  # fmt: skip
 """K and lambda are the paper's. Adapters of another size are trained by another optimizer at another rate here, so eta
-is such that the pull per step, rate * lambda / eta, is that of CIFAR-10. The first round is not pulled, as in the
-authors' code: adapters that were held where they began have hardly a direction, and the pull along it is huge."""
+is such that the pull on a model is of the size that it has in CIFAR-10: with the paper's eta of 1 adapters hardly move
+any more after the first round. For code, of which models move little, it is the default of the authors' code, 1: a
+larger step throws them past each other, and nobody buys any more. The first round is not
+pulled, as in the authors' code: adapters that were held where
+they began have hardly a direction, and the pull along it is huge."""
 
 QUICK = {MIX: Scale(2, 1, None, 150, small=True), CODE: Scale(1, 1, 1240, 150, small=True)}
-FULL = {MIX: Scale(12, 1, None, 300, small=False), CODE: Scale(4, 1, None, 300, small=False)}
+FULL = {MIX: Scale(8, 3, None, 150, small=False), CODE: Scale(2, 3, 1240, 150, small=False)}
 """By setting; ``text`` counts the samples that models are tested on."""
 
 
@@ -92,7 +95,9 @@ def instructions(options: Options, scales: Mapping[str, Scale] | None = None) ->
         caption="Mean over owners and seeds. Utilities hang on who uses whose model, hardly on how well it is trained.",
         warnings=(
             "An offline stand-in: no base model, text or optimizer is the paper's, and training is far shorter. "
-            "Accuracies are not comparable; code stays near what the base model knows.",
+            "Accuracies are not comparable; code stays near what the base model knows. One unsteady step of training "
+            "can throw an adapter far from its twin's, and then they part for good: owners buy from others than their "
+            "twin, and utilities follow. The deviation over seeds shows whether that happened.",
         ),
     )
 
