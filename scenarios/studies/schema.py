@@ -18,7 +18,9 @@ LABEL = r"^[A-Za-z0-9][A-Za-z0-9 _.+-]*$"
 MEASURES = tuple(column.name for column in RUNS.columns if column.kind in ("int", "float") and column.name != "seed")
 """Columns of the ``runs`` table that can be studied."""
 
-TableName: TypeAlias = Literal["runs", "rounds", "owners", "transfers", "episodes", "edges", "events", "network"]
+TableName: TypeAlias = Literal[
+    "runs", "rounds", "owners", "transfers", "episodes", "edges", "events", "network", "images"
+]
 Label = Annotated[str, Field(pattern=LABEL, max_length=60)]
 if TYPE_CHECKING:
     DesignChoice: TypeAlias = Named
