@@ -38,7 +38,7 @@ def print_end(folder: Path, standing: Standing) -> None:
         console.print(table)
     failed = study.runs[study.runs["status"] == "failed"]
     for error, count in failed["error"].value_counts().head(5).items():
-        console.print(Text(f"{count} failed: {error}"))
+        console.print(Text(f"{count} failed: {error}"), soft_wrap=True)  # a path is read off whole
     console.print()
 
 
