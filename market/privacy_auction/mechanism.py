@@ -185,12 +185,12 @@ class PrivacyAuction:
     ) -> PaperUtility:
         """u = p - v epsilon (equation 6) at true valuations and at the epsilon really lost.
 
-        That is none without training, and never more than an owner has. The model owner's is the worth of the
-        epsilon bought less what it pays, so that both together are the total surplus.
+        That is none where nothing was trained, and never more than an owner has; a poisoned upload costs it like an
+        honest one. The model owner's is the worth of the epsilon lost less what it pays, so that both together are the
+        total surplus.
         """
-        came = arrivals(allocation, outcome)
-        paid = np.where(came, allocation.promised, 0.0)
-        lost = np.where(came & trained, np.minimum(_sold(allocation), types.column(PRIVACY_BUDGET)), 0.0)
+        paid = np.where(arrivals(allocation, outcome), allocation.promised, 0.0)
+        lost = _sold(allocation)
         worth = self.epsilon_value * math.log1p(float(lost.sum()))
         return PaperUtility(worth - float(paid.sum()), paid - types.column(VALUATION) * lost)
 

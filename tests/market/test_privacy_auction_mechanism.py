@@ -147,8 +147,9 @@ def test_utility_is_counted_at_the_true_valuation_and_the_epsilon_really_lost() 
     outcome = everything_comes(allocation)
     settlement = mechanism.settle(terms, allocation, outcome)
     trained = np.array([True, False, True, True])
-    scored = mechanism.paper_utility(terms, allocation, outcome, settlement, WORKED, trained)
     lost = np.where(allocation.selected & trained, np.minimum(allocation.epsilon, WORKED.column(PRIVACY_BUDGET)), 0.0)
+    really = replace(allocation, epsilon=lost)
+    scored = mechanism.paper_utility(terms, really, outcome, settlement, WORKED, trained)
     assert lost.sum() > 0
     assert scored.owners == pytest.approx(allocation.promised - WORKED.column(VALUATION) * lost)
     surplus = scored.owners.sum() + scored.model_owner

@@ -235,6 +235,16 @@ def test_a_forged_upload_loses_no_privacy() -> None:
     assert (rows["epsilon_spent"] == 0).all()
 
 
+def test_a_poisoned_upload_loses_privacy_like_an_honest_one() -> None:
+    """There is training behind it, and the noise of what was sold on it."""
+    poison = [{"name": "attack_sign_flip"}]
+    run = play(market(horizon=1, learning={"enabled": False}, population={"strategies": poison}))
+    rows, total = per_round(run).query("epsilon > 0"), run.table("rounds").iloc[0]
+    assert (rows["privacy_cost"] > 0).all()
+    assert rows["paper_utility"].to_numpy() == pytest.approx((rows["payment"] - rows["privacy_cost"]).to_numpy(), abs=2e-6)
+    assert total["paper_surplus"] == pytest.approx(np.log1p(total["epsilon_lost"]) - total["privacy_cost"], abs=1e-4)
+
+
 def test_the_valuation_rule_is_equation_16() -> None:
     rule = {"accuracy": 0.6, "data": 0.01, "non_iid": 0.5}
     plain = depleted().simulation.population
@@ -263,6 +273,30 @@ def test_asynchronous_rounds_spend_what_is_merged() -> None:
     ledger = run.simulation.world.privacy.ledger
     assert rows.groupby("owner")["epsilon_lost"].sum().to_numpy() == pytest.approx(ledger.epsilon_sum)
     assert (ledger.releases > 1).any()
+
+
+def test_who_leaves_after_its_upload_was_merged_has_lost_that_privacy_and_sells_less_when_it_returns() -> None:
+    run = play(
+        market(
+            horizon=20,
+            learning={"enabled": False},
+            round={"late": "buffer", "buffer_size": 3},
+            population={
+                "departure_rate": 0.5,
+                "participation": {"name": "strict", "return_delay": 5.0},
+                "types": {"link_time": 25.0},
+            },
+        )
+    )
+    population, ledger, rows = run.simulation.population, run.simulation.world.privacy.ledger, per_round(run)
+    assert (population.epsilon_spent == ledger.spent).all()
+    assert (population.epsilon_spent <= population.lifetime_privacy * (1 + 1e-8)).all()
+    settled = rows.groupby("owner")["epsilon_lost"].sum().reindex(range(len(population)), fill_value=0.0).to_numpy()
+    unpaid = ledger.epsilon_sum - settled  # sent, but gone or cut off before the settlement
+    assert (unpaid > 1e-6).any()
+    paid = rows.groupby("owner")["utility"].sum().reindex(range(len(population)), fill_value=0.0).to_numpy()
+    forfeited = paid - population.utility_total
+    assert (forfeited >= population.valuation * unpaid - 1e-6).all()
 
 
 def test_a_sample_can_stand_for_all_who_send() -> None:
