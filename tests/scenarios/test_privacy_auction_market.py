@@ -96,6 +96,30 @@ def test_an_owner_offers_its_cap_until_less_is_left_and_nothing_when_that_is_nex
     assert ((population.privacy_budget == 0) | (population.privacy_budget >= SOLD_OUT * population.privacy_cap)).all()
 
 
+@pytest.mark.filterwarnings("ignore::learning.privacy.mechanisms.NoiseTooSmall")
+@pytest.mark.parametrize("lifetime", [4.0, 12.0, 20.0])
+def test_classical_noise_costs_more_than_its_epsilon_and_nobody_sells_more_than_it_can_lose(lifetime: float) -> None:
+    run = play(
+        market(
+            horizon=4,
+            learning={"enabled": False, "privacy": {"mechanism": "gaussian_classical"}},
+            population={"types": {"privacy_budget": 12.0, "lifetime_privacy": lifetime}},
+        )
+    )
+    population, rows = run.simulation.population, per_round(run)
+    assert (rows["epsilon_lost"] > 0).any()
+    assert (population.epsilon_spent <= population.lifetime_privacy * (1 + 1e-8)).all()
+    assert (population.epsilon_spent > 0.99 * population.lifetime_privacy).all()
+
+
+def test_who_can_sell_next_to_nothing_in_its_whole_life_has_sold_out_when_it_comes() -> None:
+    waiting = play(market(horizon=2, learning={"enabled": False}, population={"types": {"lifetime_privacy": 1e-9}}))
+    rounds = waiting.table("rounds")
+    assert rounds[["epsilon_sold", "paid"]].to_numpy().sum() == 0
+    assert rounds["sold_out"].tolist() == rounds["active"].tolist()
+    assert rounds["active"].iloc[0] == 12
+
+
 def test_who_has_sold_out_waits_without_answering() -> None:
     rows = per_round(depleted()).sort_values(["owner", "round"])
     out = rows.groupby("owner")["privacy_budget"].shift() == 0
@@ -241,7 +265,9 @@ def test_a_poisoned_upload_loses_privacy_like_an_honest_one() -> None:
     run = play(market(horizon=1, learning={"enabled": False}, population={"strategies": poison}))
     rows, total = per_round(run).query("epsilon > 0"), run.table("rounds").iloc[0]
     assert (rows["privacy_cost"] > 0).all()
-    assert rows["paper_utility"].to_numpy() == pytest.approx((rows["payment"] - rows["privacy_cost"]).to_numpy(), abs=2e-6)
+    assert rows["paper_utility"].to_numpy() == pytest.approx(
+        (rows["payment"] - rows["privacy_cost"]).to_numpy(), abs=2e-6
+    )
     assert total["paper_surplus"] == pytest.approx(np.log1p(total["epsilon_lost"]) - total["privacy_cost"], abs=1e-4)
 
 
@@ -342,6 +368,9 @@ def test_owners_become_mesa_agents_when_somebody_looks() -> None:
     owner = simulation.owners[active[3]]
     assert owner.valuation == simulation.population.valuation[active[3]]
     assert simulation.owners[active[3]] is owner
+    of_column = simulation.population.active()[3]
+    assert of_column in simulation.owners
+    assert simulation.owners[of_column] is owner
     assert -1 not in simulation.owners
     assert {agent.owner_id for agent in simulation.agents if hasattr(agent, "owner_id")} == set(active)
 
