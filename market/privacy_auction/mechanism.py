@@ -6,9 +6,9 @@ ever sells more than it reports: where a rule allocates beyond a privacy budget 
 epsilon is cut and the payment stays.
 
 The mean field is the exponential moving average of the mean valuation bid, over rounds, so that it follows a drifting
-population and not its noise. It is a published statistic: no rule reads it, for the networks go by the means of the bids
-that they clear. The mechanism has no memory: the average is put on record with the owners that sell, and hangs on them.
-With the last sellers gone it goes on from older ones, and without any of these begins anew.
+population and not its noise. It is a published statistic: no rule reads it, for the networks go by the means of the
+bids that they clear. The mechanism has no memory: the average is put on record with the owners that sell, and hangs on
+them. With the last sellers gone it goes on from older ones, and without any of these begins anew.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 There are two ways to count what the owner loses. By record: every record is in one part only, so the releases of the
 parts compose in parallel (McSherry 2009, "Privacy integrated queries", theorem 4), and none loses more than the largest
 epsilon that any of the names sells. By owner, the whole data set of a person, which is what the ledger of the market
-protects: then all releases are about one thing and compose one after another. The owner is paid for each name. Where the
-loss is counted by record, that makes false names worth while under every rule that pays by the head; All-in pays by the
-data.
+protects: then all releases are about one thing and compose one after another. The owner is paid for each name. Where
+the loss is counted by record, that makes false names worth while under every rule that pays by the head; All-in pays by
+the data.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 from learning.columns import FloatColumn, IntColumn
 from learning.privacy.mechanisms import gaussian_epsilon, gaussian_noise_multiplier
 from market.privacy_auction.bids import Bids, Rule, Sale
-
 
 DELTA = 1e-5
 """At which the releases of several names are added up."""

@@ -52,7 +52,6 @@ def test_counted_by_owner_the_losses_of_all_names_add_up_as_in_the_ledger() -> N
     assert composed_epsilon(np.zeros(3)) == 0.0
 
 
-
 @pytest.mark.parametrize("rule", ["pac_capped", "vcg", "all_in", "mfg_pricing"])
 @given(seed=st.integers(0, 2**32), owner=st.integers(0, 7))
 def test_one_name_changes_nothing(rule: str, seed: int, owner: int) -> None:
