@@ -391,7 +391,10 @@ class Scored(Protocol):
         types: Types,
         trained: BoolColumn,
     ) -> PaperUtility:
-        """``settlement`` as confirmed; ``trained`` says (truth) behind which uploads there is training."""
+        """``settlement`` as confirmed; ``trained`` says (truth) behind which uploads there is honest training.
+
+        ``allocation`` has, in ``epsilon`` and ``synthetic_volume``, what was really lost and made (truth).
+        """
 
 
 @runtime_checkable

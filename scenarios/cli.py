@@ -281,7 +281,10 @@ def reproduce(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace earlier results.")] = False,
 ) -> None:
-    """Play the experiments of a published system and compare with the published numbers."""
+    """Play the experiments of a published system and compare with the published numbers.
+
+    Results are written when all of it is done: an interrupted run keeps nothing.
+    """
     from scenarios.reproduce.command import reproduce as play_studies
 
     if play_studies(system, dataset=dataset, quick=quick, out=out, force=force) is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from numbers import Integral
 
 import mesa
 
@@ -25,16 +26,17 @@ class OwnerViews(Mapping[int, DataOwner]):
         return iter(self._population.active().tolist())
 
     def __contains__(self, owner: object) -> bool:
-        if not isinstance(owner, int) or not 0 <= owner < len(self._population):
+        if not isinstance(owner, Integral) or not 0 <= int(owner) < len(self._population):
             return False
-        return bool(self._population.status[owner] == Status.ACTIVE)
+        return bool(self._population.status[int(owner)] == Status.ACTIVE)
 
     def __getitem__(self, owner: int) -> DataOwner:
         if owner not in self:
             raise KeyError(owner)
-        if owner not in self._made:
-            self._made[owner] = DataOwner(self._model, owner)
-        return self._made[owner]
+        key = int(owner)  # ids out of columns are NumPy's
+        if key not in self._made:
+            self._made[key] = DataOwner(self._model, key)
+        return self._made[key]
 
     def make_all(self) -> None:
         """Register everybody with the model."""

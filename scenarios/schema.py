@@ -101,7 +101,7 @@ class PrivateTypes(Spec):
     )
     lifetime_privacy: Distribution = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 1e6}),
-        description="epsilon that it will lose at most in all rounds together, by a Renyi ledger (1e6: any)",
+        description="epsilon that it will lose at most in all rounds together, as the ledger adds up (1e6: any)",
     )
     generation_cost: Distribution = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 0.0}),

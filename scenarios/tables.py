@@ -170,7 +170,7 @@ ROUNDS = _table(
     (
         "mean_field_valuation",
         "float",
-        "moving average of the mean valuation claimed, money per epsilon; NaN if none",
+        "moving average of the mean valuation claimed, money per epsilon, a statistic; NaN if none",
     ),
     ("audited", "int", "owners audited"),
     ("flagged", "int", "audited owners found guilty"),
@@ -216,7 +216,7 @@ OWNERS = _table(
     ("reported_privacy_budget", "float", "most epsilon that it claimed to sell"),
     ("epsilon", "float", "privacy loss sold in the round"),
     ("epsilon_lost", "float", "privacy loss of what it sent in the round (truth)"),
-    ("epsilon_spent", "float", "privacy lost so far by its person, by the Renyi ledger, in epsilon at the run's delta"),
+    ("epsilon_spent", "float", "privacy lost so far by its person, by the ledger, in epsilon at the run's delta"),
     ("emd", "float", "L1 distance of its label mix from that of all shards, 0 to 2 (truth)"),
     ("reported_emd", "float", "distance claimed"),
     ("generation_cost", "float", "money per synthetic sample (truth)"),

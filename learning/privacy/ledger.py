@@ -30,9 +30,10 @@ class PrivacyLedger:
     Gaussian releases about all of an owner's data are kept as SUM 1 / (2 s^2), s the noise multiplier, and turned
     into epsilon exactly: any number of them is one Gaussian release with that sum (Dong, Roth, Su 2022, "Gaussian
     differential privacy", corollary 3.3; Smith and Thakurta 2022 for noise that is chosen on the way). So one release
-    that sold epsilon has spent epsilon. As soon as there are Laplace releases or releases about samples, Renyi curves
-    [N, A] are kept as well and converted by ``epsilon_of_rdp``. The sum of the epsilons of the releases counts instead
-    where it is smaller and the sum of their deltas is within delta.
+    that sold epsilon by the analytic formula has spent epsilon; classical noise counts as what it is really worth. As
+    soon as there are Laplace releases or releases about samples, Renyi curves [N, A] are kept as well and converted by
+    ``epsilon_of_rdp``. The sum of the epsilons of the releases counts instead where it is smaller and the sum of their
+    deltas is within delta.
 
     Noise is given as its standard deviation on each weight, as in ``LocalTerms.noise``. Rows are distinct.
 

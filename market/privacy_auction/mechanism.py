@@ -5,8 +5,10 @@ epsilon that they sell now; a rule turns this into epsilon and payments, and who
 ever sells more than it reports: where a rule allocates beyond a privacy budget (PAC, VCG and CSRA never read it) the
 epsilon is cut and the payment stays.
 
-The mean field is the exponential moving average of the mean bid, over rounds, so that it follows a drifting population
-and not its noise. The mechanism has no memory: the average is put on record with the owners that sell.
+The mean field is the exponential moving average of the mean valuation bid, over rounds, so that it follows a drifting
+population and not its noise. It is a published statistic: no rule reads it, for the networks go by the means of the
+bids that they clear. The mechanism has no memory: the average is put on record with the owners that sell, and hangs on
+them. With the last sellers gone it goes on from older ones, and without any of these begins anew.
 """
 
 from __future__ import annotations
@@ -42,8 +44,8 @@ from market.privacy_auction.bids import Bids
 from market.privacy_auction.rules import RULES, RuleName
 from market.settling import arrivals, pay_arrivals
 
-MEAN_VALUATION, MEAN_BUDGET = "mean valuation", "mean privacy budget"
-"""Figures of the terms, and records: the mean field, in money per epsilon and in epsilon; NaN before any bid."""
+MEAN_VALUATION = "mean valuation"
+"""Figure of the terms, and record: the mean field, in money per epsilon; NaN before any bid."""
 UNIT_PRICE, SHARE = "price of epsilon", "share sold"
 """Figures of the terms: money paid per epsilon in the last round, and the part of what sellers offered that was bought;
 NaN before the first sale."""
@@ -65,8 +67,9 @@ class PrivacyAuction:
 
     ``rule``: one of ``datagora solve privacy-auction``; ``sizes``: whether the rules that read data sizes (``csra``,
     ``all_in``) see the ``reported`` ones, or ``equal`` ones, under which u = p - v epsilon holds without a factor of
-    size; ``memory``: weight in (0, 1] of the newest mean bid in the mean field; ``epsilon_value`` c: what the buyer's
-    utility counts the epsilon for that it bought, c ln(1 + sum of epsilon) money (the source leaves it out).
+    size; ``memory``: weight in (0, 1] of the newest mean bid in the published mean field, which changes no decision;
+    ``epsilon_value`` c: what the buyer's utility counts the epsilon for that it bought, c ln(1 + sum of epsilon) money
+    (the source leaves it out).
     """
 
     rule: RuleName = "mfg_regretnet"
@@ -99,20 +102,17 @@ class PrivacyAuction:
     def announce(self, board: Board) -> Terms:
         """Publish the mean field, and what epsilon went for in the last round that sold any."""
         members = board.members or Members(np.zeros(0, dtype=np.int64), {}, {}, np.zeros(0, dtype=np.int64))
-        figures = {
-            MEAN_VALUATION: self._tracked(members, MEAN_VALUATION, VALUATION),
-            MEAN_BUDGET: self._tracked(members, MEAN_BUDGET, PRIVACY_BUDGET),
-        }
+        figures = {MEAN_VALUATION: self._mean_field(members)}
         last = _last_sellers(members)
         sold, paid, offered = (float(_known(members, name)[last].sum()) for name in (_SOLD, _PAID, _OFFERED))
         figures[UNIT_PRICE] = paid / sold if sold > 0.0 else math.nan
         figures[SHARE] = sold / offered if offered > 0.0 else math.nan
         return Terms(board.round, board.budget, figures)
 
-    def _tracked(self, members: Members, figure: str, claim: str) -> float:
-        """The moving average of a claim's mean, one round on; what is known of it alone where only that is."""
-        before = _known(members, figure)[_last_sellers(members)]
-        claims = members.claims.get(claim, np.zeros(0))
+    def _mean_field(self, members: Members) -> float:
+        """The moving average, one round on; the average alone or the mean alone where only one is known."""
+        before = _known(members, MEAN_VALUATION)[_last_sellers(members)]
+        claims = members.claims.get(VALUATION, np.zeros(0))
         claims = claims[np.isfinite(claims)]
         now = float(claims.mean()) if len(claims) else math.nan
         if not len(before):
@@ -167,7 +167,6 @@ class PrivacyAuction:
             _OFFERED: allocation.claims[PRIVACY_BUDGET],
             _ROUND: np.full(len(sold), float(terms.round)),
             MEAN_VALUATION: np.full(len(sold), terms.figures[MEAN_VALUATION]),
-            MEAN_BUDGET: np.full(len(sold), terms.figures[MEAN_BUDGET]),
         }
         kept = {name: np.where(came, column, np.nan) for name, column in records.items()}
         return Settlement(
@@ -185,12 +184,12 @@ class PrivacyAuction:
     ) -> PaperUtility:
         """u = p - v epsilon (equation 6) at true valuations and at the epsilon really lost.
 
-        That is none without training, and never more than an owner has. The model owner's is the worth of the
-        epsilon bought less what it pays, so that both together are the total surplus.
+        That is none where nothing was trained, and never more than an owner has; a poisoned upload costs it like an
+        honest one. The model owner's is the worth of the epsilon lost less what it pays, so that both together are the
+        total surplus.
         """
-        came = arrivals(allocation, outcome)
-        paid = np.where(came, allocation.promised, 0.0)
-        lost = np.where(came & trained, np.minimum(_sold(allocation), types.column(PRIVACY_BUDGET)), 0.0)
+        paid = np.where(arrivals(allocation, outcome), allocation.promised, 0.0)
+        lost = _sold(allocation)
         worth = self.epsilon_value * math.log1p(float(lost.sum()))
         return PaperUtility(worth - float(paid.sum()), paid - types.column(VALUATION) * lost)
 

@@ -25,7 +25,7 @@ from market.money import from_micro
 from market.privacy_auction.mechanism import MEAN_VALUATION
 from scenarios.buffers import Codes
 from scenarios.engine.event_log import Event
-from scenarios.engine.privacy import privacy_offered, sold_out
+from scenarios.engine.privacy import privacy_cost, privacy_offered, sold_out
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import Tally, World
 
@@ -274,7 +274,7 @@ def write_events(world: World) -> None:
 
 def book_the_tail(world: World) -> None:
     """What was spent since the last settlement, and training under way at the end, is somebody's loss too."""
-    spent, owners = world.flights.spent, world.flights.owner
+    spent, owners = world.flights.spent + privacy_cost(world, np.arange(len(world.flights))), world.flights.owner
     for column in (world.population.utility_total, world.population.stay_utility):
         np.subtract.at(column, owners, spent)
     lost = float(spent.sum()) + world.tally.lost

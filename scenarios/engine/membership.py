@@ -21,7 +21,7 @@ from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
-from scenarios.engine.privacy import further_valuation, may_enter
+from scenarios.engine.privacy import further_valuation, may_enter, privacy_cost
 from scenarios.engine.rivals import feel_rivals, label_mixes
 from scenarios.engine.world import World
 
@@ -98,6 +98,7 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     population.privacy_budget[ids] = np.minimum(population.privacy_cap[ids], population.lifetime_privacy[ids])
     if world.privacy is not None:
         world.privacy.admit(population.lifetime_privacy[ids])
+        population.privacy_budget[ids] = world.privacy.left(persons, population.privacy_cap[ids])
     population.emd[ids] = world.shard_emd[population.shard[ids]]
     population.reputation[ids] = world.policy.initial_reputation
     edges = np.cumsum([share.share for share in spec.population.strategies])
@@ -219,9 +220,10 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
     in_flight = world.flights.owner == owner
     if in_flight.any():
-        # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid.
+        # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid. What it
+        # has cost is lost, and so is the privacy in what has been merged already.
         world.tally.left_midway += int(in_flight.sum())
-        spent = float(world.flights.spent[in_flight].sum())
+        spent = float(world.flights.spent[in_flight].sum() + privacy_cost(world, np.flatnonzero(in_flight)).sum())
         world.tally.lost += spent
         population.utility_total[owner] -= spent
         population.stay_utility[owner] -= spent

@@ -139,13 +139,24 @@ def sold_privacy(
 
 
 def spend_privacy(world: World, rows: IntColumn) -> None:
-    """Enter what has arrived, before anything is done with it."""
+    """Enter what has arrived, before anything is done with it; less is left to sell, even for who leaves at once."""
     if world.privacy is None:
         return
-    sent = rows[world.flights.epsilon_lost[rows] > 0]
-    persons = world.population.person[world.flights.owner[sent]]
-    world.privacy.send(persons, world.flights.epsilon_lost[sent], world.rounds_closed)
-    world.flights.sent[sent] = True
+    population, accounts, flights = world.population, world.privacy, world.flights
+    sent = rows[flights.epsilon_lost[rows] > 0]
+    who = flights.owner[sent]
+    persons = population.person[who]
+    accounts.send(persons, flights.epsilon_lost[sent], world.rounds_closed)
+    flights.sent[sent] = True
+    population.epsilon_spent[who] = accounts.ledger.spent[persons]
+    population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who])
+
+
+def privacy_cost(world: World, rows: IntColumn) -> FloatColumn:
+    """What the flights [K] have cost their owners in privacy, at true valuations, in money; 0 for what is not sent."""
+    flights = world.flights
+    lost = np.where(flights.sent[rows], flights.epsilon_lost[rows], 0.0)
+    return np.asarray(world.population.valuation[flights.owner[rows]] * lost)
 
 
 def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
@@ -154,21 +165,17 @@ def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
         return
     settled.epsilon = world.flights.epsilon[rows].copy()
     settled.epsilon_lost = np.where(world.flights.sent[rows], world.flights.epsilon_lost[rows], 0.0)
-    settled.privacy_cost = world.population.valuation[settled.owner] * settled.epsilon_lost
+    settled.privacy_cost = privacy_cost(world, rows)
 
 
 def wear_privacy(world: World, settled: Settled, tick: int) -> None:
-    """Less is left to sell; who has sold out leaves, if the scenario says so."""
-    if world.privacy is None:
+    """Who has sold out leaves, if the scenario says so."""
+    if world.privacy is None or not world.privacy.leaves:
         return
-    population, accounts = world.population, world.privacy
+    population = world.population
     who = settled.owner[settled.epsilon_lost > 0]
-    persons = population.person[who]
-    population.epsilon_spent[who] = accounts.ledger.spent[persons]
-    population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who])
-    if accounts.leaves:
-        out = who[(population.privacy_budget[who] <= 0) & (population.status[who] == Status.ACTIVE)]
-        world.clock.schedule(Kind.LEAVE, np.full(len(out), tick + 1), out, population.stay[out])
+    out = who[(population.privacy_budget[who] <= 0) & (population.status[who] == Status.ACTIVE)]
+    world.clock.schedule(Kind.LEAVE, np.full(len(out), tick + 1), out, population.stay[out])
 
 
 # -- figures --------------------------------------------------------------------------------------------------------

@@ -130,7 +130,8 @@ def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outc
     if isinstance(world.mechanism, Scored) and world.round is not None:
         types = true_types(world.population, settled.owner, world.labels)
         types = replace(types, competition=intensities(world, settled.owner))
-        allocation = replace(allocation, synthetic_volume=settled.synthetic.astype(np.float64))
+        lost = None if world.privacy is None else settled.epsilon_lost
+        allocation = replace(allocation, epsilon=lost, synthetic_volume=settled.synthetic.astype(np.float64))
         trained = settled.upload == Upload.TRAINED
         scored = world.mechanism.paper_utility(world.round.terms, allocation, outcome, result, types, trained)
         settled.paper_utility = scored.owners

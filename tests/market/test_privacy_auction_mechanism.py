@@ -26,6 +26,7 @@ from market.mechanism import (
 )
 from market.privacy_auction import RULES, Bids
 from market.privacy_auction.mechanism import MEAN_VALUATION, SHARE, UNIT_PRICE, PrivacyAuction
+from market.privacy_auction.rules import RuleName
 from market.properties import budget_gap, individual_rationality, misreport_gain, play, truthful_claims
 
 CASES = {"privacy_auction": [PrivacyAuction(rule=rule) for rule in RULES]}
@@ -147,8 +148,9 @@ def test_utility_is_counted_at_the_true_valuation_and_the_epsilon_really_lost() 
     outcome = everything_comes(allocation)
     settlement = mechanism.settle(terms, allocation, outcome)
     trained = np.array([True, False, True, True])
-    scored = mechanism.paper_utility(terms, allocation, outcome, settlement, WORKED, trained)
     lost = np.where(allocation.selected & trained, np.minimum(allocation.epsilon, WORKED.column(PRIVACY_BUDGET)), 0.0)
+    really = replace(allocation, epsilon=lost)
+    scored = mechanism.paper_utility(terms, really, outcome, settlement, WORKED, trained)
     assert lost.sum() > 0
     assert scored.owners == pytest.approx(allocation.promised - WORKED.column(VALUATION) * lost)
     surplus = scored.owners.sum() + scored.model_owner
@@ -186,6 +188,26 @@ def test_the_mean_field_is_a_moving_average_that_follows_a_drifting_population()
         seen.append(terms.figures[MEAN_VALUATION])
     assert seen[:4] == pytest.approx([0.3] * 4)
     assert 0.8 < seen[-1] < 0.9
+
+
+@pytest.mark.parametrize("rule", ["mfg_regretnet", "all_in"])
+def test_the_mean_field_is_a_statistic_and_decides_nothing(rule: RuleName) -> None:
+    """The networks go by the means of the bids that they clear, whatever was announced."""
+    mechanism = PrivacyAuction(rule=rule)
+    terms = mechanism.announce(Board(0, 1.0))
+    moved = replace(terms, figures={**terms.figures, MEAN_VALUATION: 1e6})
+    told, untold = mechanism.plan(moved, reports(WORKED)), mechanism.plan(terms, reports(WORKED))
+    assert told.epsilon.tolist() == untold.epsilon.tolist()
+    assert told.promised.tolist() == untold.promised.tolist()
+
+
+def test_the_mean_field_hangs_on_the_sellers_and_begins_anew_without_them() -> None:
+    mechanism = PrivacyAuction(rule="all_in", memory=0.25)
+    _, settlement = round_of(mechanism, WORKED, 0, None)
+    newcomers = owners([0.9, 0.7], [1.0, 1.0])
+    terms = mechanism.announce(Board(1, 3.0, members=members(newcomers)))
+    assert settlement.records[MEAN_VALUATION][0] == pytest.approx(WORKED.column(VALUATION).mean())
+    assert terms.figures[MEAN_VALUATION] == pytest.approx(0.8)
 
 
 def test_newcomers_expect_to_sell_as_the_last_sellers_did() -> None:

@@ -96,6 +96,30 @@ def test_an_owner_offers_its_cap_until_less_is_left_and_nothing_when_that_is_nex
     assert ((population.privacy_budget == 0) | (population.privacy_budget >= SOLD_OUT * population.privacy_cap)).all()
 
 
+@pytest.mark.filterwarnings("ignore::learning.privacy.mechanisms.NoiseTooSmall")
+@pytest.mark.parametrize("lifetime", [4.0, 12.0, 20.0])
+def test_classical_noise_costs_more_than_its_epsilon_and_nobody_sells_more_than_it_can_lose(lifetime: float) -> None:
+    run = play(
+        market(
+            horizon=4,
+            learning={"enabled": False, "privacy": {"mechanism": "gaussian_classical"}},
+            population={"types": {"privacy_budget": 12.0, "lifetime_privacy": lifetime}},
+        )
+    )
+    population, rows = run.simulation.population, per_round(run)
+    assert (rows["epsilon_lost"] > 0).any()
+    assert (population.epsilon_spent <= population.lifetime_privacy * (1 + 1e-8)).all()
+    assert (population.epsilon_spent > 0.99 * population.lifetime_privacy).all()
+
+
+def test_who_can_sell_next_to_nothing_in_its_whole_life_has_sold_out_when_it_comes() -> None:
+    waiting = play(market(horizon=2, learning={"enabled": False}, population={"types": {"lifetime_privacy": 1e-9}}))
+    rounds = waiting.table("rounds")
+    assert rounds[["epsilon_sold", "paid"]].to_numpy().sum() == 0
+    assert rounds["sold_out"].tolist() == rounds["active"].tolist()
+    assert rounds["active"].iloc[0] == 12
+
+
 def test_who_has_sold_out_waits_without_answering() -> None:
     rows = per_round(depleted()).sort_values(["owner", "round"])
     out = rows.groupby("owner")["privacy_budget"].shift() == 0
@@ -235,6 +259,18 @@ def test_a_forged_upload_loses_no_privacy() -> None:
     assert (rows["epsilon_spent"] == 0).all()
 
 
+def test_a_poisoned_upload_loses_privacy_like_an_honest_one() -> None:
+    """There is training behind it, and the noise of what was sold on it."""
+    poison = [{"name": "attack_sign_flip"}]
+    run = play(market(horizon=1, learning={"enabled": False}, population={"strategies": poison}))
+    rows, total = per_round(run).query("epsilon > 0"), run.table("rounds").iloc[0]
+    assert (rows["privacy_cost"] > 0).all()
+    assert rows["paper_utility"].to_numpy() == pytest.approx(
+        (rows["payment"] - rows["privacy_cost"]).to_numpy(), abs=2e-6
+    )
+    assert total["paper_surplus"] == pytest.approx(np.log1p(total["epsilon_lost"]) - total["privacy_cost"], abs=1e-4)
+
+
 def test_the_valuation_rule_is_equation_16() -> None:
     rule = {"accuracy": 0.6, "data": 0.01, "non_iid": 0.5}
     plain = depleted().simulation.population
@@ -263,6 +299,30 @@ def test_asynchronous_rounds_spend_what_is_merged() -> None:
     ledger = run.simulation.world.privacy.ledger
     assert rows.groupby("owner")["epsilon_lost"].sum().to_numpy() == pytest.approx(ledger.epsilon_sum)
     assert (ledger.releases > 1).any()
+
+
+def test_who_leaves_after_its_upload_was_merged_has_lost_that_privacy_and_sells_less_when_it_returns() -> None:
+    run = play(
+        market(
+            horizon=20,
+            learning={"enabled": False},
+            round={"late": "buffer", "buffer_size": 3},
+            population={
+                "departure_rate": 0.5,
+                "participation": {"name": "strict", "return_delay": 5.0},
+                "types": {"link_time": 25.0},
+            },
+        )
+    )
+    population, ledger, rows = run.simulation.population, run.simulation.world.privacy.ledger, per_round(run)
+    assert (population.epsilon_spent == ledger.spent).all()
+    assert (population.epsilon_spent <= population.lifetime_privacy * (1 + 1e-8)).all()
+    settled = rows.groupby("owner")["epsilon_lost"].sum().reindex(range(len(population)), fill_value=0.0).to_numpy()
+    unpaid = ledger.epsilon_sum - settled  # sent, but gone or cut off before the settlement
+    assert (unpaid > 1e-6).any()
+    paid = rows.groupby("owner")["utility"].sum().reindex(range(len(population)), fill_value=0.0).to_numpy()
+    forfeited = paid - population.utility_total
+    assert (forfeited >= population.valuation * unpaid - 1e-6).all()
 
 
 def test_a_sample_can_stand_for_all_who_send() -> None:
@@ -308,6 +368,9 @@ def test_owners_become_mesa_agents_when_somebody_looks() -> None:
     owner = simulation.owners[active[3]]
     assert owner.valuation == simulation.population.valuation[active[3]]
     assert simulation.owners[active[3]] is owner
+    of_column = simulation.population.active()[3]
+    assert of_column in simulation.owners
+    assert simulation.owners[of_column] is owner
     assert -1 not in simulation.owners
     assert {agent.owner_id for agent in simulation.agents if hasattr(agent, "owner_id")} == set(active)
 
