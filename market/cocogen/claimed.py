@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -39,7 +40,7 @@ class Claimed(NamedTuple):
 
 
 class Players(NamedTuple):
-    """The game of those who play, at the places ``rows`` among all; None where nobody does."""
+    """The game of those who have data, at the places ``rows`` among all; None where nobody has."""
 
     rows: IntColumn
     game: Game | None
@@ -62,7 +63,7 @@ def residual_emd(emd: FloatColumn, labels: LabelMixes | None) -> ResidualEmd:
 def organisations(
     said: Claimed, labels: LabelMixes | None, quadratic_cost: float, synthetic_volume_cap: float
 ) -> Organisations:
-    """The organisations behind claims that all are above 0 in data and profitability."""
+    """The organisations behind claims that all are above 0 in data."""
     count = len(said.data_size)
     return Organisations(
         data_size=said.data_size,
@@ -75,20 +76,20 @@ def organisations(
 
 
 def players(said: Claimed, game_of: Callable[[IntColumn], Game]) -> Players:
-    """Those who have data and earn with a model, less those whom rivals' gains would harm more than its own help.
+    """The game of those who have data; who would rather not strengthen anybody stays in it, with a volume cap of 0.
 
-    ``game_of(rows)`` makes the game of some of them. Under ``damage`` an organisation
-    with a potential weight of 0 or less has no reason to strengthen anybody; without it the pressure on others falls,
-    so this is repeated until all who are left have one.
+    ``game_of(rows)`` makes the game of some of them. An organisation with a potential weight of 0 or less (it earns
+    nothing with a model, or under ``damage`` rivals' gains would harm it more than its own help) generates nothing.
+    Its data, its distance and its rivalry count all the same, and the others' weights do not depend on its volume.
     """
-    rows = np.flatnonzero((said.data_size > 0.0) & (said.profitability > 0.0))
-    while len(rows):
-        game = game_of(rows)
-        willing = reading_of(game).weight(game) > 0.0
-        if willing.all():
-            return Players(rows, game)
-        rows = rows[willing]
-    return Players(rows, None)
+    rows = np.flatnonzero(said.data_size > 0.0)
+    if not len(rows):
+        return Players(rows, None)
+    game = game_of(rows)
+    willing = reading_of(game).weight(game) > 0.0
+    own = game.organisations
+    capped = replace(own, synthetic_volume_cap=np.where(willing, own.synthetic_volume_cap, 0.0))
+    return Players(rows, replace(game, organisations=capped))
 
 
 def places(known: IntColumn, owner: IntColumn) -> IntColumn:

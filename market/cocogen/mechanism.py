@@ -96,7 +96,8 @@ class CoCoGen(MarketRules):
 
     Reports are taken for true, so no incentive compatibility is declared; nor is individual rationality, for whether
     taking part beats staying alone depends on the instance. Without data or profitability an owner trains and
-    generates nothing; so does one that under ``damage`` would strengthen rivals more than itself.
+    generates nothing; so does one that under ``damage`` would strengthen rivals more than itself. The data and the
+    rivalry of such owners count for the others.
     """
 
     name: ClassVar[str] = "cocogen"
@@ -154,7 +155,7 @@ class CoCoGen(MarketRules):
         """
         count = len(types)
         said = Claimed.of(types.column)
-        rows = np.flatnonzero((said.data_size > 0.0) & (said.profitability > 0.0))
+        rows = np.flatnonzero(said.data_size > 0.0)
         volume, worth = np.zeros(count), np.zeros(count)
         if len(rows):
             volume[rows], worth[rows] = reply(self, terms, types.take(rows), said.take(rows))

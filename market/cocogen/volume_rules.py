@@ -56,8 +56,9 @@ def radg(game: Game, start: float | None, offered: FloatColumn, lot: float) -> F
 
 @VOLUME_RULES.register("uniform")
 def uniform(game: Game, start: float | None, offered: FloatColumn, lot: float) -> FloatColumn:
-    """The equilibrium's total, spread evenly."""
-    return baselines.uniform(game, float(equilibrium(game, start).synthetic_volume.mean()))
+    """The equilibrium's total, spread evenly among those who generate at all."""
+    sharing = max(1, np.count_nonzero(game.organisations.synthetic_volume_cap))
+    return baselines.uniform(game, float(equilibrium(game, start).synthetic_volume.sum()) / sharing)
 
 
 @VOLUME_RULES.register("optimum")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cocogen_games import plain_utilities
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -207,18 +208,29 @@ def test_when_one_leaves_the_game_of_the_rest_is_solved_from_where_it_was() -> N
     assert settlement.records[EFFECTIVE][0] > terms.figures[EFFECTIVE]
 
 
-def test_who_would_strengthen_rivals_more_than_itself_generates_nothing() -> None:
+def test_who_would_not_generate_stays_in_the_game_with_its_data_and_its_rivalry() -> None:
     claims, competition = rivals()
     competition[2] = 0.5
     competition[2, 2] = 0.0  # feels more of its rivals than it earns
+    claims[PROFITABILITY][4] = 0.0
     mechanism = CoCoGen(competition_model="damage", redistribution_rate=0.05)
     types = types_of(claims, competition, np.arange(6))
     _, allocation, _ = round_of(mechanism, members_of(claims, competition), types)
-    rest = np.array([0, 1, 3, 4, 5])
-    others = {name: column[rest] for name, column in claims.items()}
-    static = equilibrium(game_of(mechanism, others, competition[np.ix_(rest, rest)], 0.05))
-    assert allocation.synthetic_volume[2] == 0.0
-    np.testing.assert_allclose(allocation.synthetic_volume[rest], static.synthetic_volume, atol=1e-5)
+    told = allocation.synthetic_volume
+    assert told[[2, 4]].tolist() == [0.0, 0.0]
+    assert (told > 0).sum() >= 2
+    # Nobody else gains by another volume in the game of all six, every sum of it written out.
+    game = game_of(mechanism, claims, competition, 0.05)
+    utility = plain_utilities(game, told)
+    for player in (0, 1, 3, 5):
+        for volume in [*np.linspace(0.0, 4000.0, 41), *np.clip(told[player] + np.array([-9.0, -1.0, 1.0, 9.0]), 0, 4000)]:
+            tried = np.where(np.arange(6) == player, volume, told)
+            assert plain_utilities(game, tried)[player] <= utility[player] + 1e-9
+    # What it loses to rivals, achieves, and has in the source's terms is that of the same game.
+    np.testing.assert_allclose(
+        mechanism.competition_loss(types, told, np.zeros(6), competition), play(game, told).payoffs.competition_loss
+    )
+    np.testing.assert_allclose(mechanism.performance(types, told), 1.0 + play(game, told).own_performance)
 
 
 def test_best_replies_to_true_claims_are_the_equilibrium_and_lies_about_cost_change_nobodys_own_choice() -> None:
