@@ -14,6 +14,8 @@ from market.cocogen.heterogeneity import ResidualEmd, filling, towards_global
 from market.cocogen.readings import reading_of
 from market.mechanism import DATA_SIZE, EMD, GENERATION_COST, PROFITABILITY, LabelMixes
 
+LEAST = 1e-9
+"""Samples that stand for none, next to those of others."""
 FARTHEST = 2.0
 """The largest L1 distance of two label mixes."""
 
@@ -37,13 +39,6 @@ class Claimed(NamedTuple):
     def take(self, rows: IntColumn) -> Claimed:
         """Those of some of the owners."""
         return Claimed(*(column[rows] for column in self))
-
-
-class Players(NamedTuple):
-    """The game of those who have data, at the places ``rows`` among all; None where nobody has."""
-
-    rows: IntColumn
-    game: Game | None
 
 
 def residual_emd(emd: FloatColumn, labels: LabelMixes | None) -> ResidualEmd:
@@ -75,21 +70,21 @@ def organisations(
     )
 
 
-def players(said: Claimed, game_of: Callable[[IntColumn], Game]) -> Players:
-    """The game of those who have data; who would rather not strengthen anybody stays in it, with a volume cap of 0.
+def players(said: Claimed, game_of: Callable[[Claimed], Game]) -> Game | None:
+    """The game of all, where anybody has data; who would rather not strengthen anybody has a volume cap of 0 in it.
 
-    ``game_of(rows)`` makes the game of some of them. An organisation with a potential weight of 0 or less (it earns
-    nothing with a model, or under ``damage`` rivals' gains would harm it more than its own help) generates nothing.
-    Its data, its distance and its rivalry count all the same, and the others' weights do not depend on its volume.
+    ``game_of(said)`` makes the game of claims that all are above 0 in data. An organisation without data or with a
+    potential weight of 0 or less (it earns nothing with a model, or under ``damage`` rivals' gains would harm it more
+    than its own help) generates nothing. Its data, its distance and its rivalry count all the same, and the others'
+    weights do not depend on its volume.
     """
-    rows = np.flatnonzero(said.data_size > 0.0)
-    if not len(rows):
-        return Players(rows, None)
-    game = game_of(rows)
-    willing = reading_of(game).weight(game) > 0.0
+    if not (said.data_size > 0.0).any():
+        return None
+    game = game_of(said._replace(data_size=np.maximum(said.data_size, LEAST)))
+    willing = (said.data_size > 0.0) & (reading_of(game).weight(game) > 0.0)
     own = game.organisations
     capped = replace(own, synthetic_volume_cap=np.where(willing, own.synthetic_volume_cap, 0.0))
-    return Players(rows, replace(game, organisations=capped))
+    return replace(game, organisations=capped)
 
 
 def places(known: IntColumn, owner: IntColumn) -> IntColumn:
