@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -64,7 +64,18 @@ class MarketRules:
             raise ValueError(f"rate_looks: expected an even number of at least 2, got {self.rate_looks}")
         if self.rule not in VOLUME_RULES:
             raise ValueError(f"rule: expected one of {', '.join(VOLUME_RULES)}, got {self.rule}")
+        self._check_used()
         assert self.curve
+
+    def _check_used(self) -> None:
+        """Raise ``ValueError`` for parameters that are given but would have no effect."""
+        searching = ("highest_rate", "rate_precision", "rate_looks", "rate_from")
+        idle = dict.fromkeys(searching, "without rate_search") if self.rate_search == "none" else {}
+        if self.competition == "known":
+            idle["believed_intensity"] = "where competition is known"
+        for field in fields(self):
+            if field.name in idle and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name}: has no effect {idle[field.name]}")
 
     @property
     def curve(self) -> LearningCurve:

@@ -394,6 +394,8 @@ def test_a_table_of_intensities_is_about_the_first_persons() -> None:
         ({"synthetic_quality": 0.0}, "synthetic_quality"),
         ({"redistribution_rate": -1.0}, "redistribution_rate"),
         ({"rate_looks": 0}, "rate_looks"),
+        ({"highest_rate": 0.5}, "highest_rate: has no effect without rate_search"),
+        ({"believed_intensity": 0.1}, "believed_intensity: has no effect where competition is known"),
         ({"rate_looks": 3}, "rate_looks: expected an even number"),
     ],
 )
