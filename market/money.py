@@ -11,6 +11,8 @@ MICRO = 1_000_000
 """Micro-units per unit of money."""
 
 _LARGEST = 2.0**53  # above this a float no longer tells neighbouring micro-units apart
+LARGEST_AMOUNT = _LARGEST / MICRO
+"""The largest amount of money that a posting may have."""
 _RELATIVE_FUZZ = 1e-9
 _ABSOLUTE_FUZZ = 1e-6
 

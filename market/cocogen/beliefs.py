@@ -14,7 +14,7 @@ from market.cocogen.claimed import Claimed
 from market.cocogen.competition import CompetitionMatrix, LowRank, nobody_competes
 from market.cocogen.market_rules import MarketRules
 from market.cocogen.pressure import margins, revealed_pressure
-from market.cocogen.published import columns_of, labels_of, surroundings
+from market.cocogen.published import PROFIT, columns_of, labels_of, surroundings
 from market.cocogen.rate_search import Search, looked
 from market.mechanism import LabelMixes, Members, Terms
 
@@ -56,7 +56,7 @@ def revealed(rules: MarketRules, terms: Terms, owner: IntColumn, said: Claimed, 
     """Mean intensity [K] that an owner must feel to offer what it does; NaN where that gives nothing away."""
     found = np.full(len(owner), np.nan)
     rows = np.flatnonzero((said.data_size > 0.0) & (said.profitability > 0.0))
-    if len(rows) < 2:
+    if not len(rows):
         return found
     said, offered, column = said.take(rows), offered[rows], columns_of(terms, owner[rows])
     others, share, reward = surroundings(terms, column, said.data_size)
@@ -65,7 +65,7 @@ def revealed(rules: MarketRules, terms: Terms, owner: IntColumn, said: Claimed, 
     reached = others + said.data_size + rules.curve.worth(said.data_size, offered)
     margin = margins(own, rules.curve, offered, reached, share, reward, rules.contribution == "effective")
     pressure = revealed_pressure(own, offered, margin, rules.competition_model)
-    rivals = said.profitability.sum() - said.profitability
+    rivals = terms.columns[PROFIT].sum() - column[PROFIT]  # of all members, whether or not their uploads came
     found[rows] = np.where(rivals > 0.0, np.maximum(pressure, 0.0) / np.maximum(rivals, 1e-300), np.nan)
     return found
 

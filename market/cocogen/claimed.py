@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +14,8 @@ from market.cocogen.heterogeneity import ResidualEmd, filling, towards_global
 from market.cocogen.readings import reading_of
 from market.mechanism import DATA_SIZE, EMD, GENERATION_COST, PROFITABILITY, LabelMixes
 
+LEAST = 1e-9
+"""Samples that stand for none, next to those of others."""
 FARTHEST = 2.0
 """The largest L1 distance of two label mixes."""
 
@@ -38,13 +41,6 @@ class Claimed(NamedTuple):
         return Claimed(*(column[rows] for column in self))
 
 
-class Players(NamedTuple):
-    """The game of those who play, at the places ``rows`` among all; None where nobody does."""
-
-    rows: IntColumn
-    game: Game | None
-
-
 def residual_emd(emd: FloatColumn, labels: LabelMixes | None) -> ResidualEmd:
     """How EMD falls with synthetic data: by the global law, or with ``labels`` by filling up what is missing.
 
@@ -62,7 +58,7 @@ def residual_emd(emd: FloatColumn, labels: LabelMixes | None) -> ResidualEmd:
 def organisations(
     said: Claimed, labels: LabelMixes | None, quadratic_cost: float, synthetic_volume_cap: float
 ) -> Organisations:
-    """The organisations behind claims that all are above 0 in data and profitability."""
+    """The organisations behind claims that all are above 0 in data."""
     count = len(said.data_size)
     return Organisations(
         data_size=said.data_size,
@@ -74,21 +70,21 @@ def organisations(
     )
 
 
-def players(said: Claimed, game_of: Callable[[IntColumn], Game]) -> Players:
-    """Those who have data and earn with a model, less those whom rivals' gains would harm more than its own help.
+def players(said: Claimed, game_of: Callable[[Claimed], Game]) -> Game | None:
+    """The game of all, where anybody has data; who would rather not strengthen anybody has a volume cap of 0 in it.
 
-    ``game_of(rows)`` makes the game of some of them. Under ``damage`` an organisation
-    with a potential weight of 0 or less has no reason to strengthen anybody; without it the pressure on others falls,
-    so this is repeated until all who are left have one.
+    ``game_of(said)`` makes the game of claims that all are above 0 in data. An organisation without data or with a
+    potential weight of 0 or less (it earns nothing with a model, or under ``damage`` rivals' gains would harm it more
+    than its own help) generates nothing. Its data, its distance and its rivalry count all the same, and the others'
+    weights do not depend on its volume.
     """
-    rows = np.flatnonzero((said.data_size > 0.0) & (said.profitability > 0.0))
-    while len(rows):
-        game = game_of(rows)
-        willing = reading_of(game).weight(game) > 0.0
-        if willing.all():
-            return Players(rows, game)
-        rows = rows[willing]
-    return Players(rows, None)
+    if not (said.data_size > 0.0).any():
+        return None
+    game = game_of(said._replace(data_size=np.maximum(said.data_size, LEAST)))
+    willing = (said.data_size > 0.0) & (reading_of(game).weight(game) > 0.0)
+    own = game.organisations
+    capped = replace(own, synthetic_volume_cap=np.where(willing, own.synthetic_volume_cap, 0.0))
+    return replace(game, organisations=capped)
 
 
 def places(known: IntColumn, owner: IntColumn) -> IntColumn:

@@ -26,7 +26,7 @@ class Organisations:
     """What organisations are, or say that they are.
 
     ``data_size`` D > 0 in real samples, ``residual_emd``: how their labels differ from the global mix,
-    ``profitability`` p > 0, ``unit_cost`` c and ``quadratic_cost`` cq of generation (cost: c g + cq g^2 / 2),
+    ``profitability`` p, ``unit_cost`` c and ``quadratic_cost`` cq of generation (cost: c g + cq g^2 / 2),
     ``synthetic_volume_cap`` G, all at least 0. Raises ``ValueError`` for anything else.
     """
 
@@ -44,7 +44,7 @@ class Organisations:
                 raise ValueError(f"{field.name}: expected {len(self.data_size)} values, got {len(column)}")
             if isinstance(column, ResidualEmd):
                 continue
-            above = field.name in ("data_size", "profitability")
+            above = field.name == "data_size"
             if not (np.isfinite(column).all() and ((column > 0.0) if above else (column >= 0.0)).all()):
                 raise ValueError(f"{field.name}: expected numbers {'above' if above else 'of at least'} 0")
 

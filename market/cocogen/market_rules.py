@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
 
-from learning.columns import FloatColumn, IntColumn
-from market.cocogen.claimed import Claimed, Players
+from learning.columns import FloatColumn
+from market.cocogen.claimed import Claimed
 from market.cocogen.claimed import organisations as made_of
 from market.cocogen.claimed import players as playing
-from market.cocogen.competition import CompetitionMatrix, among
+from market.cocogen.competition import CompetitionMatrix
 from market.cocogen.game import CompetitionModel, Contribution, Game, Organisations
 from market.cocogen.payoffs import payoffs_of_deviations
 from market.cocogen.performance import LearningCurve
@@ -60,11 +60,22 @@ class MarketRules:
                 raise ValueError(f"{name}: expected a number of at least 0, got {value}")
         if not 0.0 < self.accuracy_limit <= 1.0:
             raise ValueError(f"accuracy_limit: expected a number above 0 up to 1, got {self.accuracy_limit}")
-        if self.rate_looks < 1:
-            raise ValueError(f"rate_looks: expected a number of at least 1, got {self.rate_looks}")
+        if self.rate_looks < 2 or self.rate_looks % 2:
+            raise ValueError(f"rate_looks: expected an even number of at least 2, got {self.rate_looks}")
         if self.rule not in VOLUME_RULES:
             raise ValueError(f"rule: expected one of {', '.join(VOLUME_RULES)}, got {self.rule}")
+        self._check_used()
         assert self.curve
+
+    def _check_used(self) -> None:
+        """Raise ``ValueError`` for parameters that are given but would have no effect."""
+        searching = ("highest_rate", "rate_precision", "rate_looks", "rate_from")
+        idle = dict.fromkeys(searching, "without rate_search") if self.rate_search == "none" else {}
+        if self.competition == "known":
+            idle["believed_intensity"] = "where competition is known"
+        for field in fields(self):
+            if field.name in idle and getattr(self, field.name) != field.default:
+                raise ValueError(f"{field.name}: has no effect {idle[field.name]}")
 
     @property
     def curve(self) -> LearningCurve:
@@ -80,18 +91,14 @@ class MarketRules:
 
     # The game
 
-    def players(self, said: Claimed, labels: LabelMixes | None, competition: CompetitionMatrix, rate: float) -> Players:
-        """The game of owners who are as ``said``, with the intensities among them."""
+    def players(
+        self, said: Claimed, labels: LabelMixes | None, competition: CompetitionMatrix, rate: float
+    ) -> Game | None:
+        """The game of owners who are as ``said``, with the intensities among them; None where nobody has data."""
 
-        def game_of(rows: IntColumn) -> Game:
-            return Game(
-                self.organisations(said.take(rows), None if labels is None else labels.take(rows)),
-                among(competition, rows),
-                self.curve,
-                self.competition_model,
-                rate,
-                self.contribution,
-            )
+        def game_of(said: Claimed) -> Game:
+            own = self.organisations(said, labels)
+            return Game(own, competition, self.curve, self.competition_model, rate, self.contribution)
 
         return playing(said, game_of)
 
@@ -115,9 +122,7 @@ class MarketRules:
         profit = said.profitability
         if isinstance(READINGS[self.competition_model], Relative):
             return np.asarray(competition @ (profit * performance) - (competition @ profit) * performance)
-        found = np.zeros(len(profit))
-        playing = self.players(said, labels, competition, 0.0)
-        if playing.game is not None:
-            made = volume[playing.rows]
-            found[playing.rows] = payoffs_of_deviations(playing.game, made, made).competition_loss
-        return found
+        game = self.players(said, labels, competition, 0.0)
+        if game is None:
+            return np.zeros(len(profit))
+        return payoffs_of_deviations(game, volume, volume).competition_loss

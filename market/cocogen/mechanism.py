@@ -16,7 +16,7 @@ import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.cocogen.beliefs import INTENSITY, SEARCH, believed, revealed, search_of, searched, welfare_seen
-from market.cocogen.claimed import Claimed, Players
+from market.cocogen.claimed import Claimed
 from market.cocogen.competition import CompetitionMatrix, among, nobody_competes
 from market.cocogen.equilibrium import equilibrium
 from market.cocogen.game import Game
@@ -33,6 +33,7 @@ from market.cocogen.published import (
     NOBODY,
     OWNER,
     PAYS,
+    PROFIT,
     RATE,
     REAL,
     SIZE,
@@ -89,14 +90,15 @@ class CoCoGen(MarketRules):
     ``measured`` on each owner's own label mix, or by the ``curve``.
 
     ``rate_search``: with ``golden_section`` the rate is sought from 0 to ``highest_rate`` by the welfare of the rounds,
-    ``rate_looks`` at each of two rates, until the interval is ``rate_precision`` wide, beginning with the round
-    ``rate_from`` (while a model still learns fast, rounds tell little about rates). ``competition``: with
+    ``rate_looks`` (an even number) at each of two rates, until the interval is ``rate_precision`` wide, beginning with
+    the round ``rate_from`` (while a model still learns fast, rounds tell little about rates). ``competition``: with
     ``learned`` nobody tells the server who competes; it believes in ``believed_intensity`` for every pair, and then in
     what the volumes that an owner offers give away, the pressure of all its rivals together.
 
     Reports are taken for true, so no incentive compatibility is declared; nor is individual rationality, for whether
     taking part beats staying alone depends on the instance. Without data or profitability an owner trains and
-    generates nothing; so does one that under ``damage`` would strengthen rivals more than itself.
+    generates nothing; so does one that under ``damage`` would strengthen rivals more than itself. The data and the
+    rivalry of such owners count for the others.
     """
 
     name: ClassVar[str] = "cocogen"
@@ -113,19 +115,19 @@ class CoCoGen(MarketRules):
         search = search_of(self, members, board.round)
         rate = self.redistribution_rate if search is None else proposed(search, self.rate_precision)
         competition = believed(self, members)
-        playing = self.players(said, members.labels, competition, rate)
+        game = self.players(said, members.labels, competition, rate)
         columns = {name: np.zeros(len(members)) for name in (VOLUME, SIZE, WORTH, DISTANCE, PAYS, AHEAD)}
         columns[COMPETITION] = competition @ np.ones(len(members))
+        columns[PROFIT] = said.profitability
         last = last_figure(members, EFFECTIVE)
         figures = {RATE: rate, LOT: board.lot, EFFECTIVE: last, REAL: 0.0, APART: 0.0}
         if search is not None:
             figures |= {f"{SEARCH} {name}": value for name, value in search._asdict().items()}
-        if playing.game is not None:
-            expected = self._expected(playing.game, None if math.isnan(last) else last)
-            for name, column in expected.items():
-                columns[name][playing.rows] = column
+        if game is not None:
+            expected = self._expected(game, None if math.isnan(last) else last)
+            columns |= expected
             figures |= {
-                REAL: playing.game.real_volume,
+                REAL: game.real_volume,
                 EFFECTIVE: float((expected[SIZE] + expected[WORTH]).sum()),
                 APART: float(expected[DISTANCE].sum()),
             }
@@ -154,7 +156,7 @@ class CoCoGen(MarketRules):
         """
         count = len(types)
         said = Claimed.of(types.column)
-        rows = np.flatnonzero((said.data_size > 0.0) & (said.profitability > 0.0))
+        rows = np.flatnonzero(said.data_size > 0.0)
         volume, worth = np.zeros(count), np.zeros(count)
         if len(rows):
             volume[rows], worth[rows] = reply(self, terms, types.take(rows), said.take(rows))
@@ -165,15 +167,14 @@ class CoCoGen(MarketRules):
         count = len(reports)
         said = said_in(terms, reports.owner, reports.claims)
         rivals = rivals_of(terms, reports.owner)
-        playing = self.players(said, labels_of(terms, reports.owner), rivals, terms.figures[RATE])
+        game = self.players(said, labels_of(terms, reports.owner), rivals, terms.figures[RATE])
         volume, counted = np.zeros(count), np.zeros(count)
         offered = np.zeros(count) if reports.synthetic_volume is None else reports.synthetic_volume
-        if playing.game is not None:
+        if game is not None:
             last = terms.figures[EFFECTIVE]
             start = None if math.isnan(last) else last
-            rule = VOLUME_RULES[self.rule]
-            volume[playing.rows] = rule(playing.game, start, offered[playing.rows], terms.figures[LOT])
-            counted[playing.rows] = playing.game.counted(volume[playing.rows])
+            volume = VOLUME_RULES[self.rule](game, start, offered, terms.figures[LOT], reports.owner)
+            counted = game.counted(volume)
         return Allocation(
             reports.owner,
             np.ones(count, dtype=np.bool_),
@@ -216,14 +217,10 @@ class CoCoGen(MarketRules):
 
     def performance(self, types: Types, synthetic_volume: FloatColumn) -> FloatColumn:
         """Own accuracies [N] by the curve, in [0, 1]; who adds nothing has the model of the others."""
-        found = np.zeros(len(types))
-        playing = self._truly(types, nobody_competes(len(types)))
-        if playing.game is not None:
-            outcome = play(playing.game, synthetic_volume[playing.rows])
-            found = outcome.performance - self.personal_gain * Claimed.of(types.column).emd
-            found[playing.rows] = outcome.own_performance
-            found = np.clip(self.accuracy_limit + found, 0.0, 1.0)
-        return found
+        game = self._truly(types, nobody_competes(len(types)))
+        if game is None:
+            return np.zeros(len(types))
+        return np.clip(self.accuracy_limit + play(game, synthetic_volume).own_performance, 0.0, 1.0)
 
     def generation_cost(self, types: Types, synthetic_volume: FloatColumn) -> FloatColumn:
         """c g + cq g^2 / 2."""
@@ -235,7 +232,7 @@ class CoCoGen(MarketRules):
         """See ``MarketRules.lost``."""
         return self.lost(Claimed.of(types.column), types.labels, synthetic_volume, performance, competition)
 
-    def _truly(self, types: Types, competition: CompetitionMatrix) -> Players:
+    def _truly(self, types: Types, competition: CompetitionMatrix) -> Game | None:
         return self.players(Claimed.of(types.column), types.labels, competition, 0.0)
 
     def paper_utility(
@@ -247,15 +244,18 @@ class CoCoGen(MarketRules):
         types: Types,
         trained: BoolColumn,
     ) -> PaperUtility:
-        """U_i of section 3.6 by the curve, on true types and volumes, with the redistribution as it was settled."""
+        """U_i by the curve, on true types and volumes, with the redistribution as it was settled.
+
+        Earnings are counted from 0 up, as they are paid, so p times ``accuracy_limit`` is added to the source's.
+        """
         came = np.flatnonzero(arrivals(allocation, outcome))
         utility = np.zeros(len(allocation))
         volume = _told(allocation)[came]
         nobody = nobody_competes(len(came))
-        playing = self._truly(types.take(came), nobody if types.competition is None else among(types.competition, came))
-        if playing.game is not None:
-            made = volume[playing.rows]
-            utility[came[playing.rows]] = payoffs_of_deviations(playing.game, made, made).utility
+        game = self._truly(types.take(came), nobody if types.competition is None else among(types.competition, came))
+        if game is not None:
+            from_zero = game.organisations.profitability * self.accuracy_limit
+            utility[came] = payoffs_of_deviations(game, volume, volume).utility + from_zero
         moved = settlement.further.get(REDISTRIBUTION, Transfers.none())
         for party, sign in ((moved.payee, 1.0), (moved.payer, -1.0)):
             order = np.argsort(allocation.owner)

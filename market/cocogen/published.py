@@ -20,6 +20,8 @@ OWNER, SIZE, WORTH, DISTANCE = "owner", "data size", "worth", "sample distance"
 """Columns: ids, ascending; D, e and D EMD of each, as they are expected."""
 VOLUME = "synthetic volume"
 """Column of the terms and of the records, samples: what is expected of an owner, and what it was last told."""
+PROFIT = "profitability"
+"""Column: what each earns per unit of performance, money; public."""
 COMPETITION, PAYS, AHEAD = "total competition", "pays", "rivals ahead"
 """Columns: Gamma; samples that an owner has to pay rivals for, times intensity; what rivals' personal gains cost it."""
 

@@ -4,7 +4,7 @@ Welfare as a function of the rate was single-peaked or flat in all scans. So an 
 narrowed by comparing two rates inside it. One noisy look decides nothing, so both are looked at several times, in turns
 (left, right, right, left, so that a steady trend cancels), and their means are compared: the interval loses the part
 beyond the worse one (Kiefer 1953, "Sequential minimax search for a maximum"). A wrong comparison cannot be taken back,
-so the looks per rate should grow with the noise.
+so the looks per rate should grow with the noise. Their number is even: only then does a trend cancel.
 
 All that is remembered is in ``Search``, plain numbers that a market can keep on record.
 """
@@ -60,6 +60,6 @@ def looked(search: Search, value: float, repeats: int, width: float) -> Search:
     )
     if seen.looks < 2 * repeats:
         return seen
-    if seen.sum_left > seen.sum_right:
+    if seen.sum_left >= seen.sum_right:  # where the rate makes no difference, less is moved
         return Search(search.low, search.right)
     return Search(search.left, search.high)

@@ -118,7 +118,21 @@ def reading_of(game: Game) -> Reading:
 def potential_weight(game: Game) -> FloatColumn:
     """z, [N], all above 0. Raises ``WeightsNotPositive``."""
     weight = reading_of(game).weight(game)
-    lowest = int(weight.argmin())
-    if not weight[lowest] > 0.0:
-        raise WeightsNotPositive(lowest, float(weight[lowest]))
+    return _positive(weight, weight)
+
+
+def weight_of_players(game: Game) -> FloatColumn:
+    """z, [N], above 0 for all who may generate anything; 0 at least for the others, whose volume is no choice.
+
+    Raises ``WeightsNotPositive``.
+    """
+    weight = reading_of(game).weight(game)
+    return np.maximum(_positive(weight, np.where(game.organisations.synthetic_volume_cap > 0.0, weight, np.inf)), 0.0)
+
+
+def _positive(weight: FloatColumn, judged: FloatColumn) -> FloatColumn:
+    """The weights, if those that are judged are above 0."""
+    lowest = int(judged.argmin())
+    if not judged[lowest] > 0.0:
+        raise WeightsNotPositive(lowest, float(judged[lowest]))
     return weight

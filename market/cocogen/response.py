@@ -20,7 +20,7 @@ from learning.columns import FloatColumn
 from market.cocogen.game import Game, Organisations
 from market.cocogen.heterogeneity import FloatMatrix
 from market.cocogen.performance import LearningCurve
-from market.cocogen.readings import potential_weight, reading_of
+from market.cocogen.readings import reading_of, weight_of_players
 
 _STEPS = 100  # of Newton; five or so are needed
 
@@ -43,7 +43,7 @@ class Incentives:
 
 def incentives_of(game: Game) -> Incentives:
     """What moves organisations that look to their own utility. Raises ``WeightsNotPositive``."""
-    weight, curve = potential_weight(game), game.curve
+    weight, curve = weight_of_players(game), game.curve
     reward = game.redistribution_rate * game.total_competition
     synthetic = game.contribution == "synthetic"
     return Incentives(
@@ -96,7 +96,7 @@ def _curved_root(
     # Steps that leave the floats are cut to the bounds like any other.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         rising = np.maximum(shifted / quadratic, np.cbrt(pulls / quadratic))
-        held = np.minimum(np.sqrt(pulls / (-2.0 * shifted)), np.cbrt(pulls / (2.0 * quadratic)))
+        held = np.fmin(np.sqrt(pulls / (-2.0 * shifted)), np.cbrt(pulls / (2.0 * quadratic)))
         total = np.minimum(np.where(shifted > 0.0, rising, held), most)
         # Where not even the first sample pays, the root is below D and may be 0: 0 samples are the answer anyway.
         least = 1e-6 * size

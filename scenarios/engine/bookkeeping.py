@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
 from learning.uploads import Upload
+from market.cocogen.beliefs import INTENSITY
+from market.cocogen.published import RATE
 from market.graph_metrics import (
     EdgeColumns,
     communities,
@@ -94,6 +96,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "synthetic_volume": float(settled.synthetic.sum()),
         "generation_spent": float(settled.generation_spent.sum()),
         "competition_loss": float(settled.competition_loss.sum()),
+        "redistribution_rate": current.terms.figures.get(RATE, np.nan),
         "paper_owner_utility": float(settled.paper_utility.sum()),
         "paper_model_owner_utility": settled.paper_model_owner,
         "paper_center_utility": settled.paper_centers,
@@ -166,6 +169,7 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
         values = [getattr(settled, name)] if settled is not None else []
         return np.asarray(np.concatenate([*values, [default]])[entry])
 
+    revealed = world.records.get(INTENSITY, np.zeros(0))
     arrived, upload = of_round("arrived", False), of_round("upload", -1)
     world.write(
         "owners",
@@ -190,6 +194,7 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
             "net_payment": of_round("net_payment", 0.0),
             "purchases": of_round("purchases", 0),
             "sales": of_round("sales", 0),
+            "revealed_intensity": np.append(revealed, np.full(len(population) - len(revealed), np.nan))[owners],
             "told_volume": of_round("told_volume", 0.0),
             "synthetic_volume": of_round("synthetic", 0),
             "own_performance": of_round("own_performance", np.nan),

@@ -35,6 +35,7 @@ class Decisions:
     violation: BoolColumn
     offered_volume: FloatColumn
     volume_share: FloatColumn
+    only_shirks: BoolColumn  # a violation only if any synthetic data is asked for
 
     def take(self, rows: NDArray[np.int64] | BoolColumn) -> Decisions:
         """The decisions of some of the owners."""
@@ -50,6 +51,7 @@ class Decisions:
             self.violation[rows],
             self.offered_volume[rows],
             self.volume_share[rows],
+            self.only_shirks[rows],
         )
 
 
@@ -94,7 +96,11 @@ def decide(
         if work.volume_share is not None and advice.synthetic_volume is not None:  # else nobody asks for any
             volume_share[rows] = work.volume_share
     truth = {claim: getattr(population, claim)[owners] for claim in CLAIMS}
-    trained = (upload == Upload.TRAINED) & (work_share >= offered) & (volume_share >= 1.0)
+    worked = (upload == Upload.TRAINED) & (work_share >= offered)
     lie = violations(policy, claims, truth, np.ones(count, dtype=np.bool_))
-    guilty = violations(policy, claims, truth, trained)
-    return Decisions(owners, takes_part, claims, offered, work_share, upload, scale, lie, guilty, volume, volume_share)
+    guilty = violations(policy, claims, truth, worked & (volume_share >= 1.0))
+    only_shirks = guilty & ~violations(policy, claims, truth, worked)
+    return Decisions(
+        *(owners, takes_part, claims, offered, work_share, upload, scale, lie, guilty, volume, volume_share),
+        only_shirks=only_shirks,
+    )

@@ -41,13 +41,16 @@ def generate(world: World, chosen: Decisions, allocation: Allocation, selected: 
     wanted = np.rint(told * np.where(works(chosen.upload), np.clip(chosen.volume_share, 0.0, 1.0), 0.0))
     types = true_types(world.population, owners, world.labels)
     wallet = world.ledger.wallet[owners]
-    cost = to_micro(mechanism.generation_cost(types, wanted))
+    price = mechanism.generation_cost(types, wanted)
+    dear = price > from_micro(wallet) + 1.0
+    cost = to_micro(np.where(dear, 0.0, price))
+    wanted = np.where(dear, np.floor(wanted * (from_micro(wallet) / np.maximum(price, 1.0))), wanted)
     wanted = np.where(cost <= wallet, wanted, np.floor(wanted * wallet / np.maximum(cost, 1)))
-    spent = np.minimum(to_micro(mechanism.generation_cost(types, wanted)), wallet)
+    spent = to_micro(np.minimum(mechanism.generation_cost(types, wanted), from_micro(wallet)))
     world.post(tick, "generation cost", owners, WORLD, spent)
     locked = np.zeros(count, dtype=np.int64)
     if allocation.deposit is not None:
-        locked = np.minimum(to_micro(allocation.deposit[selected]), world.ledger.wallet[owners])
+        locked = to_micro(np.minimum(allocation.deposit[selected], from_micro(world.ledger.wallet[owners])))
         world.post(tick, "redistribution deposit", owners, owners, locked, payee_book=DEPOSIT)
     seconds = nothing
     if world.speed is not None:

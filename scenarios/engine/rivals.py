@@ -8,7 +8,7 @@ import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
 from market.cocogen.competition import CompetitionMatrix
-from market.mechanism import Generating, LabelMixes
+from market.mechanism import Generating, LabelMixes, Types
 from scenarios.engine.decisions import true_types
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
@@ -47,10 +47,14 @@ def own_performance(world: World, settled: Settled) -> FloatColumn:
         return np.nan_to_num(world.federation.owner_mean(world.evaluation.class_accuracy, shard))
     found = np.zeros(len(settled.owner))
     came = np.flatnonzero(settled.arrived)
-    types = true_types(world.population, settled.owner[came], world.labels)
-    behind = dataclasses.replace(types, data_size=settled.samples[came].astype(np.float64))
-    found[came] = mechanism.performance(behind, settled.synthetic[came].astype(np.float64))
+    found[came] = mechanism.performance(types_behind(world, settled, came), settled.synthetic[came].astype(np.float64))
     return found
+
+
+def types_behind(world: World, settled: Settled, rows: IntColumn) -> Types:
+    """True types behind some uploads of a round, with the samples really trained on: a forged upload has none."""
+    types = true_types(world.population, settled.owner[rows], world.labels)
+    return dataclasses.replace(types, data_size=settled.samples[rows].astype(np.float64))
 
 
 def book_competition(world: World, settled: Settled) -> None:
@@ -63,6 +67,6 @@ def book_competition(world: World, settled: Settled) -> None:
     competition = intensities(world, owners)
     if competition is None:
         return
-    types = true_types(world.population, owners, world.labels)
+    types = types_behind(world, settled, came)
     made = settled.synthetic[came].astype(np.float64)
     settled.competition_loss[came] = mechanism.competition_loss(types, made, settled.own_performance[came], competition)

@@ -9,14 +9,24 @@ import numpy as np
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.uploads import Upload
 from market.ledger import DEPOSIT
-from market.mechanism import OWN_PERFORMANCE, PAIRWISE, Allocation, Edges, Outcome, Scored, Settlement, Transfers
-from market.money import from_micro, to_micro
+from market.mechanism import (
+    OWN_PERFORMANCE,
+    PAIRWISE,
+    Allocation,
+    Edges,
+    Generating,
+    Outcome,
+    Scored,
+    Settlement,
+    Transfers,
+)
+from market.money import LARGEST_AMOUNT, from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD, center_party
 from scenarios.engine.bookkeeping import write_network
 from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
 from scenarios.engine.personal import exchange_models, pairwise
-from scenarios.engine.rivals import book_competition, intensities, own_performance
+from scenarios.engine.rivals import book_competition, intensities, own_performance, types_behind
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -90,7 +100,7 @@ def _affordable(world: World, transfers: Transfers) -> IntColumn:
 
     Nothing is cut where everybody can pay in full with what the others pay it.
     """
-    amount = to_micro(transfers.amount)
+    amount = to_micro(np.minimum(transfers.amount, LARGEST_AMOUNT))
     if _covered(world, transfers, amount):
         return amount
     left: dict[int, int] = {}
@@ -105,6 +115,8 @@ def _affordable(world: World, transfers: Transfers) -> IntColumn:
 
 def _covered(world: World, transfers: Transfers, amount: IntColumn) -> bool:
     """Whether no payer ends below zero if all these amounts move at once."""
+    if amount.sum(dtype=np.float64) > np.iinfo(np.int64).max / 4:  # sums would no longer be exact
+        return False
     payers, row = np.unique(transfers.payer, return_inverse=True)
     left = np.array([world.ledger.balance(payer) for payer in payers.tolist()], dtype=np.int64)
     np.subtract.at(left, row, amount)
@@ -129,6 +141,8 @@ def _score(world: World, settled: Settled, allocation: Allocation, outcome: Outc
     settled.paper_utility = np.full(len(settled.owner), np.nan)
     if isinstance(world.mechanism, Scored) and world.round is not None:
         types = true_types(world.population, settled.owner, world.labels)
+        if isinstance(world.mechanism, Generating):
+            types = types_behind(world, settled, np.arange(len(settled.owner)))
         types = replace(types, competition=intensities(world, settled.owner))
         lost = None if world.privacy is None else settled.epsilon_lost
         allocation = replace(allocation, epsilon=lost, synthetic_volume=settled.synthetic.astype(np.float64))

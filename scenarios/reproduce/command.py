@@ -65,16 +65,19 @@ def _check_dataset(name: str) -> None:
 
 
 def _tell(study: Study, seconds: float) -> None:
-    """One line per row on standard output, the time and warnings beside."""
+    """One line per judged row on standard output and how many others there are; the time and warnings beside."""
     print(f"{study.title}: {seconds:.1f} s", file=sys.stderr)
     for warning in study.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    rows = [study.cells(row, 4) for row in study.rows]
+    rows = [study.cells(row, 4) for row in study.rows if row.verdict.word != "not comparable"]
+    others = len(study.rows) - len(rows)
     shown = [*study.columns, "found", "sd", "published", "gap"]
     widths = [max(len(cell) for cell in column) for column in zip(shown, *(r[:-2] for r in rows), strict=True)]
     print(f"\n{study.title}")
-    for *cells, word, why in [[*shown, "verdict", ""], *rows]:
+    for *cells, word, why in [[*shown, "verdict", ""], *rows] if rows else []:
         # Numbers to the right; what they are to the left.
         left = len(study.columns)
         padded = [c.ljust(w) if i < left else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))]
         print("  ".join([*padded, f"{word}: {why}" if why else word]))
+    if others:
+        print(f"not comparable: {others} rows, in {study.name}.csv")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cocogen_games import plain_utilities
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -207,18 +208,32 @@ def test_when_one_leaves_the_game_of_the_rest_is_solved_from_where_it_was() -> N
     assert settlement.records[EFFECTIVE][0] > terms.figures[EFFECTIVE]
 
 
-def test_who_would_strengthen_rivals_more_than_itself_generates_nothing() -> None:
+def test_who_would_not_generate_stays_in_the_game_with_its_data_and_its_rivalry() -> None:
     claims, competition = rivals()
     competition[2] = 0.5
     competition[2, 2] = 0.0  # feels more of its rivals than it earns
+    claims[PROFITABILITY][4] = 0.0
     mechanism = CoCoGen(competition_model="damage", redistribution_rate=0.05)
     types = types_of(claims, competition, np.arange(6))
     _, allocation, _ = round_of(mechanism, members_of(claims, competition), types)
-    rest = np.array([0, 1, 3, 4, 5])
-    others = {name: column[rest] for name, column in claims.items()}
-    static = equilibrium(game_of(mechanism, others, competition[np.ix_(rest, rest)], 0.05))
-    assert allocation.synthetic_volume[2] == 0.0
-    np.testing.assert_allclose(allocation.synthetic_volume[rest], static.synthetic_volume, atol=1e-5)
+    told = allocation.synthetic_volume
+    assert told[[2, 4]].tolist() == [0.0, 0.0]
+    assert (told > 0).sum() >= 2
+    # Nobody else gains by another volume in the game of all six, every sum of it written out.
+    game = game_of(mechanism, claims, competition, 0.05)
+    utility = plain_utilities(game, told)
+    for player in (0, 1, 3, 5):
+        for volume in [
+            *np.linspace(0.0, 4000.0, 41),
+            *np.clip(told[player] + np.array([-9.0, -1.0, 1.0, 9.0]), 0, 4000),
+        ]:
+            tried = np.where(np.arange(6) == player, volume, told)
+            assert plain_utilities(game, tried)[player] <= utility[player] + 1e-9
+    # What it loses to rivals, achieves, and has in the source's terms is that of the same game.
+    np.testing.assert_allclose(
+        mechanism.competition_loss(types, told, np.zeros(6), competition), play(game, told).payoffs.competition_loss
+    )
+    np.testing.assert_allclose(mechanism.performance(types, told), 1.0 + play(game, told).own_performance)
 
 
 def test_best_replies_to_true_claims_are_the_equilibrium_and_lies_about_cost_change_nobodys_own_choice() -> None:
@@ -298,12 +313,41 @@ def test_the_search_finds_the_best_rate_under_noise_and_a_trend(best: float) -> 
     assert looked(search, 1.0, 4, 0.01) == search
 
 
+def test_a_rate_that_makes_no_difference_goes_down_and_a_steady_trend_decides_nothing() -> None:
+    flat = rising = Search(0.0, 0.1)
+    for look in range(8):
+        flat, rising = looked(flat, 1.0, 4, 0.01), looked(rising, float(look), 4, 0.01)
+    assert flat == rising == Search(0.0, Search(0.0, 0.1).right)
+
+
+def test_the_pressure_that_is_read_off_is_of_all_members_also_of_those_whose_uploads_are_late() -> None:
+    claims, competition = rivals(mean=0.03)
+    types = types_of(claims, competition, np.arange(6))
+    mechanism = CoCoGen(competition="learned", rule="best_reply")
+    unseen = replace(members_of(claims, competition), competition=None)
+    some = np.array([True, True, True, True, False, False])
+    found = [round_of(mechanism, unseen, types, arrived=a)[2].records[INTENSITY] for a in (some, some | True)]
+    assert np.isfinite(found[0]).any()
+    assert found[0][:4].tolist() == found[1][:4].tolist()
+
+
+def test_random_volumes_belong_to_owners_not_to_their_place() -> None:
+    claims, competition = rivals()
+    stay = np.array([1, 2, 4, 5])
+    left = {name: column[stay] for name, column in claims.items()}
+    among = competition[np.ix_(stay, stay)]
+    mechanism = CoCoGen(rule="radg")
+    everybody = round_of(mechanism, members_of(claims, competition), types_of(claims, competition, np.arange(6)))[1]
+    rest = round_of(mechanism, replace(members_of(left, among), owner=stay), types_of(left, among, stay))[1]
+    assert rest.synthetic_volume.tolist() == everybody.synthetic_volume[stay].tolist()
+
+
 def test_the_search_lives_in_the_records_and_survives_newcomers() -> None:
     claims, competition = rivals()
     types = types_of(claims, competition, np.arange(6))
-    mechanism = CoCoGen(rate_search="golden_section", rate_looks=1, highest_rate=0.1)
+    mechanism = CoCoGen(rate_search="golden_section", rate_looks=2, highest_rate=0.1)
     members, rates = members_of(claims, competition), []
-    for number in range(4):
+    for number in range(6):
         terms, _, settlement = round_of(mechanism, members, types, number)
         rates.append(terms.figures[RATE])
         records = {name: column.copy() for name, column in settlement.records.items()}
@@ -314,10 +358,11 @@ def test_the_search_lives_in_the_records_and_survives_newcomers() -> None:
     late = replace(mechanism, rate_from=4, redistribution_rate=0.07)
     assert round_of(late, members_of(claims, competition), types, 3)[0].figures[RATE] == 0.07
     assert round_of(late, members_of(claims, competition), types, 4)[0].figures[RATE] == pytest.approx(rates[0])
-    assert rates[:2] == pytest.approx([0.1 * (1 - golden), 0.1 * golden])
+    left, right = 0.1 * (1 - golden), 0.1 * golden
+    assert rates[:4] == pytest.approx([left, right, right, left])
     below, above = 0.1 * golden * (1 - golden), 0.1 * (1 - golden * golden)
-    assert any(rates[2] == pytest.approx(inner) for inner in (below, above))
-    assert rates[3] > rates[2]
+    assert any(rates[4] == pytest.approx(inner) for inner in (below, above))
+    assert rates[5] > rates[4]
 
 
 @pytest.mark.parametrize("rivalry", [Pairs(0.02), Pairs(0.02, density=0.4, symmetric=False), Markets(0.02, markets=2)])
@@ -349,6 +394,9 @@ def test_a_table_of_intensities_is_about_the_first_persons() -> None:
         ({"synthetic_quality": 0.0}, "synthetic_quality"),
         ({"redistribution_rate": -1.0}, "redistribution_rate"),
         ({"rate_looks": 0}, "rate_looks"),
+        ({"highest_rate": 0.5}, "highest_rate: has no effect without rate_search"),
+        ({"believed_intensity": 0.1}, "believed_intensity: has no effect where competition is known"),
+        ({"rate_looks": 3}, "rate_looks: expected an even number"),
     ],
 )
 def test_a_bad_parameter_is_named(change: dict[str, Any], problem: str) -> None:

@@ -111,7 +111,7 @@ def test_what_organisations_cannot_be_is_refused():
     good = default_game(0).organisations
     for name, value in [
         ("data_size", 0.0),
-        ("profitability", 0.0),
+        ("profitability", -1.0),
         ("unit_cost", -1.0),
         ("quadratic_cost", np.nan),
         ("synthetic_volume_cap", np.inf),

@@ -260,26 +260,60 @@ def test_rounds_go_on_when_everybody_has_left() -> None:
 
 def test_the_paper_utility_without_training_is_that_of_the_static_game_on_what_is_true() -> None:
     owners = after(play(rivals(**UNTRAINED)), 0)
-    # Without training the curve pays; it is counted from the limit down in the paper, and from 0 up in the market.
-    apart = owners["utility"] + owners["training_cost"] - owners["paper_utility"]
-    np.testing.assert_allclose(apart, owners["profitability"], atol=1e-5)
+    # Without training the curve pays.
+    np.testing.assert_allclose(owners["utility"] + owners["training_cost"], owners["paper_utility"], atol=1e-5)
+
+
+def test_a_forged_upload_brings_no_data_by_the_curve() -> None:
+    forgers = {"strategies": [{"name": "honest"}, {"name": "free_rider_noise"}], "assignment": [1, 0, 0, 0, 0, 0]}
+    honest, forged = (after(play(rivals(**UNTRAINED, population=change)), 0) for change in ({}, forgers))
+    gross = forged["utility"] + forged["training_cost"]
+    np.testing.assert_allclose(gross, forged["paper_utility"], atol=1e-5)
+    assert (forged["own_performance"][1:] < honest["own_performance"][1:]).all()
+
+
+DEAR = {
+    "rate": {"market": mechanism(redistribution_rate=1e9, pays_for="curve")},
+    "rivalry": {"market": {"competition": {"name": "pairs", "mean_intensity": 1e9}}},
+    "generation": {
+        "market": mechanism(rule="radg", synthetic_volume_cap=1e8, pays_for="curve"),
+        "population": {"types": {**RIVALS["population"]["types"], "generation_cost": 1e6}},
+    },
+}
+
+
+@pytest.mark.parametrize("change", list(DEAR.values()), ids=list(DEAR))
+def test_sums_beyond_all_money_are_cut_to_what_there_is(change: dict[str, Any]) -> None:
+    owners = after(play(rivals(**merged(UNTRAINED, {**change, "horizon": 2})), Inspector()))
+    assert (owners["wallet"] >= 0).all()
+
+
+def test_who_was_asked_for_nothing_has_nothing_to_shirk() -> None:
+    lazy = {"strategies": [{"name": "generate_nothing"}]}
+    policy = {"audit_rate": 1.0, "deposit": 1.0}
+    market = {"market": mechanism(rule="vcfl", pays_for="curve"), "learning": UNTRAINED["learning"]}
+    owners = after(play(rivals(**market, population=lazy, enforcement=policy, horizon=1), Inspector()))
+    assert (owners["told_volume"] == 0).all()
+    assert not owners["violation"].any()
+    assert not owners["flagged"].any()
 
 
 def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> None:
-    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=1, competition="learned")
+    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=2, competition="learned")
     run = play(
         rivals(**merged(UNTRAINED, {"market": learning, "horizon": 12, "population": {"departure_rate": 0.02}})),
         Inspector(),
     )
     world, owners = run.simulation.world, after(run, 11)
-    found = world.records["revealed intensity"]
     pressure = owners["competition_pressure"]
     profit = owners["profitability"]
-    believed = found[owners.index.to_numpy()] * (profit.sum() - profit)
+    believed = owners["revealed_intensity"] * (profit.sum() - profit)
     inside = owners["told_volume"].between(1, 199)
     assert inside.any()
     np.testing.assert_allclose(believed[inside], pressure[inside], rtol=0.05)
-    assert world.records["rate search high"][owners.index].max() < 0.1
+    assert run.table("rounds")["redistribution_rate"].nunique() > 2
+    low, high = (world.records[f"rate search {end}"][owners.index] for end in ("low", "high"))
+    assert (high - low).max() < 0.05
 
 
 @pytest.mark.parametrize(
