@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from market.cocogen.mechanism import PERFORMANCE_PAY, REDISTRIBUTION
 from market.money import from_micro
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
@@ -168,7 +169,7 @@ def _paid(run: Run) -> pd.Series[float]:
     rows = pq.read_table(
         run.folder / TRANSFERS.file_name,
         columns=["tick", "payer", "payee", "amount_micro"],
-        filters=[("kind", "=", "payment")],
+        filters=[("kind", "in", ["payment", PERFORMANCE_PAY, REDISTRIBUTION])],
     ).to_pandas()
     sides = [
         pd.DataFrame({"tick": rows["tick"], "owner": rows[party], "amount": sign * rows["amount_micro"]})

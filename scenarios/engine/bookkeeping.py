@@ -84,7 +84,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "model_version": world.training.version if world.training is not None else 0,
         "staleness_mean": float(staleness.mean()),
         "budget": current.terms.budget,
-        "paid": settled.paid,
+        "paid": settled.paid + settled.paid_by_world,
         "claimed": settled.claimed,
         "revenue": settled.revenue,
         "owner_utility": owner_utility,

@@ -34,6 +34,7 @@ class Settled:
     strategy: IntColumn  # of everybody (one entry per identity), as played in this round
     revenue: float = 0.0
     paid: float = 0.0
+    paid_by_world: float = 0.0  # to owners by the mechanism, at nobody's expense in the market
     slashed: float = 0.0
     audit_cost: float = 0.0
     claimed: float = 0.0

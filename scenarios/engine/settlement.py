@@ -68,6 +68,8 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         amount = _affordable(world, more)
         world.post(tick, kind, more.payer, more.payee, amount)
         _count(net, more, amount)
+        from_world = (more.payer == WORLD) & (more.payee >= 0)
+        settled.paid_by_world += float(from_micro(amount[from_world].sum()))
         settled.center_income += _center_income(more, amount)
     settled.payment = np.asarray(from_micro(net[settled.owner]), dtype=np.float64)
     book_sharing(world, settled, allocation, result)

@@ -14,8 +14,10 @@ from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 from scenarios.recorder import Recorder
 from scenarios.report import write_report
+from scenarios.results import open_run
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
+from scenarios.summary import stays
 
 RIVALS: dict[str, Any] = {
     "name": "rivals",
@@ -286,6 +288,15 @@ DEAR = {
 def test_sums_beyond_all_money_are_cut_to_what_there_is(change: dict[str, Any]) -> None:
     owners = after(play(rivals(**merged(UNTRAINED, {**change, "horizon": 2})), Inspector()))
     assert (owners["wallet"] >= 0).all()
+
+
+def test_what_the_mechanism_pays_is_counted_as_paid(tmp_path: Path) -> None:
+    recorder = Recorder(tmp_path / "run")
+    Simulation(scenario=rivals(**UNTRAINED), recorder=recorder).run()
+    run = open_run(tmp_path / "run")
+    last = run.owners[run.owners["moment"] == "round"]
+    assert run.rounds["paid"].sum() == pytest.approx(last["payment"].sum(), abs=1e-4)
+    assert stays(run)["paid"].tolist() == pytest.approx([last["payment"].sum() / 6], abs=1e-4)
 
 
 def test_who_was_asked_for_nothing_has_nothing_to_shirk() -> None:

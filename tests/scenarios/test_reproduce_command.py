@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from scenarios import reproduce
@@ -81,6 +82,18 @@ def test_force_replaces_results_and_keeps_other_files(place, capfd, one_study) -
     assert table.read_bytes() == first
     assert (place / "a" / "out" / "mine.txt").read_text() == "mine"
     assert [entry.name for entry in (place / "a").iterdir()] == ["out"], "no hidden folder is left"
+
+
+def test_the_terminal_shows_the_judged_rows_and_counts_the_others(place, capfd, one_study) -> None:
+    assert main(["reproduce", "qd-rdfl", "--quick", "--out", "out"]) == 0
+    table = pd.read_csv(place / "out" / "matching.csv")
+    others = (table["verdict"] == "not comparable").sum()
+    printed = capfd.readouterr().out.splitlines()
+    judged = [line for line in printed if "  reproduced" in line or "  differs" in line]
+    assert len(judged) == len(table) - others > 0
+    assert [line for line in printed if line.startswith("not comparable")] == (
+        [f"not comparable: {others} rows, in matching.csv"] if others else []
+    )
 
 
 def test_the_folder_is_named_after_system_and_data(place, capfd, one_study) -> None:
