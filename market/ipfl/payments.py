@@ -50,7 +50,7 @@ def ipfl_purchases(offers: Offers, stop_rule: StopRule) -> Purchases:
     payment = np.zeros(chosen.shape)
     others = offers.held[buyer] + np.maximum(bought[buyer] - size, 0.0)
     gain = collaboration_gain(offers.gain_scale[buyer], others, size)
-    payment[buyer, seller] = gain - offers.penalty[buyer, seller]
+    payment[buyer, seller] = _no_less_than_cost(gain - offers.penalty[buyer, seller], offers.cost[buyer, seller])
     return Purchases(chosen, payment)
 
 
@@ -67,7 +67,8 @@ def critical_purchases(offers: Offers, stop_rule: StopRule) -> Purchases:
         before = _least_before(offers, ranking, row[some], place[some], stop_rule)
         size = offers.size[row[some], seller[some]]
         reserve = collaboration_gain(offers.gain_scale[row[some]], before, size)
-        payment[row[some], seller[some]] = reserve - offers.penalty[row[some], seller[some]]
+        highest = reserve - offers.penalty[row[some], seller[some]]
+        payment[row[some], seller[some]] = _no_less_than_cost(highest, offers.cost[row[some], seller[some]])
     chosen = np.zeros(offers.available.shape, dtype=np.bool_)
     chosen[row, seller] = True
     return Purchases(chosen, payment)
@@ -86,7 +87,8 @@ def vcg_purchases(offers: Offers, stop_rule: StopRule) -> Purchases:
         for seller in np.flatnonzero(best.chosen):
             others = acceptable[row].copy()
             others[seller] = False
-            payment[row, seller] = offers.cost[row, seller] + best.surplus - best_bundle(*worth, others).surplus
+            pivot = max(0.0, best.surplus - best_bundle(*worth, others).surplus)
+            payment[row, seller] = offers.cost[row, seller] + pivot
     return Purchases(chosen, payment)
 
 
@@ -101,6 +103,11 @@ def exactly_summable(payment: FloatMatrix) -> FloatMatrix:
         return payment
     unit = math.ldexp(1.0, max(math.frexp(total)[1] - 52, -1074))
     return np.round(payment / unit) * unit
+
+
+def _no_less_than_cost(payment: FloatColumn, cost: FloatColumn) -> FloatColumn:
+    """Who is chosen is paid its reported cost at least; a last bit of rounding must not make that less."""
+    return np.maximum(payment, cost)
 
 
 def _least_before(

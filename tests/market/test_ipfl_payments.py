@@ -10,6 +10,7 @@ import market.ipfl.bundle
 import market.ipfl.payments
 from market.ipfl import BundleTooHard, SharingRules, SharingTypes, clear, play_round
 from market.ipfl.bundle import best_bundle
+from market.ipfl.gain import collaboration_gain
 from market.ipfl.offers import offers_to
 from market.ipfl.payments import exactly_summable, purchases
 
@@ -125,3 +126,16 @@ def test_a_bundle_that_would_take_too_much_memory_is_refused(monkeypatch):
     size = np.array([1000.0, 1010.0, 1030.0, 1070.0, 1150.0, 1310.0])
     with pytest.raises(BundleTooHard, match="the best bundle of 6 sellers cannot be found exactly"):
         best_bundle(1e7, 1000.0, size, 4e-3 * size, np.ones(6, dtype=np.bool_))
+
+
+@pytest.mark.parametrize("payment_rule", ["ipfl", "critical", "vcg"])
+def test_rounding_never_pays_a_seller_less_than_the_cost_it_named(payment_rule):
+    # Penalties so near to the gain that the difference is all rounding.
+    chance = np.random.default_rng(4)
+    for _ in range(300):
+        size, scale = chance.integers(20, 200, 3).astype(float), np.full(3, 8000.0)
+        types = SharingTypes(scale, size, np.zeros(3))
+        gain = collaboration_gain(scale[:, None], size[:, None], np.broadcast_to(size, (3, 3)))
+        distance = gain * size[:, None] / size * chance.choice([1.0, 1 - 1e-16, 1 - 2e-16], (3, 3))
+        bought = purchases(offers_to(types, distance, 1.0), payment_rule, "break")
+        assert (bought.payment >= 0.0).all()
