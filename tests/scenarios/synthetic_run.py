@@ -166,6 +166,7 @@ class Synthetic:
                 "mean_field_valuation": np.nan,
                 "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
                 **dict.fromkeys(("synthetic_volume", "generation_spent", "competition_loss"), 0.0),
+                "redistribution_rate": np.nan,
                 "audited": int(audited.sum()), "flagged": int(flagged.sum()),
                 "true_positives": int((flagged & violation).sum()),
                 "false_positives": int((flagged & ~violation).sum()),
@@ -230,7 +231,7 @@ class Synthetic:
         given |= dict.fromkeys((*sold, "epsilon_spent", "privacy_cost"), 0.0)
         rivals = ("emd", "generation_cost", "profitability", "competition_pressure", "generation_spent")
         given |= dict.fromkeys((*rivals, "reported_emd", "reported_generation_cost", "competition_loss"), 0.0)
-        given |= {"told_volume": 0.0, "synthetic_volume": 0, "own_performance": np.nan}
+        given |= {"told_volume": 0.0, "synthetic_volume": 0, "own_performance": np.nan, "revealed_intensity": np.nan}
         given |= {"center": -1, "measured_quality": np.nan, "paper_utility": np.nan}
         upload = columns.pop("upload", np.zeros(len(ids), dtype=np.int64))
         self.sink.write("owners", given | columns | {"upload": Codes(upload, UPLOADS)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -105,7 +106,8 @@ def test_gains_are_as_large_as_in_the_paper() -> None:
 
 def test_owners_of_instructions_have_the_gains_of_the_paper() -> None:
     """K of 2e4 for six owners of 200 samples, 5e4 for five of 500 programs and three of 200 pieces of news."""
-    found = [(tuning.setting, instructions.FULL[tuning.setting.name]) for tuning in instructions.TUNINGS]
+    full = instructions.FULL  # with all samples: K shrinks with the data where fewer are dealt
+    found = [(tuning.setting, replace(full[tuning.setting.name], samples=None)) for tuning in instructions.TUNINGS]
     assert [setting.clients for setting, _ in found] == [6, 8]
     assert [gain_scale(setting, training(setting, scale)) for setting, scale in found] == pytest.approx(
         [2e4, 5e4], rel=1e-3
