@@ -27,8 +27,13 @@ Field = tuple[str | int, ...]
 
 def library() -> dict[str, tuple[str, str]]:
     """Title and description of every ready-made scenario by name, in alphabetical order."""
+    return described(LIBRARY)
+
+
+def described(folder: Path) -> dict[str, tuple[str, str]]:
+    """Title and description of every file of a folder by its name, in alphabetical order."""
     entries = {}
-    for path in sorted(LIBRARY.glob("*.yaml")):
+    for path in sorted(folder.glob("*.yaml")):
         content = read_mapping(path)
         entries[path.stem] = (str(content.get("title", "")), " ".join(str(content.get("description", "")).split()))
     return entries
@@ -91,15 +96,23 @@ def resolved_yaml(scenario: Scenario) -> str:
 
 def find_scenario(source: str | Path) -> Path:
     """The file that ``source`` means: a path, or the name of a ready-made scenario. Raises ``BadInput``."""
+    return find_ready_made(source, LIBRARY, "scenario")
+
+
+def find_ready_made(source: str | Path, folder: Path, kind: str) -> Path:
+    """The file that ``source`` means: a path, or the name of one in ``folder``; ``kind`` says what these are.
+
+    Raises ``BadInput``.
+    """
     path, text = Path(source), str(source)
     if path.suffix in (".yaml", ".yml") or len(path.parts) != 1 or path.exists():
         return path
-    ready_made = sorted(entry.stem for entry in LIBRARY.glob("*.yaml"))
+    ready_made = sorted(entry.stem for entry in folder.glob("*.yaml"))
     if text in ready_made:
-        return LIBRARY / f"{text}.yaml"
+        return folder / f"{text}.yaml"
     near = difflib.get_close_matches(text, ready_made, n=1, cutoff=0.6)
     hint = f"did you mean '{near[0]}'?" if near else f"ready-made ones: {', '.join(ready_made)}"
-    raise BadInput("SCENARIO", "", text, problem=f"no such file or ready-made scenario, {hint}")
+    raise BadInput(kind.upper(), "", text, problem=f"no such file or ready-made {kind}, {hint}")
 
 
 def _with_learning(scenario: Scenario, content: dict[str, Any]) -> Scenario | Problem:
