@@ -339,6 +339,23 @@ def report(folder: Annotated[Path, typer.Argument(help="The folder of a run or o
     typer.echo(page)
 
 
+@app.command()
+def analyse(
+    folder: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the tables.  [default: analysis/ in the run's]", show_default=False)
+    ] = None,
+) -> None:
+    """Analyse who stayed, who left and why: survival, exit causes, churn, cohorts, audits, inequality, regimes."""
+    from scenarios.analysis.command import analyse as write_analysis
+    from scenarios.results import BadRun
+
+    try:
+        write_analysis(folder, out)
+    except BadRun as problem:
+        raise BadInput("", "", None, problem=str(problem)) from None
+
+
 def _entries(kind: Kind) -> list[tuple[str, str, str]]:
     """Names, descriptions and parameters, in the order of the registry."""
     from scenarios import loading, registries

@@ -16,6 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scenarios import plots
+from scenarios.analysis import churn_hazard, cumulative_incidence, kaplan_meier, regimes, retention, tenure_spells
+from scenarios.analysis.participation import band_width, lorenz_tables, run_windows
+from scenarios.analysis.spells import CENSORED
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
 from scenarios.plots.course import AUDIT_SMOOTHING
@@ -49,6 +52,11 @@ class Plot:
     def says(self, run: Run) -> str:
         """The caption, about what there is in the picture of this run."""
         return self.caption + self.with_audits * bool(run.rounds["audited"].sum() > 0)
+
+
+def has_churn(run: Run) -> bool:
+    """Whether enough owners left to say something about how long they stay."""
+    return int((run.episodes["exit_kind"].astype(str) != CENSORED).sum()) >= LEAST_EXITS
 
 
 PLOTS = (
@@ -125,6 +133,44 @@ PLOTS = (
         fits=lambda run: has_personal_models(run) and claims_differ(run.owners),
     ),
     Plot(
+        "survival_curves",
+        lambda run, families: plots.survival_curves(kaplan_meier(tenure_spells(run), "strategy"), families=families),
+        "Kaplan-Meier estimate by the strategy at the join; who was there at the end counts as long as it was seen.",
+        fits=has_churn,
+    ),
+    Plot(
+        "exit_causes",
+        lambda run, _: plots.exit_causes(cumulative_incidence(tenure_spells(run)), until=run_windows(run)),
+        "Cumulative incidence by cause of exit (Aalen-Johansen): what is left above is still in the market.",
+        fits=has_churn,
+    ),
+    Plot(
+        "churn",
+        lambda run, _: plots.churn(churn_hazard(tenure_spells(run), band_width(run_windows(run)))),
+        "Exits per owner and window, by how long the owner had been there, with exact 95 % intervals.",
+        fits=has_churn,
+    ),
+    Plot(
+        "retention_matrix",
+        lambda run, _: plots.retention_matrix(
+            retention(tenure_spells(run), run_windows(run), band_width(run_windows(run)))
+        ),
+        "Of those who joined in the same windows, the share still in that stay later; blank: the run ended before.",
+        fits=has_churn,
+    ),
+    Plot(
+        "lorenz_curves",
+        lambda run, _: plots.lorenz_curves(lorenz_tables(run)),
+        "What the poorest share of all owners holds at the end: of all money in wallets, of the sum of the accuracies.",
+        fits=lambda run: len(lorenz_tables(run)) > 0,
+    ),
+    Plot(
+        "regime_course",
+        lambda run, _: plots.regime_course(run.rounds, regimes(run.rounds)),
+        "Owners in the market; a dashed line marks where their mean number changed (PELT), a bar each mean.",
+        fits=lambda run: len(regimes(run.rounds)) > 1,
+    ),
+    Plot(
         "generated_images",
         lambda run, _: kept_images(run.images),
         "Synthetic samples of the first round in which owners made some, beside real ones of the same owners.",
@@ -132,6 +178,9 @@ PLOTS = (
         fits=lambda run: len(run.images) > 0,
     ),
 )
+
+LEAST_EXITS = 5
+"""Fewer exits than these make no survival curve worth a look."""
 
 
 def write_report(folder: Path) -> Path:

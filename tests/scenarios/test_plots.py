@@ -18,10 +18,10 @@ from matplotlib.axes import Axes
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from synthetic_run import STRATEGIES, write_run
+from synthetic_run import STRATEGIES, TICKS_PER_ROUND, write_run
 
 from market.parties import MODEL_OWNER
-from scenarios import palette, plots
+from scenarios import analysis, palette, plots
 from scenarios.plots.canvas import readable, spread
 from scenarios.plots.money import MOST_LINES
 from scenarios.plots.raster import MOST_OWNERS
@@ -31,17 +31,41 @@ from scenarios.tables import TABLES
 
 Tables = dict[str, pd.DataFrame]
 
+
+def tenures(tables: Tables) -> pd.DataFrame:
+    """Stays on the clock of the tenure, in rounds of the made-up run."""
+    episodes = tables["episodes"]
+    return pd.DataFrame({
+        "strategy": episodes["strategy_joined"].astype(str),
+        "entry": 0.0,
+        "exit": (episodes["left_tick"] - episodes["joined_tick"]) / TICKS_PER_ROUND,
+        "cause": episodes["exit_kind"].astype(str),
+        "joined": episodes["joined_tick"] / TICKS_PER_ROUND,
+    })  # fmt: skip
+
+
+def wallets(tables: Tables) -> pd.DataFrame:
+    held = tables["owners"].loc[tables["owners"]["moment"] == "final", "wallet"]
+    return analysis.lorenz(held) if len(held) else pd.DataFrame()
+
+
 DRAW: dict[str, Callable[..., Axes]] = {
     "accuracy": lambda t, ax=None: plots.accuracy(t["rounds"], ax),
     "audit_confusion": lambda t, ax=None: plots.audit_confusion(t["rounds"], ax),
+    "churn": lambda t, ax=None: plots.churn(analysis.churn_hazard(tenures(t), 5.0), ax),
     "event_raster": lambda t, ax=None: plots.event_raster(t["owners"], t["episodes"], ax),
+    "exit_causes": lambda t, ax=None: plots.exit_causes(analysis.cumulative_incidence(tenures(t)), ax),
     "free_rider_share": lambda t, ax=None: plots.free_rider_share(t["rounds"], ax),
+    "lorenz_curves": lambda t, ax=None: plots.lorenz_curves(wallets(t), ax),
     "money_flows": lambda t, ax=None: plots.money_flows(t["transfers"], ax),
     "network_course": lambda t, ax=None: plots.network_course(t["network"], ax),
     "network_snapshot": lambda t, ax=None: plots.network_snapshot(t["edges"], t["owners"], ax),
     "population_by_strategy": lambda t, ax=None: plots.population_by_strategy(t["owners"], ax),
+    "regime_course": lambda t, ax=None: plots.regime_course(t["rounds"], analysis.regimes(t["rounds"]), ax=ax),
     "report_drift": lambda t, ax=None: plots.report_drift(t["owners"], ax),
     "reputation": lambda t, ax=None: plots.reputation(t["owners"], ax),
+    "retention_matrix": lambda t, ax=None: plots.retention_matrix(analysis.retention(tenures(t), 40.0, 5.0), ax),
+    "survival_curves": lambda t, ax=None: plots.survival_curves(analysis.kaplan_meier(tenures(t), "strategy"), ax),
     "utility_by_strategy": lambda t, ax=None: plots.utility_by_strategy(t["owners"], ax),
     "welfare_split": lambda t, ax=None: plots.welfare_split(t["rounds"], ax),
 }

@@ -1,0 +1,45 @@
+"""Who was at risk, and who went, at every time at which somebody went: what survival and incidence are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from learning.columns import FloatColumn
+from scenarios.analysis.spells import CENSORED
+
+
+@dataclass(frozen=True)
+class RiskSets:
+    """Columns over the rising times of exits: ``at_risk`` just before each, ``ended`` at it (of all causes)."""
+
+    time: FloatColumn
+    at_risk: FloatColumn
+    ended: FloatColumn
+
+    @property
+    def survival(self) -> FloatColumn:
+        """The product-limit estimate after each time (Kaplan and Meier 1958, with late entry as Turnbull 1976)."""
+        return np.cumprod(1.0 - self.ended / self.at_risk, dtype=np.float64)
+
+
+def risk_sets(spells: pd.DataFrame) -> RiskSets:
+    """The risk sets of spells: an owner is at risk after its entry, to its exit; who enters at 0 also at 0."""
+    entry, exit = (spells[column].to_numpy(dtype=np.float64) for column in ("entry", "exit"))
+    gone = (spells["cause"] != CENSORED).to_numpy()
+    time = np.unique(exit[gone])
+    at_risk = _at_or_after(exit, time) - _at_or_after(np.where(entry > 0, entry, -1.0), time)
+    return RiskSets(time, at_risk, ended_at(exit[gone], time))
+
+
+def ended_at(exits: FloatColumn, time: FloatColumn) -> FloatColumn:
+    """How many of the exits were at each time."""
+    ordered = np.sort(exits)
+    counts = np.searchsorted(ordered, time, side="right") - np.searchsorted(ordered, time, side="left")
+    return counts.astype(np.float64)
+
+
+def _at_or_after(values: FloatColumn, time: FloatColumn) -> FloatColumn:
+    return (len(values) - np.searchsorted(np.sort(values), time, side="left")).astype(np.float64)
