@@ -3,7 +3,8 @@
 Under ``relative`` the planner's problem has the shape of the game itself, with all profitability in place of one's own,
 so the same fixed point solves it. Under ``damage`` the harm of one's own part makes it differ a little, and under
 strong competition personal gains may hurt rivals so much that the problem is not concave. Both are improved on by
-projected quasi-Newton steps (L-BFGS-B) along the exact gradient.
+projected quasi-Newton steps (L-BFGS-B) along the exact gradient. Where labels are filled up, welfare has a kink in each
+volume at which a class is full; an optimum often lies on some, which are then held while the others climb on.
 """
 
 from __future__ import annotations
@@ -14,12 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from learning.columns import FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from market.cocogen.equilibrium import joint_fixed_point
 from market.cocogen.game import Game
 from market.cocogen.payoffs import play
 from market.cocogen.readings import reading_of
 from market.cocogen.response import Incentives
+
+
+MOST_CLIMBS = 20
+"""Climbs from one start, each with other volumes held on kinks."""
+KINK_REACH = 1e-6
+"""How near to a kink counts as on it, as a share of all data of an organisation."""
 
 
 class Optimum(NamedTuple):
@@ -95,13 +102,37 @@ def _climbed(game: Game, start: FloatColumn) -> FloatColumn:
         volume = share * cap
         return -play(game, volume).social_welfare / scale, -welfare_gradient(game, volume) * cap / scale
 
-    begin = np.divide(start, cap, out=np.zeros(len(cap)), where=cap > 0.0)
-    found = minimize(
-        loss,
-        begin,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=[(0.0, 1.0)] * len(cap),
-        options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 500},
-    )
-    return np.asarray(np.clip(found.x, 0.0, 1.0) * cap)
+    here = np.divide(start, cap, out=np.zeros(len(cap)), where=cap > 0.0)
+    held, worth = np.zeros(len(cap), dtype=np.bool_), np.inf
+    for _ in range(MOST_CLIMBS):
+        found = minimize(
+            loss,
+            here,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=[(at, at) if fixed else (0.0, 1.0) for at, fixed in zip(here, held, strict=True)],
+            options={"ftol": 1e-15, "gtol": 1e-12, "maxiter": 500},
+        )
+        here, still = _on_kinks(game, np.clip(found.x, 0.0, 1.0) * cap)
+        here = np.divide(here, cap, out=np.zeros(len(cap)), where=cap > 0.0)
+        now, _ = loss(here)
+        if (still == held).all() and now >= worth - 1e-15:
+            break
+        held, worth = still, now
+    return np.asarray(here * cap)
+
+
+def _on_kinks(game: Game, volume: FloatColumn) -> tuple[FloatColumn, BoolColumn]:
+    """The volumes, those that all but lie on a kink moved onto it, and which of these are best left there.
+
+    A volume is left on its kink where welfare falls to both sides of it.
+    """
+    organisations = game.organisations
+    kinks = (organisations.residual_emd.stretches.until - 1.0) * organisations.data_size[:, None]
+    nearest = np.take_along_axis(kinks, np.abs(kinks - volume[:, None]).argmin(axis=1)[:, None], axis=1)[:, 0]
+    near = np.abs(nearest - volume) <= KINK_REACH * (organisations.data_size + volume)
+    near &= (nearest > 0.0) & (nearest < organisations.synthetic_volume_cap)
+    moved = np.where(near, nearest, volume)
+    aside = KINK_REACH * (organisations.data_size + moved) * near
+    below, above = welfare_gradient(game, moved - aside), welfare_gradient(game, moved + aside)
+    return moved, near & (below >= 0.0) & (above <= 0.0)

@@ -156,6 +156,16 @@ def test_no_profile_drawn_at_random_or_nearby_beats_the_optimum(seed, model, dec
     assert welfare(game, optimum.synthetic_volume) == optimum.social_welfare
 
 
+def test_an_optimum_on_a_kink_of_one_volume_is_one_in_the_others_too():
+    game = random_game(903, "damage", quadratic=True, decay=False, target="fill")
+    volume = welfare_optimum(game).synthetic_volume
+    inside = (volume > 0) & (volume < game.organisations.synthetic_volume_cap)
+    slope = welfare_gradient(game, volume)
+    smooth = np.abs(welfare_gradient(game, volume * (1 - 1e-6)) - slope) < 1e-4
+    assert (inside & ~smooth).sum() == 1
+    assert slope[inside & smooth] == pytest.approx(0.0, abs=1e-6)
+
+
 @BOTH
 @pytest.mark.parametrize("seed", range(3))
 def test_a_search_that_knows_nothing_of_the_game_finds_the_same_optimum(model, seed):
