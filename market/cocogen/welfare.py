@@ -22,7 +22,6 @@ from market.cocogen.payoffs import play
 from market.cocogen.readings import reading_of
 from market.cocogen.response import Incentives
 
-
 MOST_CLIMBS = 20
 """Climbs from one start, each with other volumes held on kinks."""
 KINK_REACH = 1e-6
