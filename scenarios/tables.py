@@ -150,6 +150,11 @@ ROUNDS = _table(
     ("claimed", "float", "claim units that shared the reward, as the mechanism weighs them"),
     ("revenue", "float", "earned by the model owner from the model, in money"),
     ("owner_utility", "float", "sum of the owners' realised utility, from true types, in money"),
+    (
+        "forfeited",
+        "float",
+        "taken off it: training paid and privacy lost by owners that left before the settlement, in money",
+    ),
     ("model_owner_utility", "float", "the model owner's utility, in money"),
     ("regulator_income", "float", "fees and slashed deposits less audit costs, in money"),
     ("audit_cost", "float", "spent on audits, in money"),
@@ -165,8 +170,13 @@ ROUNDS = _table(
     ("paper_surplus", "float", "the sum of these three: total surplus as the source counts it; NaN if it defines none"),
     ("epsilon_offered", "float", "privacy loss that the reports in time offered, as they said; 0 where none is sold"),
     ("epsilon_sold", "float", "privacy loss bought of owners whose upload came in time"),
-    ("epsilon_lost", "float", "privacy loss of what was really sent (truth)"),
-    ("privacy_cost", "float", "what that costs the owners, at true valuations, in money"),
+    ("epsilon_lost", "float", "privacy loss of what was really sent and settled (truth)"),
+    (
+        "epsilon_forfeited",
+        "float",
+        "privacy loss of what was merged before its owner left, ahead of the settlement (truth)",
+    ),
+    ("privacy_cost", "float", "what epsilon_lost costs the owners, at true valuations, in money"),
     ("sold_out", "int", "active owners that have no privacy left to sell (truth)"),
     (
         "mean_field_valuation",

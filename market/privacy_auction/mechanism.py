@@ -14,6 +14,7 @@ them. With the last sellers gone it goes on from older ones, and without any of 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -85,6 +86,7 @@ class PrivacyAuction:
         Guarantee("budget_feasibility"),
         Guarantee("individual_rationality", when=TRAINS_ANYWAY),
     )
+    recorded: ClassVar[Mapping[str, str]] = {"mean_field_valuation": MEAN_VALUATION}
     reference: ClassVar[str] = "Privacy Auction Game and MFG-RegretNet (2026), arXiv 2603.28329"
 
     def __post_init__(self) -> None:
