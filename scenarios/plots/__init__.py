@@ -9,6 +9,7 @@ from scenarios.plots.graph_course import network_course
 from scenarios.plots.money import money_flows
 from scenarios.plots.network import network_snapshot
 from scenarios.plots.people import population_by_strategy, reputation, utility_by_strategy
+from scenarios.plots.privacy import privacy_price, privacy_sold
 from scenarios.plots.raster import event_raster
 from scenarios.plots.reports import report_drift
 
@@ -21,6 +22,8 @@ __all__ = [
     "network_course",
     "network_snapshot",
     "population_by_strategy",
+    "privacy_price",
+    "privacy_sold",
     "report_drift",
     "reputation",
     "utility_by_strategy",
