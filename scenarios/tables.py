@@ -181,7 +181,7 @@ ROUNDS = _table(
     (
         "mean_field_valuation",
         "float",
-        "moving average of the mean valuation claimed, money per epsilon, a statistic; NaN if none",
+        "moving average of the mean valuation claimed by who offers epsilon, money per epsilon; NaN if none",
     ),
     ("audited", "int", "owners audited"),
     ("flagged", "int", "audited owners found guilty"),

@@ -114,8 +114,8 @@ class PrivacyAuction:
     def _mean_field(self, members: Members) -> float:
         """The moving average, one round on; the average alone or the mean alone where only one is known."""
         before = _known(members, MEAN_VALUATION)[_last_sellers(members)]
-        claims = members.claims.get(VALUATION, np.zeros(0))
-        claims = claims[np.isfinite(claims)]
+        claims, offered = (members.claims.get(name, np.zeros(0)) for name in (VALUATION, PRIVACY_BUDGET))
+        claims = claims[np.isfinite(claims) & (offered >= LEAST_EPSILON)]  # who has sold out does not bid
         now = float(claims.mean()) if len(claims) else math.nan
         if not len(before):
             return now
