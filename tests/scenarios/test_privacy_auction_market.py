@@ -238,6 +238,8 @@ def test_the_rounds_table_sums_it_up() -> None:
     rounds, rows = run.table("rounds").set_index("round"), per_round(run)
     for column in ("epsilon_lost", "privacy_cost"):
         assert rounds[column].to_numpy() == pytest.approx(rows.groupby("round")[column].sum().to_numpy())
+    bids = run.simulation.population.valuation  # of the first round: nobody comes or has sold out before it
+    assert rounds["mean_field_valuation"].iloc[0] == pytest.approx(bids.mean())
     worth = np.log1p(rounds["epsilon_lost"])
     assert rounds["paper_surplus"].to_numpy() == pytest.approx((worth - rounds["privacy_cost"]).to_numpy(), abs=1e-4)
     assert (rounds["paid"] <= rounds["budget"]).all()
