@@ -398,6 +398,14 @@ class Scored(Protocol):
 
 
 @runtime_checkable
+class Recorded(Protocol):
+    """A mechanism some of whose own numbers have columns in the tables."""
+
+    recorded: ClassVar[Mapping[str, str]]
+    """By the name of the column: the figure of the terms (rounds table), or the record (owners table)."""
+
+
+@runtime_checkable
 class ModelMarket(Protocol):
     """A mechanism under which owners use each other's personal models, and confirm the bill before they get any."""
 

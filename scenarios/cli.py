@@ -207,7 +207,7 @@ def calibrate(
     public: Annotated[
         int, typer.Option(min=0, help="Samples set apart as public, for one generator that all share; 0: own ones.")
     ] = 0,
-    seed: Annotated[int, typer.Option(help="Root of every random number.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     quick: Annotated[bool, typer.Option("--quick", help="Fewer, smaller trials: seconds, not minutes.")] = False,
 ) -> None:
@@ -246,7 +246,7 @@ def train_auction(
     owners: Annotated[
         list[int] | None, typer.Option(min=1, help="A number of owners to train on; may be repeated.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Root of every random number.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of an earlier training.")] = False,
 ) -> None:

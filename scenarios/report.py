@@ -26,6 +26,7 @@ from scenarios.plots.generated import kept_images
 from scenarios.plots.money import MONEY_SMOOTHING
 from scenarios.plots.network import FEW_OWNERS
 from scenarios.plots.people import Families
+from scenarios.plots.privacy import sells_privacy
 from scenarios.plots.reports import claims_differ
 from scenarios.results import Run, open_run
 from scenarios.summary import strategy_families, strategy_summary
@@ -93,6 +94,20 @@ PLOTS = (
         lambda run, _: plots.money_flows(run.transfers, rounds=run.rounds),
         f"The postings of the ledger by kind: dots are rounds, lines are means over {MONEY_SMOOTHING} rounds, and the "
         "numbers are totals of the run. What was posted before the first round is in the totals only.",
+    ),
+    Plot(
+        "privacy_sold",
+        lambda run, _: plots.privacy_sold(run.rounds),
+        "Epsilon of all owners together. Lost is what was really sent, also by owners that left before they were paid: "
+        "less than sold where owners sell what they do not have or forge uploads.",
+        fits=lambda run: sells_privacy(run.rounds),
+    ),
+    Plot(
+        "privacy_price",
+        lambda run, _: plots.privacy_price(run.rounds),
+        "Money per epsilon: what was paid for what was sold, what its loss cost the owners at their true valuations, "
+        "and the moving average of the valuations that they claimed.",
+        fits=lambda run: sells_privacy(run.rounds),
     ),
     Plot(
         "free_rider_share",

@@ -343,7 +343,7 @@ class Simulation(mesa.Model):
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,
             shard_quality=learning.shard_quality,
-            privacy=open_accounts(scenario),
+            privacy=open_accounts(scenario, built),
             shard_emd=emd(learning.labels.own, learning.labels.overall),
             rivalry=self._rivalry(),
             labels=learning.labels if isinstance(built, Generating) else None,

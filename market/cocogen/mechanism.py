@@ -9,6 +9,7 @@ learning curve are taken for known, as in the paper; data, labels and cost are w
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -106,6 +107,7 @@ class CoCoGen(MarketRules):
     measures: ClassVar[tuple[str, ...]] = (OWN_PERFORMANCE,)
     watches_members: ClassVar[bool] = True
     guarantees: ClassVar[tuple[Guarantee, ...]] = (Guarantee("budget_feasibility"),)
+    recorded: ClassVar[Mapping[str, str]] = {"redistribution_rate": RATE, "revealed_intensity": INTENSITY}
     reference: ClassVar[str] = "Nguyen, Van Huynh, Pham 2026, CoCoGen+, arXiv 2604.14886 (reconstruction)"
 
     def announce(self, board: Board) -> Terms:

@@ -14,6 +14,7 @@ them. With the last sellers gone it goes on from older ones, and without any of 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -85,6 +86,7 @@ class PrivacyAuction:
         Guarantee("budget_feasibility"),
         Guarantee("individual_rationality", when=TRAINS_ANYWAY),
     )
+    recorded: ClassVar[Mapping[str, str]] = {"mean_field_valuation": MEAN_VALUATION}
     reference: ClassVar[str] = "Privacy Auction Game and MFG-RegretNet (2026), arXiv 2603.28329"
 
     def __post_init__(self) -> None:
@@ -112,8 +114,8 @@ class PrivacyAuction:
     def _mean_field(self, members: Members) -> float:
         """The moving average, one round on; the average alone or the mean alone where only one is known."""
         before = _known(members, MEAN_VALUATION)[_last_sellers(members)]
-        claims = members.claims.get(VALUATION, np.zeros(0))
-        claims = claims[np.isfinite(claims)]
+        claims, offered = (members.claims.get(name, np.zeros(0)) for name in (VALUATION, PRIVACY_BUDGET))
+        claims = claims[np.isfinite(claims) & (offered >= LEAST_EPSILON)]  # who has sold out does not bid
         now = float(claims.mean()) if len(claims) else math.nan
         if not len(before):
             return now

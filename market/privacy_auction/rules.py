@@ -16,7 +16,7 @@ from market.privacy_auction.pac import pac, pac_capped
 from market.privacy_auction.vcg import vcg
 
 Neural = Literal["mfg_regretnet", "mfg_regretnet_free_markup", "mfg_regretnet_paper", "regretnet", "dm_regretnet"]
-RuleName = Neural | Literal["pac", "pac_capped", "vcg", "csra", "all_in", "mfg_pricing", "first_best"]
+RuleName = Literal["pac", "pac_capped", "vcg", "csra", "all_in", "mfg_pricing", "first_best", Neural]
 NEURAL: tuple[Neural, ...] = get_args(Neural)
 
 

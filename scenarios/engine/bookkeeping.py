@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,6 @@ from numpy.typing import NDArray
 from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
 from learning.uploads import Upload
-from market.cocogen.beliefs import INTENSITY
-from market.cocogen.published import RATE
 from market.graph_metrics import (
     EdgeColumns,
     communities,
@@ -22,9 +21,8 @@ from market.graph_metrics import (
     reciprocity,
 )
 from market.ledger import Book
-from market.mechanism import Edges
+from market.mechanism import Edges, Recorded
 from market.money import from_micro
-from market.privacy_auction.mechanism import MEAN_VALUATION
 from scenarios.buffers import Codes
 from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import privacy_cost, privacy_offered, sold_out
@@ -57,11 +55,12 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     there = population.status == Status.ACTIVE
     there[settled.owner] = True
     everyone = np.flatnonzero(there)
-    owner_utility = float(population.utility[everyone].sum()) - world.tally.fees - world.tally.lost
+    owner_utility = float(population.utility[everyone].sum()) - world.tally.fees - world.tally.forfeited
     model_owner_utility = settled.revenue - settled.paid
     regulator_income = settled.slashed + world.tally.fees - settled.audit_cost
     staleness = np.concatenate(world.tally.staleness) if world.tally.staleness else np.full(1, np.nan)
     audited, violation = settled.audited, settled.violation
+    recorded = _recorded(world)
     row: dict[str, Any] = {
         "round": current.number,
         "opened_tick": current.opened_tick,
@@ -88,6 +87,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "claimed": settled.claimed,
         "revenue": settled.revenue,
         "owner_utility": owner_utility,
+        "forfeited": world.tally.forfeited,
         "model_owner_utility": model_owner_utility,
         "regulator_income": regulator_income,
         "audit_cost": settled.audit_cost,
@@ -96,7 +96,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "synthetic_volume": float(settled.synthetic.sum()),
         "generation_spent": float(settled.generation_spent.sum()),
         "competition_loss": float(settled.competition_loss.sum()),
-        "redistribution_rate": current.terms.figures.get(RATE, np.nan),
+        "redistribution_rate": current.terms.figures.get(recorded.get("redistribution_rate", ""), np.nan),
         "paper_owner_utility": float(settled.paper_utility.sum()),
         "paper_model_owner_utility": settled.paper_model_owner,
         "paper_center_utility": settled.paper_centers,
@@ -104,9 +104,10 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "epsilon_offered": privacy_offered(world),
         "epsilon_sold": float(settled.epsilon[settled.arrived].sum()),
         "epsilon_lost": float(settled.epsilon_lost.sum()),
+        "epsilon_forfeited": world.tally.epsilon_forfeited,
         "privacy_cost": float(settled.privacy_cost.sum()),
         "sold_out": sold_out(world),
-        "mean_field_valuation": current.terms.figures.get(MEAN_VALUATION, np.nan),
+        "mean_field_valuation": current.terms.figures.get(recorded.get("mean_field_valuation", ""), np.nan),
         "audited": int(audited.sum()),
         "flagged": int(settled.flagged.sum()),
         "true_positives": int((settled.flagged & violation).sum()),
@@ -128,6 +129,11 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     write_transfers(world)
     write_events(world)
     world.tally = Tally()
+
+
+def _recorded(world: World) -> Mapping[str, str]:
+    """Which number of the mechanism stands in which column."""
+    return world.mechanism.recorded if isinstance(world.mechanism, Recorded) else {}
 
 
 def _paper_surplus(settled: Settled) -> float:
@@ -169,7 +175,7 @@ def write_owners(world: World, moment: str, owners: IntColumn, settled: Settled 
         values = [getattr(settled, name)] if settled is not None else []
         return np.asarray(np.concatenate([*values, [default]])[entry])
 
-    revealed = world.records.get(INTENSITY, np.zeros(0))
+    revealed = world.records.get(_recorded(world).get("revealed_intensity", ""), np.zeros(0))
     arrived, upload = of_round("arrived", False), of_round("upload", -1)
     world.write(
         "owners",
@@ -282,7 +288,7 @@ def book_the_tail(world: World) -> None:
     spent, owners = world.flights.spent + privacy_cost(world, np.arange(len(world.flights))), world.flights.owner
     for column in (world.population.utility_total, world.population.stay_utility):
         np.subtract.at(column, owners, spent)
-    lost = float(spent.sum()) + world.tally.lost
+    lost = float(spent.sum()) + world.tally.forfeited
     world.totals.owner_utility -= lost + world.tally.fees
     world.totals.welfare -= lost  # fees only change hands
     world.tally = Tally()

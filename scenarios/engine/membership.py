@@ -21,7 +21,7 @@ from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
-from scenarios.engine.privacy import further_valuation, may_enter, privacy_cost
+from scenarios.engine.privacy import forfeit_privacy, further_valuation, may_enter
 from scenarios.engine.rivals import feel_rivals, label_mixes
 from scenarios.engine.world import World
 
@@ -223,8 +223,8 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
         # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid. What it
         # has cost is lost, and so is the privacy in what has been merged already.
         world.tally.left_midway += int(in_flight.sum())
-        spent = float(world.flights.spent[in_flight].sum() + privacy_cost(world, np.flatnonzero(in_flight)).sum())
-        world.tally.lost += spent
+        spent = float(world.flights.spent[in_flight].sum()) + forfeit_privacy(world, np.flatnonzero(in_flight))
+        world.tally.forfeited += spent
         population.utility_total[owner] -= spent
         population.stay_utility[owner] -= spent
         forget_flights(world, in_flight)

@@ -21,12 +21,12 @@ from learning.privacy.aggregation_weights import AGGREGATION_WEIGHTS, least_erro
 from learning.privacy.ledger import PrivacyLedger
 from learning.privacy.terms import NeighbouringRelation, PrivacyTerms
 from learning.uploads import works
-from market.mechanism import PRIVACY_BUDGET, Allocation
+from market.mechanism import PRIVACY_BUDGET, Allocation, Mechanism
+from market.money import to_micro
 from scenarios.engine.clock import Kind
 from scenarios.engine.decisions import Decisions
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-from scenarios.registries import mechanisms
 from scenarios.schema import PrivacySpec, Scenario
 
 ANY_LIFETIME = 1e6
@@ -79,11 +79,11 @@ class PrivacyAccounts:
         return np.where(rest >= SOLD_OUT * cap, rest, 0.0)
 
 
-def open_accounts(scenario: Scenario) -> PrivacyAccounts | None:
-    """Accounts for a scenario whose mechanism buys privacy; None for any other."""
-    mechanism, spec = scenario.market.mechanism, scenario.learning.privacy
-    if PRIVACY_BUDGET not in mechanisms()[mechanism.name](**mechanism.params).needs:
+def open_accounts(scenario: Scenario, mechanism: Mechanism) -> PrivacyAccounts | None:
+    """Accounts for a scenario whose mechanism (built) buys privacy; None for any other."""
+    if PRIVACY_BUDGET not in mechanism.needs:
         return None
+    spec = scenario.learning.privacy
     clip = 1.0 if spec.clip is None else spec.clip  # without training only the ratio of noise and clip matters
     terms = PrivacyTerms(clip, spec.delta, spec.mechanism, NeighbouringRelation(spec.neighbours))
     return PrivacyAccounts(terms, _weigh(spec, terms), scenario.population.sold_out == "leave")
@@ -124,6 +124,14 @@ def may_enter(world: World, owners: IntColumn) -> BoolColumn:
 # -- a round --------------------------------------------------------------------------------------------------------
 
 
+def promised(world: World) -> int:
+    """What was promised for uploads still on their way, in micro-units: it cannot be promised once more.
+
+    0 where the mechanism does not buy privacy: the others settle out of the round's own budget.
+    """
+    return 0 if world.privacy is None else int(to_micro(world.flights.promised).sum())
+
+
 def sold_privacy(
     world: World, chosen: Decisions, allocation: Allocation, selected: IntColumn
 ) -> dict[str, FloatColumn]:
@@ -157,6 +165,13 @@ def privacy_cost(world: World, rows: IntColumn) -> FloatColumn:
     flights = world.flights
     lost = np.where(flights.sent[rows], flights.epsilon_lost[rows], 0.0)
     return np.asarray(world.population.valuation[flights.owner[rows]] * lost)
+
+
+def forfeit_privacy(world: World, rows: IntColumn) -> float:
+    """Book what the flights [K] have lost whose owner leaves before they are settled; returns what that costs it."""
+    flights = world.flights
+    world.tally.epsilon_forfeited += float(flights.epsilon_lost[rows[flights.sent[rows]]].sum())
+    return float(privacy_cost(world, rows).sum())
 
 
 def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:

@@ -35,7 +35,7 @@ from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene
 from scenarios.engine.membership import ExitKind, leave
-from scenarios.engine.privacy import sold_privacy
+from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
 
@@ -49,7 +49,7 @@ def open_round(world: World, happening: Happening) -> None:
     number = world.rounds_closed
     _end_probation(world, number)
     intervene(world, number, tick)
-    budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
+    budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER) - promised(world))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
     invited = _invite(world, number)

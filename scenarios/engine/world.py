@@ -63,7 +63,8 @@ class Tally:
     """What has happened since the last settlement, for the next row of the rounds table."""
 
     left_midway: int = 0
-    lost: float = 0.0  # training paid by owners that left before the settlement, money
+    forfeited: float = 0.0  # what owners that left before the settlement spent on training and lost in privacy, money
+    epsilon_forfeited: float = 0.0  # privacy loss of theirs that was merged already
     fees: float = 0.0  # admission fees, money
     staleness: list[FloatColumn] = field(default_factory=list)
     late: int = 0

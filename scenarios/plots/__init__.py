@@ -17,6 +17,7 @@ from scenarios.plots.participation import (
     survival_curves,
 )
 from scenarios.plots.people import population_by_strategy, reputation, utility_by_strategy
+from scenarios.plots.privacy import privacy_price, privacy_sold
 from scenarios.plots.raster import event_raster
 from scenarios.plots.reports import report_drift
 
@@ -33,6 +34,8 @@ __all__ = [
     "network_snapshot",
     "population_by_strategy",
     "regime_course",
+    "privacy_price",
+    "privacy_sold",
     "report_drift",
     "reputation",
     "retention_matrix",

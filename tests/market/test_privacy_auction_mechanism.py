@@ -210,6 +210,12 @@ def test_the_mean_field_hangs_on_the_sellers_and_begins_anew_without_them() -> N
     assert terms.figures[MEAN_VALUATION] == pytest.approx(0.8)
 
 
+def test_who_has_nothing_left_to_sell_is_no_part_of_the_mean_field() -> None:
+    types = owners([0.1, 0.5, 0.9], [0.0, 1.0, 1.0])
+    terms = PrivacyAuction(rule="all_in").announce(Board(0, 3.0, members=members(types)))
+    assert terms.figures[MEAN_VALUATION] == pytest.approx(0.7)
+
+
 def test_newcomers_expect_to_sell_as_the_last_sellers_did() -> None:
     mechanism = PrivacyAuction(rule="all_in")
     _, settlement = round_of(mechanism, WORKED, 0, None)

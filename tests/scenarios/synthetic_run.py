@@ -163,6 +163,7 @@ class Synthetic:
                 "regulator_income": income, "center_income": 0.0, "paper_owner_utility": np.nan,
                 "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan, "paper_surplus": np.nan,
                 "epsilon_offered": 0.0, "epsilon_sold": 0.0, "epsilon_lost": 0.0, "privacy_cost": 0.0, "sold_out": 0,
+                "epsilon_forfeited": 0.0, "forfeited": 0.0,
                 "mean_field_valuation": np.nan,
                 "audit_cost": 0.05 * audited.sum(), "welfare": gains["welfare"],
                 **dict.fromkeys(("synthetic_volume", "generation_spent", "competition_loss"), 0.0),

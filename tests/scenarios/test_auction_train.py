@@ -110,7 +110,7 @@ def test_what_cannot_be_trained_is_refused_in_one_line(place, capfd, arguments, 
     assert not list(place.iterdir())
 
 
-@pytest.mark.parametrize("arguments", [["--iterations", "0"], ["--owners", "0"], ["--device", "tpu"]])
+@pytest.mark.parametrize("arguments", [["--iterations", "0"], ["--owners", "0"], ["--seed", "-1"], ["--device", "tpu"]])
 def test_options_out_of_range_are_refused(place, arguments):
     assert train("regretnet", *arguments) == 2
     assert not list(place.iterdir())

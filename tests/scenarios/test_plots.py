@@ -62,6 +62,8 @@ DRAW: dict[str, Callable[..., Axes]] = {
     "network_snapshot": lambda t, ax=None: plots.network_snapshot(t["edges"], t["owners"], ax),
     "population_by_strategy": lambda t, ax=None: plots.population_by_strategy(t["owners"], ax),
     "regime_course": lambda t, ax=None: plots.regime_course(t["rounds"], analysis.regimes(t["rounds"]), ax=ax),
+    "privacy_price": lambda t, ax=None: plots.privacy_price(t["rounds"], ax),
+    "privacy_sold": lambda t, ax=None: plots.privacy_sold(t["rounds"], ax),
     "report_drift": lambda t, ax=None: plots.report_drift(t["owners"], ax),
     "reputation": lambda t, ax=None: plots.reputation(t["owners"], ax),
     "retention_matrix": lambda t, ax=None: plots.retention_matrix(analysis.retention(tenures(t), 40.0, 5.0), ax),
@@ -141,6 +143,20 @@ def test_plots_need_neither_pyplot_nor_torch_nor_mesa() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_privacy_is_drawn_in_epsilon_and_at_its_price_with_gaps_where_none_was_sold(run: Tables) -> None:
+    rounds = run["rounds"].head(3).assign(
+        epsilon_offered=[30.0, 20.0, 0.0], epsilon_sold=[20.0, 8.0, 0.0], epsilon_lost=[15.0, 8.0, 0.0],
+        epsilon_forfeited=[0.0, 2.0, 0.0], paid=[10.0, 6.0, 0.0], privacy_cost=[6.0, 4.0, 0.0],
+        mean_field_valuation=[0.5, 0.6, 0.7],
+    )  # fmt: skip
+    sold, price = plots.privacy_sold(rounds), plots.privacy_price(rounds)
+    assert line(sold, "lost").tolist() == [15.0, 10.0, 0.0]
+    assert line(price, "paid") == pytest.approx([0.5, 0.75, np.nan], nan_ok=True)
+    assert line(price, "cost to owners") == pytest.approx([0.4, 0.5, np.nan], nan_ok=True)
+    assert "paid 0.75" in texts(price)
+    assert texts(plots.privacy_price(run["rounds"])) == "no privacy was for sale"
 
 
 def test_the_stack_of_strategies_adds_up_to_the_active_owners(run: Tables) -> None:

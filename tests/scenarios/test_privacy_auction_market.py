@@ -14,7 +14,9 @@ from scipy.stats import norm
 
 from learning.privacy.ledger import OverBudget
 from learning.privacy.terms import PrivacyTerms
-from scenarios.engine.privacy import SOLD_OUT, PrivacyAccounts
+from market.baselines import FixedPrice
+from market.privacy_auction.mechanism import PrivacyAuction
+from scenarios.engine.privacy import SOLD_OUT, PrivacyAccounts, open_accounts
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 from scenarios.schema import Scenario
@@ -236,6 +238,8 @@ def test_the_rounds_table_sums_it_up() -> None:
     rounds, rows = run.table("rounds").set_index("round"), per_round(run)
     for column in ("epsilon_lost", "privacy_cost"):
         assert rounds[column].to_numpy() == pytest.approx(rows.groupby("round")[column].sum().to_numpy())
+    bids = run.simulation.population.valuation  # of the first round: nobody comes or has sold out before it
+    assert rounds["mean_field_valuation"].iloc[0] == pytest.approx(bids.mean())
     worth = np.log1p(rounds["epsilon_lost"])
     assert rounds["paper_surplus"].to_numpy() == pytest.approx((worth - rounds["privacy_cost"]).to_numpy(), abs=1e-4)
     assert (rounds["paid"] <= rounds["budget"]).all()
@@ -325,6 +329,46 @@ def test_who_leaves_after_its_upload_was_merged_has_lost_that_privacy_and_sells_
     assert (forfeited >= population.valuation * unpaid - 1e-6).all()
 
 
+def test_what_is_forfeited_stands_beside_what_is_settled_and_the_rounds_add_up_to_the_ledger() -> None:
+    run = play(
+        market(
+            horizon=20,
+            learning={"enabled": False},
+            round={"late": "buffer", "buffer_size": 3},
+            population={"departure_rate": 0.5, "types": {"link_time": 25.0}},
+        )
+    )
+    rounds, rows, world = run.table("rounds"), per_round(run), run.simulation.world
+    assert rounds["epsilon_forfeited"].sum() > 1.0
+    merged_last = world.flights.epsilon_lost[world.flights.sent].sum()  # and not settled when the run ended
+    in_rounds = rounds["epsilon_lost"] + rounds["epsilon_forfeited"]
+    assert in_rounds.sum() + merged_last == pytest.approx(world.privacy.ledger.epsilon_sum.sum())
+    settled = rows.groupby("round")["utility"].sum().reindex(rounds["round"], fill_value=0.0).to_numpy()
+    assert rounds["owner_utility"].to_numpy() == pytest.approx(settled - rounds["forfeited"].to_numpy())
+
+
+def test_what_is_promised_for_uploads_on_their_way_is_not_promised_again() -> None:
+    """Asynchronous rounds pay for what several plans have bought; together they keep within the buyer's money."""
+    run = play(
+        market(
+            horizon=6,
+            learning={"enabled": False},
+            round={"late": "buffer", "buffer_size": 2},
+            population={"types": {"link_time": 40.0}},
+            market={"treasury": 35.0, "revenue": 0.0},
+        )
+    )
+    rounds = run.table("rounds")
+    assert rounds["paid"].sum() == pytest.approx(35.0, abs=1e-3)
+    assert (rounds["budget"] < 20.0).any()
+
+
+def test_accounts_are_opened_for_the_mechanism_that_plays() -> None:
+    scenario = market()
+    assert open_accounts(scenario, PrivacyAuction()) is not None
+    assert open_accounts(scenario, FixedPrice()) is None
+
+
 def test_a_sample_can_stand_for_all_who_send() -> None:
     run = play(market(horizon=2, learning={"trained_sample": 4}))
     rows = per_round(run).query("round == 0")
@@ -342,6 +386,7 @@ def test_a_sample_can_stand_for_all_who_send() -> None:
         (["market.mechanism.rule=dutch"], "market.mechanism.rule: dutch: expected"),
         (["population.types.privacy_budget=-1"], "privacy_budget"),
         (["population.sold_out=sulk"], "population.sold_out: sulk: expected"),
+        (["market.mechanism.rule=foo"], "market.mechanism.rule: foo: expected 'pac', 'pac_capped', 'vcg', 'csra', "),
         (["learning.algorithm=scaffold"], "learning.algorithm: scaffold"),
         (["learning.personalization=fedamp"], "market.mechanism.name: privacy_auction: this mechanism pays for one"),
     ],
