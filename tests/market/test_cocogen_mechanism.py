@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,9 +96,11 @@ def round_of(
     number: int = 0,
     arrived: np.ndarray | None = None,
     performance: FloatColumn | None = None,
+    remembered: Mapping[str, float] | None = None,
 ) -> tuple[Terms, Allocation, Settlement]:
     """A round in which everybody reports what it claimed before and offers what is best for it."""
-    terms = mechanism.announce(Board(round=number, budget=0.0, members=members, lot=0.4))
+    board = Board(round=number, budget=0.0, members=members, lot=0.4, remembered=remembered or {})
+    terms = mechanism.announce(board)
     advice = mechanism.recommend(terms, types)
     ones = np.ones(len(members))
     claims = {name: column for name, column in members.claims.items() if name in mechanism.needs}
@@ -198,14 +201,13 @@ def test_when_one_leaves_the_game_of_the_rest_is_solved_from_where_it_was() -> N
     types = types_of(claims, competition, np.arange(6))
     _, _, settlement = round_of(mechanism, members_of(claims, competition), types)
     stay = np.array([0, 1, 2, 4, 5])
-    records = {name: column[stay] for name, column in settlement.records.items()}
     left = {name: column[stay] for name, column in claims.items()}
     among = competition[np.ix_(stay, stay)]
-    rest = replace(members_of(left, among, records=records), owner=stay)
-    terms, again, _ = round_of(mechanism, rest, types_of(left, among, stay), number=1)
+    rest = replace(members_of(left, among), owner=stay)
+    terms, again, _ = round_of(mechanism, rest, types_of(left, among, stay), 1, remembered=settlement.remembered)
     cold = equilibrium(game_of(mechanism, left, among, 0.05))
     np.testing.assert_allclose(again.synthetic_volume, cold.synthetic_volume, atol=1e-5)
-    assert settlement.records[EFFECTIVE][0] > terms.figures[EFFECTIVE]
+    assert settlement.remembered[EFFECTIVE] > terms.figures[EFFECTIVE]
 
 
 def test_who_would_not_generate_stays_in_the_game_with_its_data_and_its_rivalry() -> None:
@@ -342,18 +344,21 @@ def test_random_volumes_belong_to_owners_not_to_their_place() -> None:
     assert rest.synthetic_volume.tolist() == everybody.synthetic_volume[stay].tolist()
 
 
-def test_the_search_lives_in_the_records_and_survives_newcomers() -> None:
+def test_the_search_is_the_servers_and_goes_on_whoever_leaves() -> None:
     claims, competition = rivals()
     types = types_of(claims, competition, np.arange(6))
     mechanism = CoCoGen(rate_search="golden_section", rate_looks=2, highest_rate=0.1)
-    members, rates = members_of(claims, competition), []
+    members, rates, remembered = members_of(claims, competition), [], {}
     for number in range(6):
-        terms, _, settlement = round_of(mechanism, members, types, number)
+        everybody_is_new = replace(members, owner=np.arange(6) + 10 * number)
+        known = replace(types, owner=everybody_is_new.owner)
+        terms, _, settlement = round_of(mechanism, everybody_is_new, known, number, remembered=remembered)
         rates.append(terms.figures[RATE])
-        records = {name: column.copy() for name, column in settlement.records.items()}
-        for column in records.values():
-            column[number % 6] = np.nan  # somebody new
-        members = replace(members, records=records)
+        assert not settlement.records
+        remembered |= settlement.remembered
+        nobody = np.zeros(6, dtype=np.bool_)  # a round without uploads tells nothing
+        idle = round_of(mechanism, everybody_is_new, known, number, arrived=nobody, remembered=remembered)[2]
+        assert {**remembered, **idle.remembered} == remembered
     golden = (5**0.5 - 1) / 2
     late = replace(mechanism, rate_from=4, redistribution_rate=0.07)
     assert round_of(late, members_of(claims, competition), types, 3)[0].figures[RATE] == 0.07

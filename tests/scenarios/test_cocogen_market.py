@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -323,8 +324,21 @@ def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> Non
     assert inside.any()
     np.testing.assert_allclose(believed[inside], pressure[inside], rtol=0.05)
     assert run.table("rounds")["redistribution_rate"].nunique() > 2
-    low, high = (world.records[f"rate search {end}"][owners.index] for end in ("low", "high"))
-    assert (high - low).max() < 0.05
+    assert world.remembered["rate search high"] - world.remembered["rate search low"] < 0.05
+
+
+def test_the_search_for_the_rate_goes_on_with_others_when_everybody_has_left() -> None:
+    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=2)
+    moving = {"initial": 2, "arrival_rate": 3.0, "departure_rate": 1.5}
+    run = play(rivals(**merged(UNTRAINED, {"market": learning, "horizon": 24, "population": moving})), Inspector())
+    rounds, owners = run.table("rounds"), after(run)
+    took_part = owners[owners["arrived"]].groupby("round")["owner"].agg(set)
+    assert any(not before & now for before, now in itertools.pairwise(took_part)), "nobody of the round before"
+    looks = rounds["redistribution_rate"][rounds["arrived"] > 0].to_numpy()
+    assert len(looks) >= 12
+    width = [np.ptp(looks[first : first + 4]) for first in range(0, len(looks) - 3, 4)]
+    golden = (5**0.5 - 1) / 2  # four looks at two rates, and the next two are nearer to each other by this factor
+    assert width == pytest.approx([0.1 * (2 * golden - 1) * golden**step for step in range(len(width))])
 
 
 @pytest.mark.parametrize(
