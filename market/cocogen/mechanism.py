@@ -18,7 +18,6 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.cocogen.beliefs import INTENSITY, believed, figures_of, revealed, search_of, searched, welfare_seen
 from market.cocogen.claimed import LEAST, Claimed
 from market.cocogen.competition import CompetitionMatrix, among, nobody_competes
-from market.cocogen.equilibrium import equilibrium
 from market.cocogen.game import Game
 from market.cocogen.market_rules import MarketRules
 from market.cocogen.netting import netted
@@ -121,7 +120,7 @@ class CoCoGen(MarketRules):
         last = board.remembered.get(EFFECTIVE, math.nan)
         figures = {RATE: rate, LOT: board.lot, EFFECTIVE: last, REAL: 0.0, APART: 0.0, **figures_of(search)}
         if game is not None:
-            expected = self._expected(game, None if math.isnan(last) else last)
+            expected = self._expected(game, None if math.isnan(last) else last, board.lot, members.owner)
             columns |= expected
             figures |= {
                 REAL: game.real_volume,
@@ -131,9 +130,13 @@ class CoCoGen(MarketRules):
         known = {OWNER: members.owner, **columns}
         return Terms(board.round, board.budget, figures, known, competition=competition, labels=members.labels)
 
-    def _expected(self, game: Game, start: float | None) -> dict[str, FloatColumn]:
-        """What the players of a game are expected to make, and what that does to each, [N]."""
-        volume = equilibrium(game, start).synthetic_volume
+    def _expected(self, game: Game, start: float | None, lot: float, owner: IntColumn) -> dict[str, FloatColumn]:
+        """What the players of a game are expected to make, and what that does to each, [N].
+
+        Who chooses its own volume is expected to be at the equilibrium, the others make what the rule says.
+        """
+        rule = "equilibrium" if self.rule == "best_reply" else self.rule
+        volume = VOLUME_RULES[rule](game, start, np.zeros(len(game)), lot, owner)
         size = game.organisations.data_size
         emd = game.organisations.residual_emd.at(1.0 + volume / size)
         return {

@@ -11,6 +11,8 @@ import pytest
 from market_runs import Played, merged, play
 from test_market_laws import Inspector
 
+from market.cocogen.rivalry import Pairs
+from scenarios.cli import main
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 from scenarios.recorder import Recorder
@@ -311,7 +313,9 @@ def test_who_was_asked_for_nothing_has_nothing_to_shirk() -> None:
 
 
 def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> None:
-    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=2, competition="learned")
+    learning = mechanism(
+        pays_for="curve", redistribution_rate=0.0, rate_search="golden_section", rate_looks=2, competition="learned"
+    )
     run = play(
         rivals(**merged(UNTRAINED, {"market": learning, "horizon": 12, "population": {"departure_rate": 0.02}})),
         Inspector(),
@@ -328,7 +332,7 @@ def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> Non
 
 
 def test_the_search_for_the_rate_goes_on_with_others_when_everybody_has_left() -> None:
-    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=2)
+    learning = mechanism(pays_for="curve", redistribution_rate=0.0, rate_search="golden_section", rate_looks=2)
     moving = {"initial": 2, "arrival_rate": 3.0, "departure_rate": 1.5}
     run = play(rivals(**merged(UNTRAINED, {"market": learning, "horizon": 24, "population": moving})), Inspector())
     rounds, owners = run.table("rounds"), after(run)
@@ -352,6 +356,7 @@ def test_the_search_for_the_rate_goes_on_with_others_when_everybody_has_left() -
         ({"market.mechanism.rule": "magic"}, "market.mechanism.rule", "one of equilibrium"),
         ({"learning.enabled": False}, "market.mechanism.pays_for", "without learning there is no accuracy"),
         ({"population.types.profitability": -1.0}, "population.types.profitability", "profitability"),
+        ({"population.initial": 5001}, "market.competition", "at most 5,000 owners can compete at a time"),
     ],
 )
 def test_a_bad_market_of_rivals_gets_one_line(change: dict[str, Any], field: str, problem: str) -> None:
@@ -362,3 +367,25 @@ def test_a_bad_market_of_rivals_gets_one_line(change: dict[str, Any], field: str
     assert field in line
     assert problem in line
     assert "\n" not in line
+
+
+def test_too_many_rivals_who_come_while_the_market_runs_end_it_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Pairs, "most_persons", 25)
+    more = ["--set", "population.arrival_rate=10", "--set", "horizon=5"]
+    assert main(["run", "cocogen_churn", *more, "--out", str(tmp_path / "run"), "--quiet"]) == 2
+    line = capsys.readouterr().err.strip()
+    assert "market.competition: pairs: at most 25 owners can compete at a time, there are 2" in line
+    assert "\n" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_organisations_compete_in_markets() -> None:
+    many = {"market": {"competition": {"name": "markets", "mean_intensity": 1e-5}}, "population": {"initial": 5500}}
+    run = play(rivals(**merged(UNTRAINED, {**many, "horizon": 1, "data": {"shards": 40}})))
+    owners = after(run)
+    assert len(owners) == 5500
+    assert owners["told_volume"].between(1, 199).mean() > 0.3
+    moved = run.table("transfers").query("kind == 'redistribution'")
+    assert len(moved) > 1000
