@@ -44,13 +44,17 @@ def _check(name: str, value: float, most: float = 1e9) -> None:
         raise ValueError(f"{name}: expected a number from 0 to {most:g}, got {value}")
 
 
+_AT_ONCE = 2**17
+"""Pairs that are drawn at once: few enough for the processor's own memory."""
+
+
 @RIVALRIES.register("pairs")
 @dataclass(frozen=True)
 class Pairs(Rivalry):
     """Each pair has an intensity of its own, uniform about ``mean_intensity`` by ``spread`` (0 to 1) of it.
 
-    The same either way unless ``symmetric`` is false. A share ``density`` of the pairs compete at all. Takes some ten
-    tables of N x N numbers, 2 GB for the 5,000 persons who may be there at most; ``markets`` is for any number.
+    The same either way unless ``symmetric`` is false. A share ``density`` of the pairs compete at all. Takes N x N
+    numbers, so 5,000 persons may be there at most, and hundreds are quicker; ``markets`` is for any number.
     """
 
     mean_intensity: float
@@ -67,7 +71,15 @@ class Pairs(Rivalry):
         _check("density", self.density, 1.0)
 
     def among(self, persons: IntColumn, streams: Streams) -> FloatMatrix:
-        rows, columns = np.broadcast_arrays(persons[:, None], persons[None, :])
+        found = np.empty((len(persons), len(persons)))
+        rows = max(1, _AT_ONCE // max(1, len(persons)))
+        for first in range(0, len(persons), rows):
+            found[first : first + rows] = self._felt(persons[first : first + rows], persons, streams)
+        return found
+
+    def _felt(self, some: IntColumn, persons: IntColumn, streams: Streams) -> FloatMatrix:
+        """What some feel of all persons, [K, N]."""
+        rows, columns = np.broadcast_arrays(some[:, None], persons[None, :])
         first, second = (np.minimum(rows, columns), np.maximum(rows, columns)) if self.symmetric else (rows, columns)
         draw = streams.uniform("rivalry", first, 0, second)
         found = self.mean_intensity * (1.0 + self.spread * (2.0 * draw - 1.0))

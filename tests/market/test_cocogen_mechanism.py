@@ -428,6 +428,14 @@ def test_an_intensity_belongs_to_two_persons_whoever_else_is_there(rivalry: Any)
     assert whole.mean() == pytest.approx(wanted, rel=0.2)
 
 
+def test_intensities_are_the_same_however_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rivalry, persons = Pairs(0.02, density=0.4, symmetric=False), np.array([3, 1, 4, 11, 5])
+    at_once = rivalry.among(persons, Streams(4))
+    monkeypatch.setattr("market.cocogen.rivalry._AT_ONCE", 7)
+    assert rivalry.among(persons, Streams(4)).tolist() == at_once.tolist()
+    assert rivalry.among(persons[:0], Streams(4)).shape == (0, 0)
+
+
 def test_a_table_of_intensities_is_about_the_first_persons() -> None:
     table = Table(rows=[[0.0, 0.1], [0.2, 0.0]])
     assert table.among(np.array([5, 1, 0]), Streams(0)).toarray().tolist() == [[0, 0, 0], [0, 0, 0.2], [0, 0.1, 0]]
