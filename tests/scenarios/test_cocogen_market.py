@@ -194,12 +194,12 @@ def test_a_shirker_saves_its_cost_is_paid_all_the_same_and_audits_find_it() -> N
 
 
 def test_overstating_the_label_distance_asks_for_more_and_costs_the_others_compensation() -> None:
-    ring = {"strategies": [{"name": "honest"}, {"name": "generation_ring", "factor": 1.8, "share": 0.2}]}
+    ring = {"strategies": [{"name": "honest"}, {"name": "generation_ring", "factor": 1.8, "made_share": 0.2}]}
     ring["assignment"] = [1, 1, 0, 0, 0, 0]
     told, said = after(play(rivals(**UNTRAINED)), 0), after(play(rivals(**UNTRAINED, population=ring)), 0)
     assert (said["told_volume"][:2] > told["told_volume"][:2]).all()
     assert (said["reported_emd"][:2] > said["emd"][:2]).all()
-    assert (said["synthetic_volume"][:2] < said["told_volume"][:2]).all()
+    assert said["synthetic_volume"][:2].tolist() == np.rint(0.2 * said["told_volume"][:2]).tolist()
     assert said["violation"].tolist() == [True, True, False, False, False, False]
     gained = [frame["payment"] - frame["profitability"] * frame["own_performance"] for frame in (told, said)]
     assert gained[1][:2].sum() > gained[0][:2].sum()
@@ -309,6 +309,15 @@ def test_who_was_asked_for_nothing_has_nothing_to_shirk() -> None:
     owners = after(play(rivals(**market, population=lazy, enforcement=policy, horizon=1), Inspector()))
     assert (owners["told_volume"] == 0).all()
     assert not owners["violation"].any()
+    assert not owners["flagged"].any()
+
+
+def test_who_makes_every_sample_that_it_was_asked_for_has_shirked_nothing() -> None:
+    nearly_all = {"strategies": [{"name": "under_generate", "made_share": 0.999}]}  # less than half a sample short
+    policy = {"audit_rate": 1.0, "deposit": 1.0}
+    owners = after(play(rivals(**UNTRAINED, population=nearly_all, enforcement=policy, horizon=1), Inspector()))
+    assert (owners["told_volume"] > 0).any()
+    assert (owners["synthetic_volume"] == owners["told_volume"]).all()
     assert not owners["flagged"].any()
 
 
