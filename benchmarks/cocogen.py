@@ -3,8 +3,10 @@
 Run ``python -m benchmarks.cocogen``. Asked is the equilibrium of 100,000 organisations in under 0.5 s, with a sparse
 competition matrix (50 rivals each) and with one of low rank (20 markets). Timed is everything from the columns on: the
 products with the matrix, the potential's weights and the bisection. The other side maximises the potential of up to
-10,000 organisations with SciPy's L-BFGS-B and its exact gradient; the largest difference of any volume is told.
-Processor time of one thread, medians of ``--repeats`` with the smallest and the largest.
+10,000 organisations with SciPy's L-BFGS-B and its exact gradient; the largest difference of any volume is told. Last
+come rounds of the living market ``cocogen_churn`` among ``--living`` organisations that meet in markets, with claims,
+equilibrium, payments, audits and tables, but without newcomers. Processor time of one thread, medians of ``--repeats``
+with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -28,6 +30,9 @@ from market.cocogen.competition import CompetitionMatrix
 from market.cocogen.equilibrium import damped
 from market.cocogen.readings import potential_weight, reading_of
 from market.cocogen.welfare import welfare_optimum
+from scenarios.loading import load_scenario
+from scenarios.recorder import MemoryRecorder
+from scenarios.simulation import Simulation
 
 ASKED, ASKED_OF = 0.5, 100_000
 RIVALS, MARKETS = 50, 20
@@ -128,6 +133,7 @@ def solve_many(title: str, many: Game, repeats: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--living", type=int, default=ASKED_OF, help="organisations in the living market")
     options = parser.parse_args()
     print(f"NumPy {np.__version__}, SciPy {scipy.__version__}, Python {platform.python_version()}, one thread")
 
@@ -142,6 +148,24 @@ def main() -> None:
         print(
             f"{count:>6} organisations: ours {shown(ours)}, L-BFGS-B {theirs[0]:.3f} s, x{ratio:.0f}, apart {apart:.1e}"
         )
+
+    seconds, active = living(options.living)
+    print(f"{options.living:>6} organisations in a living market: {shown(seconds)} a round, {active} there at the end")
+
+
+def living(count: int, rounds: int = 4) -> tuple[list[float], int]:
+    """Processor seconds of each round but the first, in which everybody joins, and how many are there at the end."""
+    together = f"{{kind: markets, mean_intensity: {TOTAL_COMPETITION / count}}}"
+    everybody = {"initial": count, "assignment": [], "arrival_rate": 0, "departure_rate": 0}
+    changes = [f"population.{name}={value}" for name, value in everybody.items()]
+    changes += [f"horizon={rounds}", f"market.competition={together}", "recording.owners_sample=1000"]
+    market = Simulation(scenario=load_scenario("cocogen_churn", overrides=changes), recorder=MemoryRecorder())
+    playing, seconds = market.play(), []
+    for _ in range(rounds):
+        start = time.process_time()
+        next(playing)
+        seconds.append(time.process_time() - start)
+    return seconds[1:], len(market.population.active())
 
 
 def _with_quadratic_cost(linear: Game) -> Game:

@@ -96,7 +96,8 @@ class Board:
     the last round's uploads, NaN before the first; ``budget`` is what the model owner can spend this round.
     ``deposit`` is locked per owner, ``fine`` is what a guilty verdict takes of it (money). ``members`` are there for
     mechanisms that ask for them; ``center_cost`` [M] is what the computing centers pay per unit of work, relative to
-    each other; ``lot`` is a number drawn for the round, uniform in [0, 1), for mechanisms that leave things to chance.
+    each other; ``lot`` is a number drawn for the round, uniform in [0, 1), for mechanisms that leave things to chance;
+    ``remembered`` is what the mechanism noted when it settled rounds (see ``Settlement.remembered``).
     """
 
     round: int
@@ -115,6 +116,7 @@ class Board:
     members: Members | None = None
     center_cost: FloatColumn = field(default_factory=lambda: np.zeros(0))
     lot: float = 0.0
+    remembered: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -294,7 +296,8 @@ class Settlement:
     ``transfers`` are what the model owner pays; ``claimed`` is the total of claim units that shared it, for the next
     board. ``further`` are transfers between others by kind, made after it, in this order; who cannot pay one in full
     pays what it has. ``records`` (aligned with the allocation) is what the mechanism wants to be told about these
-    owners when it next announces: it has no memory of its own.
+    owners when it next announces: it has no memory of its own. ``remembered`` are numbers by name that belong to no
+    owner, and so stay whoever leaves; what an earlier round noted holds until it is noted anew.
     """
 
     transfers: Transfers
@@ -303,6 +306,7 @@ class Settlement:
     claimed: float
     further: Mapping[str, Transfers] = field(default_factory=dict)
     records: Mapping[str, FloatColumn] = field(default_factory=dict)
+    remembered: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

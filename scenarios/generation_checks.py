@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from scenarios import registries
 from scenarios.choices import problem_at
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def check_generation(scenario: Scenario, mechanism: object) -> None:
         if not learning.enabled and mechanism.pays_for == "measured":
             expected = "curve, for without learning there is no accuracy"
             raise problem_at("market.mechanism.pays_for", "measured", expected)
+        _check_number_of_rivals(scenario)
         return
     for field, given in (
         ("learning.generation", learning.generation),
@@ -31,3 +33,15 @@ def check_generation(scenario: Scenario, mechanism: object) -> None:
     ):
         if given is not None:
             raise problem_at(field, None, f"null, for the mechanism {name} knows neither synthetic data nor rivals")
+
+
+def _check_number_of_rivals(scenario: Scenario) -> None:
+    """Those who are there from the start may all compete; who comes later is counted when it comes."""
+    from market.cocogen.rivalry import too_many
+
+    chosen, founders = scenario.market.competition, scenario.population.initial
+    if chosen is None:
+        return
+    rivalry = registries.rivalries()[chosen.name]
+    if rivalry.most_persons is not None and founders > rivalry.most_persons:
+        raise problem_at("market.competition", chosen.name, too_many(rivalry, founders))

@@ -23,24 +23,24 @@ _TRADE = "Yuan et al. 2023, TradeFL: a trust trading mechanism for cross-silo fe
 
 @dataclass(frozen=True, kw_only=True)
 class Shirker(Strategy):
-    """Makes ``share`` in [0, 1) of the synthetic samples that it is asked for; all else is honest."""
+    """Makes ``made_share`` in [0, 1) of the synthetic samples that it is asked for; all else is honest."""
 
     family: ClassVar[str] = "free_rider"
     reference: ClassVar[str] = _TRADE
 
-    share: float = 0.5
+    made_share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_number("share", self.share, Bounds(at_least=0, below=1))
+        check_number("made_share", self.made_share, Bounds(at_least=0, below=1))
 
     def train(self, seen: Observation) -> Work:
-        return replace(super().train(seen), volume_share=np.full(len(seen), float(self.share)))
+        return replace(super().train(seen), volume_share=np.full(len(seen), float(self.made_share)))
 
 
 @STRATEGIES.register("under_generate")
 @dataclass(frozen=True, kw_only=True)
 class UnderGenerate(Shirker):
-    """Makes ``share`` (0 to below 1) of the synthetic samples that it is asked for; all else is honest."""
+    """Makes ``made_share`` (0 to below 1) of the synthetic samples that it is asked for; all else is honest."""
 
     name: ClassVar[str] = "under_generate"
 
@@ -48,17 +48,17 @@ class UnderGenerate(Shirker):
 @STRATEGIES.register("generate_nothing")
 @dataclass(frozen=True, kw_only=True)
 class GenerateNothing(Shirker):
-    """Makes ``share`` of the synthetic samples that it is asked for, none by default; all else is honest."""
+    """Makes ``made_share`` of the synthetic samples that it is asked for, none by default; all else is honest."""
 
     name: ClassVar[str] = "generate_nothing"
 
-    share: float = 0.0
+    made_share: float = 0.0
 
 
 @STRATEGIES.register("generation_ring")
 @dataclass(frozen=True, kw_only=True)
 class GenerationRing(Shirker):
-    """Members claim ``factor`` times their label distance together, and make ``share`` of what that asks them for.
+    """Members claim ``factor`` times their label distance together, and make ``made_share`` of what that asks them for.
 
     A larger distance asks for more synthetic data, and so for more redistribution from those outside the ring.
     """

@@ -20,10 +20,14 @@ def vcfl(game: Game) -> FloatColumn:
     return np.zeros(len(game))
 
 
+def without_competition(game: Game) -> Game:
+    """The game as it would be if nobody competed and nothing were redistributed."""
+    return replace(game, competition=nobody_competes(len(game)), redistribution_rate=0.0)
+
+
 def wco(game: Game) -> FloatColumn:
     """Without competition: decided as if nobody competed and nothing were redistributed."""
-    blind = replace(game, competition=nobody_competes(len(game)), redistribution_rate=0.0)
-    return equilibrium(blind).synthetic_volume
+    return equilibrium(without_competition(game)).synthetic_volume
 
 
 def radg(game: Game, draw: FloatColumn) -> FloatColumn:

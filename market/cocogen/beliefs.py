@@ -1,11 +1,13 @@
 """What the server of a CoCoGen+ market comes to believe while it runs: the best rate, and who feels how many rivals.
 
-All of it is on record with the owners, for the mechanism itself remembers nothing.
+The mechanism itself remembers nothing. What an owner gives away of itself is on record with it, and gone when it
+leaves; the search for the rate is among the numbers that the market keeps whoever is there.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,21 +18,29 @@ from market.cocogen.market_rules import MarketRules
 from market.cocogen.pressure import margins, revealed_pressure
 from market.cocogen.published import PROFIT, columns_of, labels_of, surroundings
 from market.cocogen.rate_search import Search, looked
-from market.mechanism import LabelMixes, Members, Terms
+from market.mechanism import Board, LabelMixes, Members, Terms
 
-SEARCH, STAMP, INTENSITY = "rate search", "rate search round", "revealed intensity"
-"""Records: the state of the search and the round it is of, and the mean intensity that an owner's offer gives away."""
+INTENSITY = "revealed intensity"
+"""Record: the mean intensity that an owner's offer gives away."""
+_SEARCH = {name: f"rate search {name}" for name in Search._fields}
+"""Figures of the terms, and what is remembered: the state of the search."""
 
 
-def search_of(rules: MarketRules, members: Members, number: int) -> Search | None:
-    """Where the search for the rate stands in this round, by the newest record; a new one where there is none."""
-    if rules.rate_search == "none" or number < rules.rate_from:
+def search_of(rules: MarketRules, board: Board) -> Search | None:
+    """Where the search for the rate stands in this round; a new one where nothing is remembered of one."""
+    if rules.rate_search == "none" or board.round < rules.rate_from:
         return None
-    stamp = members.records.get(STAMP, np.zeros(0))
-    if not len(stamp) or np.isnan(stamp).all():
-        return Search(0.0, rules.highest_rate)
-    newest = int(np.nanargmax(stamp))
-    return Search(*(float(members.records[f"{SEARCH} {name}"][newest]) for name in Search._fields))
+    return _search_in(board.remembered) or Search(0.0, rules.highest_rate)
+
+
+def figures_of(search: Search | None) -> dict[str, float]:
+    """The search as figures of the terms; none where nothing is sought."""
+    return {} if search is None else {_SEARCH[name]: value for name, value in search._asdict().items()}
+
+
+def _search_in(figures: Mapping[str, float]) -> Search | None:
+    known = all(name in figures for name in _SEARCH.values())
+    return Search(*(figures[name] for name in _SEARCH.values())) if known else None
 
 
 def believed(rules: MarketRules, members: Members) -> CompetitionMatrix:
@@ -44,12 +54,10 @@ def believed(rules: MarketRules, members: Members) -> CompetitionMatrix:
     return LowRank(felt[:, None], np.ones((len(members), 1)))
 
 
-def searched(rules: MarketRules, terms: Terms, welfare: float, count: int) -> dict[str, FloatColumn]:
-    """The search after this round, on record with everybody who came."""
-    search = Search(*(terms.figures[f"{SEARCH} {name}"] for name in Search._fields))
-    search = looked(search, welfare, rules.rate_looks, rules.rate_precision)
-    values = {STAMP: float(terms.round)} | {f"{SEARCH} {name}": value for name, value in search._asdict().items()}
-    return {name: np.full(count, value) for name, value in values.items()}
+def searched(rules: MarketRules, terms: Terms, welfare: Callable[[], float]) -> dict[str, float]:
+    """The search after this round, to be remembered; ``welfare()`` is what the round brought."""
+    search = _search_in(terms.figures)
+    return {} if search is None else figures_of(looked(search, welfare(), rules.rate_looks, rules.rate_precision))
 
 
 def revealed(rules: MarketRules, terms: Terms, owner: IntColumn, said: Claimed, offered: FloatColumn) -> FloatColumn:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from learning.columns import FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.cocogen.game import Game, Organisations
 from market.cocogen.heterogeneity import ResidualEmd, filling, towards_global
 from market.cocogen.readings import reading_of
@@ -16,6 +16,8 @@ from market.mechanism import DATA_SIZE, EMD, GENERATION_COST, PROFITABILITY, Lab
 
 LEAST = 1e-9
 """Samples that stand for none, next to those of others."""
+FEWEST = 1e-3
+"""Whoever claims fewer samples than this has none."""
 FARTHEST = 2.0
 """The largest L1 distance of two label mixes."""
 
@@ -34,7 +36,7 @@ class Claimed(NamedTuple):
         size, emd, cost, profit = (
             np.maximum(np.nan_to_num(column(name)), 0.0) for name in (DATA_SIZE, EMD, GENERATION_COST, PROFITABILITY)
         )
-        return Claimed(size, np.minimum(emd, FARTHEST), cost, profit)
+        return Claimed(np.where(size < FEWEST, 0.0, size), np.minimum(emd, FARTHEST), cost, profit)
 
     def take(self, rows: IntColumn) -> Claimed:
         """Those of some of the owners."""
@@ -71,19 +73,31 @@ def organisations(
 
 
 def players(said: Claimed, game_of: Callable[[Claimed], Game]) -> Game | None:
-    """The game of all, where anybody has data; who would rather not strengthen anybody has a volume cap of 0 in it.
+    """The game of all, where anybody has data; who has none generates nothing: its volume cap is 0.
 
-    ``game_of(said)`` makes the game of claims that all are above 0 in data. An organisation without data or with a
-    potential weight of 0 or less (it earns nothing with a model, or under ``damage`` rivals' gains would harm it more
-    than its own help) generates nothing. Its data, its distance and its rivalry count all the same, and the others'
-    weights do not depend on its volume.
+    ``game_of(said)`` makes the game of claims that all are above 0 in data.
     """
     if not (said.data_size > 0.0).any():
         return None
-    game = game_of(said._replace(data_size=np.maximum(said.data_size, LEAST)))
-    willing = (said.data_size > 0.0) & (reading_of(game).weight(game) > 0.0)
+    return _only(game_of(said._replace(data_size=np.maximum(said.data_size, LEAST))), said.data_size > 0.0)
+
+
+def of_the_willing(game: Game) -> Game:
+    """The same game, in which whoever would rather not strengthen anybody has a volume cap of 0.
+
+    Those are the organisations with a potential weight of 0 or less: they earn nothing with a model, or under
+    ``damage`` rivals' gains would harm them more than their own help. Their data, their distance and their rivalry
+    count all the same, and the others' weights do not depend on their volumes. For rules by which organisations look
+    to their own utility.
+    """
+    return _only(game, reading_of(game).weight(game) > 0.0)
+
+
+def _only(game: Game, generating: BoolColumn) -> Game:
+    if generating.all():
+        return game
     own = game.organisations
-    capped = replace(own, synthetic_volume_cap=np.where(willing, own.synthetic_volume_cap, 0.0))
+    capped = replace(own, synthetic_volume_cap=np.where(generating, own.synthetic_volume_cap, 0.0))
     return replace(game, organisations=capped)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -20,10 +19,23 @@ from market.cocogen.readings import READINGS, Relative
 from market.cocogen.volume_rules import VOLUME_RULES
 from market.mechanism import LabelMixes
 
-_AMOUNTS = (
-    *("quadratic_cost", "synthetic_volume_cap", "redistribution_rate", "highest_rate", "rate_precision"),
-    "believed_intensity",
-)
+_RANGES = {
+    "volume_scale": (0.0, 1e9),
+    "volume_exponent": (1e-6, 10.0),
+    "emd_penalty": (0.0, 1e9),
+    "personal_gain": (0.0, 1e9),
+    "synthetic_quality": (1e-6, 1.0),
+    "quality_decay": (0.0, 1.0),
+    "quadratic_cost": (0.0, 1e9),
+    "synthetic_volume_cap": (0.0, 1e12),
+    "redistribution_rate": (0.0, 1e9),
+    "highest_rate": (0.0, 1e9),
+    "rate_precision": (0.0, 1e9),
+    "believed_intensity": (0.0, 1e9),
+}
+"""As for ``datagora solve cocogen``: any unit of money and data, far from where products of them leave the floats."""
+_UNPAID = ("vcfl", "wco", "radg", "optimum")
+"""Rules that do not look at what is redistributed."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,10 @@ class MarketRules:
     pays_for: Literal["measured", "curve"] = "measured"
 
     def __post_init__(self) -> None:
-        for name in _AMOUNTS:
+        for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
-            if not (value >= 0.0 and math.isfinite(value)):
-                raise ValueError(f"{name}: expected a number of at least 0, got {value}")
+            if not low <= value <= high:
+                raise ValueError(f"{name}: expected a number from {low:g} to {high:g}, got {value}")
         if not 0.0 < self.accuracy_limit <= 1.0:
             raise ValueError(f"accuracy_limit: expected a number above 0 up to 1, got {self.accuracy_limit}")
         if self.rate_looks < 2 or self.rate_looks % 2:
@@ -65,7 +77,6 @@ class MarketRules:
         if self.rule not in VOLUME_RULES:
             raise ValueError(f"rule: expected one of {', '.join(VOLUME_RULES)}, got {self.rule}")
         self._check_used()
-        assert self.curve
 
     def _check_used(self) -> None:
         """Raise ``ValueError`` for parameters that are given but would have no effect."""
@@ -73,13 +84,17 @@ class MarketRules:
         idle = dict.fromkeys(searching, "without rate_search") if self.rate_search == "none" else {}
         if self.competition == "known":
             idle["believed_intensity"] = "where competition is known"
+        if self.rate_search != "none" and self.rate_from == 0:
+            idle["redistribution_rate"] = "where the rate is sought from the first round on (rate_from)"
+        if self.rule in _UNPAID:
+            idle["rate_search"] = f"under the rule {self.rule}, which does not look at the rate"
         for field in fields(self):
             if field.name in idle and getattr(self, field.name) != field.default:
                 raise ValueError(f"{field.name}: has no effect {idle[field.name]}")
 
     @property
     def curve(self) -> LearningCurve:
-        """What training together achieves. Raises ``ValueError``."""
+        """What training together achieves."""
         return LearningCurve(
             volume_scale=self.volume_scale,
             volume_exponent=self.volume_exponent,

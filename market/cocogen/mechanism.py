@@ -16,10 +16,9 @@ from typing import ClassVar
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
-from market.cocogen.beliefs import INTENSITY, SEARCH, believed, revealed, search_of, searched, welfare_seen
-from market.cocogen.claimed import Claimed
+from market.cocogen.beliefs import INTENSITY, believed, figures_of, revealed, search_of, searched, welfare_seen
+from market.cocogen.claimed import LEAST, Claimed
 from market.cocogen.competition import CompetitionMatrix, among, nobody_competes
-from market.cocogen.equilibrium import equilibrium
 from market.cocogen.game import Game
 from market.cocogen.market_rules import MarketRules
 from market.cocogen.netting import netted
@@ -42,7 +41,6 @@ from market.cocogen.published import (
     WORTH,
     by_owner,
     labels_of,
-    last_figure,
     rivals_of,
     said_in,
 )
@@ -114,19 +112,17 @@ class CoCoGen(MarketRules):
         """The rate, and what the claims of the members make the server expect of everybody."""
         members = by_owner(board.members or NOBODY)
         said = Claimed.of(lambda name: members.claims.get(name, np.zeros(len(members))))
-        search = search_of(self, members, board.round)
+        search = search_of(self, board)
         rate = self.redistribution_rate if search is None else proposed(search, self.rate_precision)
         competition = believed(self, members)
         game = self.players(said, members.labels, competition, rate)
         columns = {name: np.zeros(len(members)) for name in (VOLUME, SIZE, WORTH, DISTANCE, PAYS, AHEAD)}
         columns[COMPETITION] = competition @ np.ones(len(members))
         columns[PROFIT] = said.profitability
-        last = last_figure(members, EFFECTIVE)
-        figures = {RATE: rate, LOT: board.lot, EFFECTIVE: last, REAL: 0.0, APART: 0.0}
-        if search is not None:
-            figures |= {f"{SEARCH} {name}": value for name, value in search._asdict().items()}
+        last = board.remembered.get(EFFECTIVE, math.nan)
+        figures = {RATE: rate, LOT: board.lot, EFFECTIVE: last, REAL: 0.0, APART: 0.0, **figures_of(search)}
         if game is not None:
-            expected = self._expected(game, None if math.isnan(last) else last)
+            expected = self._expected(game, None if math.isnan(last) else last, board.lot, members.owner)
             columns |= expected
             figures |= {
                 REAL: game.real_volume,
@@ -136,9 +132,13 @@ class CoCoGen(MarketRules):
         known = {OWNER: members.owner, **columns}
         return Terms(board.round, board.budget, figures, known, competition=competition, labels=members.labels)
 
-    def _expected(self, game: Game, start: float | None) -> dict[str, FloatColumn]:
-        """What the players of a game are expected to make, and what that does to each, [N]."""
-        volume = equilibrium(game, start).synthetic_volume
+    def _expected(self, game: Game, start: float | None, lot: float, owner: IntColumn) -> dict[str, FloatColumn]:
+        """What the players of a game are expected to make, and what that does to each, [N].
+
+        Who chooses its own volume is expected to be at the equilibrium, the others make what the rule says.
+        """
+        rule = "equilibrium" if self.rule == "best_reply" else self.rule
+        volume = VOLUME_RULES[rule](game, start, np.zeros(len(game)), lot, owner)
         size = game.organisations.data_size
         emd = game.organisations.residual_emd.at(1.0 + volume / size)
         return {
@@ -188,7 +188,7 @@ class CoCoGen(MarketRules):
         )
 
     def settle(self, terms: Terms, allocation: Allocation, outcome: Outcome) -> Settlement:
-        """Performance pay from the world, redistribution among those whose uploads came, and the volumes on record."""
+        """Performance pay from the world, redistribution among those whose uploads came, and what is learnt of them."""
         came = np.flatnonzero(arrivals(allocation, outcome))
         owner, count = allocation.owner[came], len(allocation)
         said = said_in(terms, allocation.owner, allocation.claims).take(came)
@@ -204,16 +204,20 @@ class CoCoGen(MarketRules):
             REDISTRIBUTION: netted(owner, redistribution(rivals, rate, counted)),
         }
         settlement = pay_arrivals(allocation, outcome, np.zeros(count), claimed=float(told.sum()))
-        effective = float((said.data_size + self.curve.worth(np.maximum(said.data_size, 1e-12), told)).sum())
-        records = {VOLUME: told, EFFECTIVE: np.full(len(came), effective)}
-        if f"{SEARCH} low" in terms.figures:
-            welfare = welfare_seen(self, said, told, performance, rivals, labels_of(terms, owner))
-            records |= searched(self, terms, welfare, len(came))
+
+        def welfare() -> float:
+            return welfare_seen(self, said, told, performance, rivals, labels_of(terms, owner))
+
+        remembered = searched(self, terms, welfare)
+        if len(came):
+            remembered[EFFECTIVE] = float(
+                (said.data_size + self.curve.worth(np.maximum(said.data_size, LEAST), told)).sum()
+            )
+        records = {}
         if self.competition == "learned":
-            offered = allocation.claims[OFFERED][came]
-            records[INTENSITY] = revealed(self, terms, owner, said, offered)
-        spread = {name: _spread(column, came, count) for name, column in records.items()}
-        return replace(settlement, further=further, records=spread)
+            found = revealed(self, terms, owner, said, allocation.claims[OFFERED][came])
+            records[INTENSITY] = _spread(found, came, count)
+        return replace(settlement, further=further, records=records, remembered=remembered)
 
     # What is true
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -19,7 +18,7 @@ RATE, EFFECTIVE, REAL, APART, LOT = "redistribution rate", "effective volume", "
 OWNER, SIZE, WORTH, DISTANCE = "owner", "data size", "worth", "sample distance"
 """Columns: ids, ascending; D, e and D EMD of each, as they are expected."""
 VOLUME = "synthetic volume"
-"""Column of the terms and of the records, samples: what is expected of an owner, and what it was last told."""
+"""Column, samples: what is expected of an owner."""
 PROFIT = "profitability"
 """Column: what each earns per unit of performance, money; public."""
 COMPETITION, PAYS, AHEAD = "total competition", "pays", "rivals ahead"
@@ -79,10 +78,3 @@ def by_owner(members: Members) -> Members:
         competition=None if members.competition is None else among(members.competition, order),
         labels=None if members.labels is None else members.labels.take(order),
     )
-
-
-def last_figure(members: Members, name: str) -> float:
-    """A figure that a settled round put on record with everybody; NaN before the first."""
-    column = members.records.get(name, np.zeros(0))
-    known = column[~np.isnan(column)]
-    return float(known[-1]) if len(known) else math.nan

@@ -6,7 +6,7 @@ narrowed by comparing two rates inside it. One noisy look decides nothing, so bo
 beyond the worse one (Kiefer 1953, "Sequential minimax search for a maximum"). A wrong comparison cannot be taken back,
 so the looks per rate should grow with the noise. Their number is even: only then does a trend cancel.
 
-All that is remembered is in ``Search``, plain numbers that a market can keep on record.
+All that is remembered is in ``Search``, plain numbers that a market can keep.
 """
 
 from __future__ import annotations

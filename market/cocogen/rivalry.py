@@ -5,12 +5,12 @@ An intensity belongs to two persons and never changes, whoever else comes and go
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from learning.columns import IntColumn
 from learning.registry import Registry
@@ -22,18 +22,30 @@ class Rivalry:
     """Intensities among persons. ``name`` is that of the registry."""
 
     name: ClassVar[str]
+    most_persons: ClassVar[int | None] = None
+    """How many can compete at a time; None: any number."""
 
     def among(self, persons: IntColumn, streams: Streams) -> CompetitionMatrix:
-        """Intensities [N, N] of these persons: row i is what i feels of the others."""
+        """Intensities [N, N] of these persons, ``most_persons`` at most: row i is what i feels of the others."""
         raise NotImplementedError
+
+
+def too_many(rivalry: Rivalry | type[Rivalry], count: int) -> str:
+    """One line that says that so many cannot compete at a time, and which rivalry knows any number."""
+    unlimited = " and ".join(name for name, kind in RIVALRIES.items() if kind.most_persons is None)
+    return f"at most {rivalry.most_persons:,} owners can compete at a time, there are {count:,}; {unlimited} take more"
 
 
 RIVALRIES: Registry[type[Rivalry]] = Registry("rivalry")
 
 
-def _check(name: str, value: float, most: float = math.inf) -> None:
-    if not 0.0 <= value <= most or math.isinf(value):
+def _check(name: str, value: float, most: float = 1e9) -> None:
+    if not 0.0 <= value <= most:
         raise ValueError(f"{name}: expected a number from 0 to {most:g}, got {value}")
+
+
+_AT_ONCE = 2**17
+"""Pairs that are drawn at once: few enough for the processor's own memory."""
 
 
 @RIVALRIES.register("pairs")
@@ -42,7 +54,7 @@ class Pairs(Rivalry):
     """Each pair has an intensity of its own, uniform about ``mean_intensity`` by ``spread`` (0 to 1) of it.
 
     The same either way unless ``symmetric`` is false. A share ``density`` of the pairs compete at all. Takes N x N
-    numbers: for up to a few thousand organisations.
+    numbers, so 5,000 persons may be there at most, and hundreds are quicker; ``markets`` is for any number.
     """
 
     mean_intensity: float
@@ -51,6 +63,7 @@ class Pairs(Rivalry):
     symmetric: bool = True
 
     name: ClassVar[str] = "pairs"
+    most_persons: ClassVar[int | None] = 5_000
 
     def __post_init__(self) -> None:
         _check("mean_intensity", self.mean_intensity)
@@ -58,7 +71,15 @@ class Pairs(Rivalry):
         _check("density", self.density, 1.0)
 
     def among(self, persons: IntColumn, streams: Streams) -> FloatMatrix:
-        rows, columns = np.broadcast_arrays(persons[:, None], persons[None, :])
+        found = np.empty((len(persons), len(persons)))
+        rows = max(1, _AT_ONCE // max(1, len(persons)))
+        for first in range(0, len(persons), rows):
+            found[first : first + rows] = self._felt(persons[first : first + rows], persons, streams)
+        return found
+
+    def _felt(self, some: IntColumn, persons: IntColumn, streams: Streams) -> FloatMatrix:
+        """What some feel of all persons, [K, N]."""
+        rows, columns = np.broadcast_arrays(some[:, None], persons[None, :])
         first, second = (np.minimum(rows, columns), np.maximum(rows, columns)) if self.symmetric else (rows, columns)
         draw = streams.uniform("rivalry", first, 0, second)
         found = self.mean_intensity * (1.0 + self.spread * (2.0 * draw - 1.0))
@@ -111,10 +132,13 @@ class Table(Rivalry):
                 raise ValueError(f"rows: nobody competes with itself, but row {place} has {row[place]} there")
         object.__setattr__(self, "rows", tuple(tuple(float(value) for value in row) for row in self.rows))
 
-    def among(self, persons: IntColumn, streams: Streams) -> FloatMatrix:
+    def among(self, persons: IntColumn, streams: Streams) -> CompetitionMatrix:
         known = np.array(self.rows, dtype=np.float64).reshape(len(self.rows), len(self.rows))
-        listed = persons < len(known)
-        place = np.where(listed, persons, 0)
-        if not len(known):
-            return np.zeros((len(persons), len(persons)))
-        return np.where(listed[:, None] & listed, known[np.ix_(place, place)], 0.0)
+        listed = np.flatnonzero(persons < len(known))
+        felt = known[np.ix_(persons[listed], persons[listed])]
+        row, column = np.nonzero(felt)
+        count = len(persons)
+        # Sparse, for those who came later may be many.
+        found: Any = csr_array((felt[row, column], (listed[row], listed[column])), shape=(count, count))
+        matrix: CompetitionMatrix = found
+        return matrix

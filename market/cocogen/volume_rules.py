@@ -14,6 +14,7 @@ from learning.columns import FloatColumn, IntColumn
 from learning.registry import Registry
 from learning.streams import Streams
 from market.cocogen import baselines
+from market.cocogen.claimed import of_the_willing
 from market.cocogen.equilibrium import equilibrium
 from market.cocogen.game import Game
 from market.cocogen.welfare import welfare_optimum
@@ -26,7 +27,7 @@ VOLUME_RULES: Registry[VolumeRule] = Registry("volume rule")
 @VOLUME_RULES.register("equilibrium")
 def planned(game: Game, start: float | None, offered: FloatColumn, lot: float, owner: IntColumn) -> FloatColumn:
     """The equilibrium of what was reported."""
-    return equilibrium(game, start).synthetic_volume
+    return equilibrium(of_the_willing(game), start).synthetic_volume
 
 
 @VOLUME_RULES.register("best_reply")
@@ -44,7 +45,7 @@ def vcfl(game: Game, start: float | None, offered: FloatColumn, lot: float, owne
 @VOLUME_RULES.register("wco")
 def wco(game: Game, start: float | None, offered: FloatColumn, lot: float, owner: IntColumn) -> FloatColumn:
     """As if nobody competed and nothing were redistributed."""
-    return baselines.wco(game)
+    return equilibrium(of_the_willing(baselines.without_competition(game)), start).synthetic_volume
 
 
 @VOLUME_RULES.register("radg")
@@ -56,9 +57,9 @@ def radg(game: Game, start: float | None, offered: FloatColumn, lot: float, owne
 
 @VOLUME_RULES.register("uniform")
 def uniform(game: Game, start: float | None, offered: FloatColumn, lot: float, owner: IntColumn) -> FloatColumn:
-    """The equilibrium's total, spread evenly among those who generate at all."""
+    """The equilibrium's total, spread evenly among all who can generate."""
     sharing = max(1, int((game.organisations.synthetic_volume_cap > 0.0).sum()))
-    return baselines.uniform(game, float(equilibrium(game, start).synthetic_volume.sum()) / sharing)
+    return baselines.uniform(game, float(planned(game, start, offered, lot, owner).sum()) / sharing)
 
 
 @VOLUME_RULES.register("optimum")

@@ -31,7 +31,13 @@ def full_board(world: World) -> Board:
         label_mixes(world, active),
     )
     lot = float(world.streams.uniform("lot", 0, number))
-    return dataclasses.replace(world.board, members=members, center_cost=world.center_types["cost_factor"], lot=lot)
+    return dataclasses.replace(
+        world.board,
+        members=members,
+        center_cost=world.center_types["cost_factor"],
+        lot=lot,
+        remembered=dict(world.remembered),
+    )
 
 
 def _of(record: FloatColumn, owners: IntColumn) -> FloatColumn:

@@ -17,9 +17,14 @@ from scenarios.engine.world import World
 
 
 class Generated(NamedTuple):
-    """Columns of the selected owners: samples asked for and really made, money spent, seconds taken, micro locked."""
+    """Columns of the selected owners, [N].
+
+    Samples asked for, those that an owner means to make and those that it can pay for and makes; money spent, seconds
+    taken, micro-units locked.
+    """
 
     told: FloatColumn
+    wanted: FloatColumn
     synthetic: IntColumn
     spent: FloatColumn
     seconds: FloatColumn
@@ -36,7 +41,7 @@ def generate(world: World, chosen: Decisions, allocation: Allocation, selected: 
     nothing = np.zeros(count)
     if not isinstance(mechanism, Generating) or allocation.synthetic_volume is None:
         whole = np.zeros(count, dtype=np.int64)
-        return Generated(nothing, whole, nothing, nothing, whole)
+        return Generated(nothing, nothing, whole, nothing, nothing, whole)
     told = np.rint(allocation.synthetic_volume[selected])
     wanted = np.rint(told * np.where(works(chosen.upload), np.clip(chosen.volume_share, 0.0, 1.0), 0.0))
     types = true_types(world.population, owners, world.labels)
@@ -44,9 +49,9 @@ def generate(world: World, chosen: Decisions, allocation: Allocation, selected: 
     price = mechanism.generation_cost(types, wanted)
     dear = price > from_micro(wallet) + 1.0
     cost = to_micro(np.where(dear, 0.0, price))
-    wanted = np.where(dear, np.floor(wanted * (from_micro(wallet) / np.maximum(price, 1.0))), wanted)
-    wanted = np.where(cost <= wallet, wanted, np.floor(wanted * wallet / np.maximum(cost, 1)))
-    spent = to_micro(np.minimum(mechanism.generation_cost(types, wanted), from_micro(wallet)))
+    paid_for = np.where(dear, np.floor(wanted * (from_micro(wallet) / np.maximum(price, 1.0))), wanted)
+    paid_for = np.where(cost <= wallet, paid_for, np.floor(paid_for * wallet / np.maximum(cost, 1)))
+    spent = to_micro(np.minimum(mechanism.generation_cost(types, paid_for), from_micro(wallet)))
     world.post(tick, "generation cost", owners, WORLD, spent)
     locked = np.zeros(count, dtype=np.int64)
     if allocation.deposit is not None:
@@ -54,5 +59,5 @@ def generate(world: World, chosen: Decisions, allocation: Allocation, selected: 
         world.post(tick, "redistribution deposit", owners, owners, locked, payee_book=DEPOSIT)
     seconds = nothing
     if world.speed is not None:
-        seconds = world.speed.seconds(wanted, np.ones(count))
-    return Generated(told, wanted.astype(np.int64), np.asarray(from_micro(spent)), seconds, locked)
+        seconds = world.speed.seconds(paid_for, np.ones(count))
+    return Generated(told, wanted, paid_for.astype(np.int64), np.asarray(from_micro(spent)), seconds, locked)

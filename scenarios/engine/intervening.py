@@ -51,6 +51,7 @@ def _replace_mechanism(world: World, scenario: Scenario) -> None:
     chosen = scenario.market.mechanism
     world.mechanism = mechanisms()[chosen.name](**chosen.params)
     world.records.clear()
+    world.remembered.clear()
     world.flights.claims.clear()  # no flights are under way between two rounds
     world.population.center[:] = -1
     world.board = dataclasses.replace(world.board, claimed=0.0)

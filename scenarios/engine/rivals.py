@@ -8,17 +8,26 @@ import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
 from market.cocogen.competition import CompetitionMatrix
+from market.cocogen.rivalry import Rivalry, too_many
 from market.mechanism import Generating, LabelMixes, Types
 from scenarios.engine.decisions import true_types
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
+from scenarios.errors import BadInput
 
 
 def intensities(world: World, owners: IntColumn) -> CompetitionMatrix | None:
     """Competition among these owners, in this order; None where nobody competes."""
     if world.rivalry is None:
         return None
-    return world.rivalry.among(world.population.person[owners], world.streams)
+    return _among(world, world.rivalry, owners)
+
+
+def _among(world: World, rivalry: Rivalry, owners: IntColumn) -> CompetitionMatrix:
+    """Raises ``BadInput`` where so many cannot compete at a time."""
+    if rivalry.most_persons is not None and len(owners) > rivalry.most_persons:
+        raise BadInput("", "market.competition", rivalry.name, problem=too_many(rivalry, len(owners)))
+    return rivalry.among(world.population.person[owners], world.streams)
 
 
 def label_mixes(world: World, owners: IntColumn) -> LabelMixes | None:
@@ -33,7 +42,7 @@ def feel_rivals(world: World, owners: IntColumn) -> None:
     population = world.population
     everybody = np.union1d(population.active(), owners)
     there = np.isin(everybody, population.active())
-    matrix = world.rivalry.among(population.person[everybody], world.streams)
+    matrix = _among(world, world.rivalry, everybody)
     felt = np.asarray(matrix @ np.where(there, population.profitability[everybody], 0.0))
     population.competition_pressure[owners] = felt[np.searchsorted(everybody, owners)]
 

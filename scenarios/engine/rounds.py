@@ -221,7 +221,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "scale": chosen.scale,
             "peer": peer,
             "center": center,
-            "violation": chosen.violation & ~(chosen.only_shirks & (made.told == 0.0)),
+            "violation": chosen.violation & ~(chosen.only_shirks & (made.wanted >= made.told)),
             "lie": chosen.lie,
             "data_share": allocation.data_share[selected],
             "promised": allocation.promised[selected],

@@ -128,7 +128,8 @@ def _covered(world: World, transfers: Transfers, amount: IntColumn) -> bool:
 
 
 def _put_on_record(world: World, settled: Settled, result: Settlement) -> None:
-    """What the mechanism wants to be told about these owners when it next announces."""
+    """What the mechanism wants to be told, about these owners and at all, when it next announces."""
+    world.remembered.update(result.remembered)
     for name, column in result.records.items():
         known = world.records.get(name, np.zeros(0))
         grown = np.full(len(world.population), np.nan)

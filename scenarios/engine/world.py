@@ -140,6 +140,7 @@ class World:
     uploads_norm: float = float("nan")
     uploaded: Uploaded | None = None  # personal models between training and exchange
     records: dict[str, FloatColumn] = field(default_factory=dict)  # what the mechanism has put on record, by owner
+    remembered: dict[str, float] = field(default_factory=dict)  # what it has noted of the market as a whole
     pictured: bool = False  # generated images have been kept
     network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)

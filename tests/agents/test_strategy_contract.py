@@ -36,9 +36,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "collusion_ring": FACTORS,
     "misreport_emd": FACTORS,
     "misreport_generation_cost": FACTORS,
-    "under_generate": [{}, {"share": 0.9}],
-    "generate_nothing": [{}, {"share": 0.1}],
-    "generation_ring": [{}, {"factor": 1.0}, {"share": 0.0}],
+    "under_generate": [{}, {"made_share": 0.9}],
+    "generate_nothing": [{}, {"made_share": 0.1}],
+    "generation_ring": [{}, {"factor": 1.0}, {"made_share": 0.0}],
     "free_rider_global": RIDERS,
     "free_rider_replay": RIDERS,
     "free_rider_noise": [*RIDERS, {"scale": 0.3}],
@@ -207,3 +207,9 @@ def test_the_class_declares_what_its_defaults_do(name: str) -> None:
     by_default = STRATEGIES[name]()
     assert by_default.lies_about == STRATEGIES[name].lies_about
     assert by_default.stochastic == STRATEGIES[name].stochastic
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_no_parameter_is_called_like_what_a_scenario_says_of_any_strategy(name: str) -> None:
+    parameters = {field.name for field in dataclasses.fields(STRATEGIES[name])}  # type: ignore[arg-type]
+    assert not parameters & {"name", "share"}

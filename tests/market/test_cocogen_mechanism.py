@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -95,9 +96,11 @@ def round_of(
     number: int = 0,
     arrived: np.ndarray | None = None,
     performance: FloatColumn | None = None,
+    remembered: Mapping[str, float] | None = None,
 ) -> tuple[Terms, Allocation, Settlement]:
     """A round in which everybody reports what it claimed before and offers what is best for it."""
-    terms = mechanism.announce(Board(round=number, budget=0.0, members=members, lot=0.4))
+    board = Board(round=number, budget=0.0, members=members, lot=0.4, remembered=remembered or {})
+    terms = mechanism.announce(board)
     advice = mechanism.recommend(terms, types)
     ones = np.ones(len(members))
     claims = {name: column for name, column in members.claims.items() if name in mechanism.needs}
@@ -198,14 +201,13 @@ def test_when_one_leaves_the_game_of_the_rest_is_solved_from_where_it_was() -> N
     types = types_of(claims, competition, np.arange(6))
     _, _, settlement = round_of(mechanism, members_of(claims, competition), types)
     stay = np.array([0, 1, 2, 4, 5])
-    records = {name: column[stay] for name, column in settlement.records.items()}
     left = {name: column[stay] for name, column in claims.items()}
     among = competition[np.ix_(stay, stay)]
-    rest = replace(members_of(left, among, records=records), owner=stay)
-    terms, again, _ = round_of(mechanism, rest, types_of(left, among, stay), number=1)
+    rest = replace(members_of(left, among), owner=stay)
+    terms, again, _ = round_of(mechanism, rest, types_of(left, among, stay), 1, remembered=settlement.remembered)
     cold = equilibrium(game_of(mechanism, left, among, 0.05))
     np.testing.assert_allclose(again.synthetic_volume, cold.synthetic_volume, atol=1e-5)
-    assert settlement.records[EFFECTIVE][0] > terms.figures[EFFECTIVE]
+    assert settlement.remembered[EFFECTIVE] > terms.figures[EFFECTIVE]
 
 
 def test_who_would_not_generate_stays_in_the_game_with_its_data_and_its_rivalry() -> None:
@@ -262,6 +264,51 @@ def test_baselines_decide_otherwise_and_the_real_game_pays() -> None:
     assert len(np.unique(told["uniform"])) == 1
     assert welfare["optimum"] > welfare["equilibrium"] > welfare["wco"] > welfare["vcfl"]
     assert len(np.unique(told["radg"])) == 6
+
+
+def test_rules_that_do_not_ask_for_incentives_are_not_held_back_by_them() -> None:
+    claims, competition = rivals()
+    competition[:] = 0.5 * (1.0 - np.eye(6))  # under damage nobody would strengthen such rivals by itself
+    types = types_of(claims, competition, np.arange(6))
+    told = {
+        rule: round_of(CoCoGen(rule=rule, competition_model="damage"), members_of(claims, competition), types)[1]
+        for rule in ("equilibrium", "uniform", "wco", "radg", "optimum")
+    }
+    volume = {rule: allocation.synthetic_volume for rule, allocation in told.items()}
+    assert not volume["equilibrium"].any()
+    assert not volume["uniform"].any()
+    game = game_of(CoCoGen(competition_model="damage"), claims, competition, 0.0)
+    blind = replace(game, competition=np.zeros((6, 6)))
+    np.testing.assert_allclose(volume["wco"], equilibrium(blind).synthetic_volume, atol=1e-5)
+    assert volume["wco"].any()
+    assert (volume["radg"] > 0).all()
+    # The planner does at least as well as any of them, and as random volumes.
+    welfare = {rule: plain_utilities(game, profile).sum() for rule, profile in volume.items()}
+    assert welfare["optimum"] >= max(welfare.values()) - 1e-6
+    draws = np.random.default_rng(0).uniform(0.0, 4000.0, (200, 6))
+    assert max(plain_utilities(game, draw).sum() for draw in draws) <= welfare["optimum"] + 1e-6
+
+
+@pytest.mark.parametrize("rule", ["equilibrium", "best_reply", "vcfl", "wco", "radg", "uniform", "optimum"])
+def test_what_is_announced_is_what_the_rule_then_decides(rule: str) -> None:
+    claims, competition = rivals(seed=2)
+    mechanism = CoCoGen(rule=rule)
+    members, types = members_of(claims, competition), types_of(claims, competition, np.arange(6))
+    terms, allocation, _ = round_of(mechanism, members, types)
+    np.testing.assert_allclose(terms.columns["synthetic volume"], allocation.synthetic_volume, atol=1e-3)
+    effective = claims[DATA_SIZE].sum() + 0.8 * allocation.synthetic_volume.sum()
+    assert terms.figures[EFFECTIVE] == pytest.approx(effective, rel=1e-6)
+
+
+def test_a_claim_of_next_to_no_data_is_one_of_none() -> None:
+    claims, competition = rivals()
+    claims[DATA_SIZE] = np.array([1e-300, 0.0, 1e-4, 1000.0, 800.0, 500.0])
+    types = types_of(claims, competition, np.arange(6))
+    told = round_of(CoCoGen(), members_of(claims, competition), types)[1].synthetic_volume
+    assert told[:3].tolist() == [0.0] * 3
+    assert (told[3:] > 0).all()
+    claims[DATA_SIZE] = np.full(6, 1e-300)
+    assert not round_of(CoCoGen(), members_of(claims, competition), types)[1].synthetic_volume.any()
 
 
 def test_filling_works_with_the_classes_that_owners_lack() -> None:
@@ -342,18 +389,21 @@ def test_random_volumes_belong_to_owners_not_to_their_place() -> None:
     assert rest.synthetic_volume.tolist() == everybody.synthetic_volume[stay].tolist()
 
 
-def test_the_search_lives_in_the_records_and_survives_newcomers() -> None:
+def test_the_search_is_the_servers_and_goes_on_whoever_leaves() -> None:
     claims, competition = rivals()
     types = types_of(claims, competition, np.arange(6))
     mechanism = CoCoGen(rate_search="golden_section", rate_looks=2, highest_rate=0.1)
-    members, rates = members_of(claims, competition), []
+    members, rates, remembered = members_of(claims, competition), [], {}
     for number in range(6):
-        terms, _, settlement = round_of(mechanism, members, types, number)
+        everybody_is_new = replace(members, owner=np.arange(6) + 10 * number)
+        known = replace(types, owner=everybody_is_new.owner)
+        terms, _, settlement = round_of(mechanism, everybody_is_new, known, number, remembered=remembered)
         rates.append(terms.figures[RATE])
-        records = {name: column.copy() for name, column in settlement.records.items()}
-        for column in records.values():
-            column[number % 6] = np.nan  # somebody new
-        members = replace(members, records=records)
+        assert not settlement.records
+        remembered |= settlement.remembered
+        nobody = np.zeros(6, dtype=np.bool_)  # a round without uploads tells nothing
+        idle = round_of(mechanism, everybody_is_new, known, number, arrived=nobody, remembered=remembered)[2]
+        assert {**remembered, **idle.remembered} == remembered
     golden = (5**0.5 - 1) / 2
     late = replace(mechanism, rate_from=4, redistribution_rate=0.07)
     assert round_of(late, members_of(claims, competition), types, 3)[0].figures[RATE] == 0.07
@@ -378,9 +428,18 @@ def test_an_intensity_belongs_to_two_persons_whoever_else_is_there(rivalry: Any)
     assert whole.mean() == pytest.approx(wanted, rel=0.2)
 
 
+def test_intensities_are_the_same_however_many_are_drawn_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    rivalry, persons = Pairs(0.02, density=0.4, symmetric=False), np.array([3, 1, 4, 11, 5])
+    at_once = rivalry.among(persons, Streams(4))
+    monkeypatch.setattr("market.cocogen.rivalry._AT_ONCE", 7)
+    assert rivalry.among(persons, Streams(4)).tolist() == at_once.tolist()
+    assert rivalry.among(persons[:0], Streams(4)).shape == (0, 0)
+
+
 def test_a_table_of_intensities_is_about_the_first_persons() -> None:
     table = Table(rows=[[0.0, 0.1], [0.2, 0.0]])
-    assert table.among(np.array([5, 1, 0]), Streams(0)).tolist() == [[0, 0, 0], [0, 0, 0.2], [0, 0.1, 0]]
+    assert table.among(np.array([5, 1, 0]), Streams(0)).toarray().tolist() == [[0, 0, 0], [0, 0, 0.2], [0, 0.1, 0]]
+    assert table.among(np.arange(200_000), Streams(0)).nnz == 2  # those who come later cost no memory
     for rows, problem in (([[0.0, 1.0]], "expected 1 numbers"), ([[0.5]], "with itself"), ([[-1.0]], "from 0")):
         with pytest.raises(ValueError, match=problem):
             Table(rows=rows)
@@ -397,6 +456,12 @@ def test_a_table_of_intensities_is_about_the_first_persons() -> None:
         ({"highest_rate": 0.5}, "highest_rate: has no effect without rate_search"),
         ({"believed_intensity": 0.1}, "believed_intensity: has no effect where competition is known"),
         ({"rate_looks": 3}, "rate_looks: expected an even number"),
+        ({"volume_exponent": 1e300}, "volume_exponent: expected a number from 1e-06 to 10"),
+        ({"volume_scale": float("inf")}, "volume_scale: expected a number from 0 to 1e"),
+        ({"synthetic_volume_cap": 1e300}, "synthetic_volume_cap: expected a number from 0 to 1e"),
+        ({"redistribution_rate": float("nan")}, "redistribution_rate: expected"),
+        ({"rate_search": "golden_section", "redistribution_rate": 0.1}, "redistribution_rate: has no effect where"),
+        ({"rate_search": "golden_section", "rule": "vcfl"}, "rate_search: has no effect under the rule vcfl"),
     ],
 )
 def test_a_bad_parameter_is_named(change: dict[str, Any], problem: str) -> None:

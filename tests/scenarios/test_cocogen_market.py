@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from market_runs import Played, merged, play
 from test_market_laws import Inspector
 
+from market.cocogen.rivalry import Pairs
+from scenarios.cli import main
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 from scenarios.recorder import Recorder
@@ -191,12 +194,12 @@ def test_a_shirker_saves_its_cost_is_paid_all_the_same_and_audits_find_it() -> N
 
 
 def test_overstating_the_label_distance_asks_for_more_and_costs_the_others_compensation() -> None:
-    ring = {"strategies": [{"name": "honest"}, {"name": "generation_ring", "factor": 1.8, "share": 0.2}]}
+    ring = {"strategies": [{"name": "honest"}, {"name": "generation_ring", "factor": 1.8, "made_share": 0.2}]}
     ring["assignment"] = [1, 1, 0, 0, 0, 0]
     told, said = after(play(rivals(**UNTRAINED)), 0), after(play(rivals(**UNTRAINED, population=ring)), 0)
     assert (said["told_volume"][:2] > told["told_volume"][:2]).all()
     assert (said["reported_emd"][:2] > said["emd"][:2]).all()
-    assert (said["synthetic_volume"][:2] < said["told_volume"][:2]).all()
+    assert said["synthetic_volume"][:2].tolist() == np.rint(0.2 * said["told_volume"][:2]).tolist()
     assert said["violation"].tolist() == [True, True, False, False, False, False]
     gained = [frame["payment"] - frame["profitability"] * frame["own_performance"] for frame in (told, said)]
     assert gained[1][:2].sum() > gained[0][:2].sum()
@@ -309,8 +312,19 @@ def test_who_was_asked_for_nothing_has_nothing_to_shirk() -> None:
     assert not owners["flagged"].any()
 
 
+def test_who_makes_every_sample_that_it_was_asked_for_has_shirked_nothing() -> None:
+    nearly_all = {"strategies": [{"name": "under_generate", "made_share": 0.999}]}  # less than half a sample short
+    policy = {"audit_rate": 1.0, "deposit": 1.0}
+    owners = after(play(rivals(**UNTRAINED, population=nearly_all, enforcement=policy, horizon=1), Inspector()))
+    assert (owners["told_volume"] > 0).any()
+    assert (owners["synthetic_volume"] == owners["told_volume"]).all()
+    assert not owners["flagged"].any()
+
+
 def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> None:
-    learning = mechanism(pays_for="curve", rate_search="golden_section", rate_looks=2, competition="learned")
+    learning = mechanism(
+        pays_for="curve", redistribution_rate=0.0, rate_search="golden_section", rate_looks=2, competition="learned"
+    )
     run = play(
         rivals(**merged(UNTRAINED, {"market": learning, "horizon": 12, "population": {"departure_rate": 0.02}})),
         Inspector(),
@@ -323,8 +337,21 @@ def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> Non
     assert inside.any()
     np.testing.assert_allclose(believed[inside], pressure[inside], rtol=0.05)
     assert run.table("rounds")["redistribution_rate"].nunique() > 2
-    low, high = (world.records[f"rate search {end}"][owners.index] for end in ("low", "high"))
-    assert (high - low).max() < 0.05
+    assert world.remembered["rate search high"] - world.remembered["rate search low"] < 0.05
+
+
+def test_the_search_for_the_rate_goes_on_with_others_when_everybody_has_left() -> None:
+    learning = mechanism(pays_for="curve", redistribution_rate=0.0, rate_search="golden_section", rate_looks=2)
+    moving = {"initial": 2, "arrival_rate": 3.0, "departure_rate": 1.5}
+    run = play(rivals(**merged(UNTRAINED, {"market": learning, "horizon": 24, "population": moving})), Inspector())
+    rounds, owners = run.table("rounds"), after(run)
+    took_part = owners[owners["arrived"]].groupby("round")["owner"].agg(set)
+    assert any(not before & now for before, now in itertools.pairwise(took_part)), "nobody of the round before"
+    looks = rounds["redistribution_rate"][rounds["arrived"] > 0].to_numpy()
+    assert len(looks) >= 12
+    width = [np.ptp(looks[first : first + 4]) for first in range(0, len(looks) - 3, 4)]
+    golden = (5**0.5 - 1) / 2  # four looks at two rates, and the next two are nearer to each other by this factor
+    assert width == pytest.approx([0.1 * (2 * golden - 1) * golden**step for step in range(len(width))])
 
 
 @pytest.mark.parametrize(
@@ -338,6 +365,7 @@ def test_learning_of_rate_and_pressure_goes_on_while_rivals_come_and_go() -> Non
         ({"market.mechanism.rule": "magic"}, "market.mechanism.rule", "one of equilibrium"),
         ({"learning.enabled": False}, "market.mechanism.pays_for", "without learning there is no accuracy"),
         ({"population.types.profitability": -1.0}, "population.types.profitability", "profitability"),
+        ({"population.initial": 5001}, "market.competition", "at most 5,000 owners can compete at a time"),
     ],
 )
 def test_a_bad_market_of_rivals_gets_one_line(change: dict[str, Any], field: str, problem: str) -> None:
@@ -348,3 +376,25 @@ def test_a_bad_market_of_rivals_gets_one_line(change: dict[str, Any], field: str
     assert field in line
     assert problem in line
     assert "\n" not in line
+
+
+def test_too_many_rivals_who_come_while_the_market_runs_end_it_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Pairs, "most_persons", 25)
+    more = ["--set", "population.arrival_rate=10", "--set", "horizon=5"]
+    assert main(["run", "cocogen_churn", *more, "--out", str(tmp_path / "run"), "--quiet"]) == 2
+    line = capsys.readouterr().err.strip()
+    assert "market.competition: pairs: at most 25 owners can compete at a time, there are 2" in line
+    assert "\n" not in line
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_many_organisations_compete_in_markets() -> None:
+    many = {"market": {"competition": {"name": "markets", "mean_intensity": 1e-5}}, "population": {"initial": 5500}}
+    run = play(rivals(**merged(UNTRAINED, {**many, "horizon": 1, "data": {"shards": 40}})))
+    owners = after(run)
+    assert len(owners) == 5500
+    assert owners["told_volume"].between(1, 199).mean() > 0.3
+    moved = run.table("transfers").query("kind == 'redistribution'")
+    assert len(moved) > 1000

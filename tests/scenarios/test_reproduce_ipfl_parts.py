@@ -14,8 +14,8 @@ from scenarios.errors import BadInput
 from scenarios.reproduce.ipfl import identities, inclusive, instructions, lies
 from scenarios.reproduce.ipfl.living import IPFL, PERSONALIZATION, QUICK, find, gain_scale, market, settings, training
 from scenarios.reproduce.ipfl.published import EDGES_5, FIGURE_2, METHODS, NET_5, ROLES_5
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options
+from scenarios.reproduce.tables import tidy
 
 QUICKLY = Options("digits", quick=True)
 

@@ -27,8 +27,8 @@ from scenarios.reproduce.cocogen.rules import (
     volumes,
 )
 from scenarios.reproduce.cocogen.tasks import SEED, Task, measured_tasks, says
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import law, law_in_noise, unpublished
 
 COLUMNS = ("task", "rule", "quantity")

@@ -24,8 +24,8 @@ from scenarios.reproduce.cocogen.rivals import (
     number_of_instances,
     preset_game,
 )
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Key, Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("reading", "task", "rate", "alpha", "competition", "quantity")

@@ -36,8 +36,8 @@ from scenarios.reproduce.cocogen.rules import (
     volumes,
     welfare,
 )
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Key, Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import law, unpublished
 
 COLUMNS = ("reading", "task", "varied", "value", "rule", "quantity")

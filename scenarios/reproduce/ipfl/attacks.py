@@ -27,8 +27,8 @@ from scenarios.reproduce.ipfl.living import (
     table,
     training,
 )
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("attack", "attacker's type", "method", "quantity")

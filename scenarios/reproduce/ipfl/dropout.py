@@ -11,8 +11,8 @@ from scenarios.palette import BLUE, MUTED, VERMILION
 from scenarios.plots.canvas import canvas, styled
 from scenarios.reproduce.ipfl.living import IPFL, Run, Scale, find, market, mean_and_sd, played, scale_of, training
 from scenarios.reproduce.ipfl.published import METHODS
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import law, unpublished
 
 COLUMNS = ("rule", "method", "quantity")

@@ -18,8 +18,8 @@ from market.parties import WORLD
 from scenarios.palette import BLACK, BLUE, GREEN, VERMILION
 from scenarios.plots.canvas import canvas, styled
 from scenarios.reproduce.ipfl.published import EDGES_5, MISPRINTED_5, NET_5, READ_OFF, ROUNDS
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, printed
 
 COLUMNS = ("subject", "case", "quantity")

@@ -30,8 +30,8 @@ from scenarios.reproduce.ipfl.living import (
     training,
 )
 from scenarios.reproduce.ipfl.published import CLUSTERS_5, EDGES_5, ROLES_5, ROUNDS_5
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, other_setting
 
 COLUMNS = ("subject", "role", "quantity")

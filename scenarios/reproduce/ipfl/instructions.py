@@ -14,8 +14,8 @@ from scenarios.plots.canvas import styled
 from scenarios.reproduce.ipfl.living import IPFL, LOCAL, Run, Scale, Setting, market, mean_and_sd, played, training
 from scenarios.reproduce.ipfl.published import INSTRUCTED, LEADS, MIX_UTILITY, ROUNDS
 from scenarios.reproduce.ipfl.settings import plot_points
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import NOTHING, Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, other_setting, printed, unpublished
 
 COLUMNS = ("setting", "played with", "method", "quantity")

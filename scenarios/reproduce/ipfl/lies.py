@@ -21,8 +21,8 @@ from scenarios.palette import BLUE, GREEN, ORANGE
 from scenarios.plots.canvas import canvas, styled
 from scenarios.reproduce.ipfl.axes import factor_axis
 from scenarios.reproduce.ipfl.published import COST_LIES, SIZE_LIES
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("rule", "sizes", "report", "factor", "quantity")

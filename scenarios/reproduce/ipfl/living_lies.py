@@ -16,8 +16,8 @@ from scenarios.plots.canvas import canvas, styled
 from scenarios.reproduce.ipfl.axes import factor_axis
 from scenarios.reproduce.ipfl.living import Scale, find, market, mean_and_sd, played, scale_of, training
 from scenarios.reproduce.ipfl.published import COST_LIES, SIZE_LIES
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, unpublished
 
 COLUMNS = ("report", "factor", "quantity")

@@ -23,8 +23,8 @@ from scenarios.reproduce.ipfl.living import (
     table,
     training,
 )
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import law, unpublished
 
 COLUMNS = ("setting", "rider", "quantity")

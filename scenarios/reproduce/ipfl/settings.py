@@ -22,8 +22,8 @@ from scenarios.reproduce.ipfl.living import (
     training,
 )
 from scenarios.reproduce.ipfl.published import FIGURE_2, METHODS, READ_OFF, ROUNDS
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import Verdict, law, other_setting, printed, unpublished
 
 COLUMNS = ("setting", "played with", "method", "quantity")

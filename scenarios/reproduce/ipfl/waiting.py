@@ -24,8 +24,8 @@ from scenarios.reproduce.ipfl.living import (
     training,
 )
 from scenarios.reproduce.ipfl.published import ROUNDS
-from scenarios.reproduce.ipfl.tables import tidy
 from scenarios.reproduce.study import Options, Row, Study
+from scenarios.reproduce.tables import tidy
 from scenarios.reproduce.verdicts import law, unpublished
 
 COLUMNS = ("joins", "admission fee share", "quantity")
