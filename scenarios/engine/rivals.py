@@ -8,6 +8,7 @@ import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
 from market.cocogen.competition import CompetitionMatrix
+from market.cocogen.rivalry import Rivalry
 from market.mechanism import Generating, LabelMixes, Types
 from scenarios.engine.decisions import true_types
 from scenarios.engine.settled import Settled
@@ -18,7 +19,19 @@ def intensities(world: World, owners: IntColumn) -> CompetitionMatrix | None:
     """Competition among these owners, in this order; None where nobody competes."""
     if world.rivalry is None:
         return None
-    return world.rivalry.among(world.population.person[owners], world.streams)
+    return _felt(world, world.rivalry, owners)
+
+
+def _felt(world: World, rivalry: Rivalry, owners: IntColumn) -> CompetitionMatrix:
+    """Intensities among identities: each of several of a person feels its part of them, and nothing of the others."""
+    population = world.population
+    matrix = rivalry.among(population.person[owners], world.streams)
+    if not world.several:
+        return matrix
+    person, everybody = population.person[owners], np.eye(len(owners))
+    whole = np.stack([np.asarray(matrix @ column) for column in everybody], axis=1)
+    strangers = person[:, None] != person[None, :]
+    return np.where(strangers, whole / population.identities[owners][:, None], 0.0)
 
 
 def label_mixes(world: World, owners: IntColumn) -> LabelMixes | None:
@@ -33,7 +46,7 @@ def feel_rivals(world: World, owners: IntColumn) -> None:
     population = world.population
     everybody = np.union1d(population.active(), owners)
     there = np.isin(everybody, population.active())
-    matrix = world.rivalry.among(population.person[everybody], world.streams)
+    matrix = _felt(world, world.rivalry, everybody)
     felt = np.asarray(matrix @ np.where(there, population.profitability[everybody], 0.0))
     population.competition_pressure[owners] = felt[np.searchsorted(everybody, owners)]
 
