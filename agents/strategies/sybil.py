@@ -13,6 +13,7 @@ from typing import ClassVar, Literal
 from agents.parameters import Bounds, check_whole, make
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
 from learning.columns import BoolColumn, FloatColumn
+from learning.registry import UnknownName
 
 MOST_IDENTITIES = 256
 """Names that one person can have at once."""
@@ -42,7 +43,10 @@ class Sybil(Strategy):
             raise ValueError(f"leaving is {self.leaving!r}, expected together or separately")
         if self.plays == self.name:
             raise ValueError(f"plays is {self.plays!r}, expected another strategy")
-        played = make(STRATEGIES, self.plays, {})
+        try:
+            played = make(STRATEGIES, self.plays, {})
+        except UnknownName as unknown:
+            raise ValueError(f"plays: {unknown.line}") from None
         self._declare(lies_about=played.lies_about, stochastic=played.stochastic)
         object.__setattr__(self, "trains", played.trains)
         object.__setattr__(self, "_played", played)

@@ -99,7 +99,12 @@ class PrivacyAccounts:
 
         ``identities``: among how many what is left of each person is divided.
         """
-        rest = np.minimum(self.ledger.largest_epsilon(persons) / identities, cap)
+        if np.max(identities, initial=1) > 1:  # several rows of one person
+            each, place = np.unique(persons, return_inverse=True)
+            rest = self.ledger.largest_epsilon(each)[place] / identities
+        else:
+            rest = self.ledger.largest_epsilon(persons)
+        rest = np.minimum(rest, cap)
         return np.where(rest >= SOLD_OUT * cap, rest, 0.0)
 
 

@@ -28,8 +28,8 @@ def _felt(world: World, rivalry: Rivalry, owners: IntColumn) -> CompetitionMatri
     matrix = rivalry.among(population.person[owners], world.streams)
     if not world.several:
         return matrix
-    person, everybody = population.person[owners], np.eye(len(owners))
-    whole = np.stack([np.asarray(matrix @ column) for column in everybody], axis=1)
+    person, count = population.person[owners], len(owners)
+    whole = np.reshape([matrix @ column for column in np.eye(count)], (count, count)).T
     strangers = person[:, None] != person[None, :]
     return np.where(strangers, whole / population.identities[owners][:, None], 0.0)
 
