@@ -284,3 +284,18 @@ def test_names_of_one_person_do_not_gain_by_each_others_models() -> None:
 def test_a_strategy_that_nobody_knows_is_refused() -> None:
     with pytest.raises(BadInput, match="plays"):
         load_scenario("quickstart", overrides=["population.strategies=[{name: sybil, plays: nobody}]"])
+
+
+def earned(rule: str, identities: int, *overrides: str) -> float:
+    """Mean utility of the persons behind the Sybils of the ready-made scenario, all names together."""
+    strategies = f"[{{name: honest, share: 0.8}}, {{name: sybil, share: 0.2, identities: {identities}}}]"
+    settings = ("learning.enabled=false", f"population.strategies={strategies}", f"market.mechanism.rule={rule}")
+    population = play(load_scenario("sybil_attack", overrides=[*settings, *overrides])).simulation.population
+    sybils = population.strategy == 1
+    return float(population.utility_total[sybils].sum() / len(np.unique(population.person[sybils])))
+
+
+def test_names_pay_where_a_rule_pays_per_head_and_not_where_it_pays_by_the_data() -> None:
+    assert earned("pac_capped", 4) > 1.5 * earned("pac_capped", 1)
+    by_data = "market.mechanism.sizes=reported"
+    assert earned("all_in", 4, by_data) < earned("all_in", 1, by_data)
