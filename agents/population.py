@@ -38,8 +38,11 @@ NEVER = -1
 COLUMNS: dict[str, Column] = {
     # who
     "person": Column(
-        "i8", -1, "the person behind the identity (truth; several identities may share one); keys its luck"
+        "i8", -1, "the person behind the identity (truth; several identities may share one); keys its private type"
     ),
+    "luck": Column("i8", -1, "keys all other draws: the person, or a number of its own for a further name at once"),
+    "decider": Column("i8", -1, "who decides that it comes and goes: identities that share this do so together"),
+    "identities": Column("i8", 1, "names that its person has divided its data, device and privacy among"),
     "status": Column("i1", Status.OUTSIDE, "see Status"),
     "stay": Column("i8", 0, "number of the current or last stay, counted from 1"),
     "joined_tick": Column("i8", NEVER, "tick of the last join"),
@@ -47,7 +50,7 @@ COLUMNS: dict[str, Column] = {
     "first_round": Column("i8", NEVER, "number of the first round that it could take part in after that"),
     "missed_rounds": Column("i8", 0, "rounds before that one in which no upload of it arrived"),
     # truth: the private type
-    "shard": Column("i8", -1, "row of the data shards that this person holds"),
+    "shard": Column("i8", -1, "row of the data shards, or of their parts, that this identity holds"),
     "data_size": Column("f8", 0.0, "samples held"),
     "quality": Column("f8", 1.0, "true data quality in [0, 1]"),
     "cost": Column("f8", 0.0, "money per sample trained on in a round"),

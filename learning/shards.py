@@ -12,6 +12,7 @@ from torch import Tensor
 from learning.columns import FloatColumn, IntColumn
 from learning.corruption import add_noise, copied_from, flip_labels, noise_level, replace_tokens, usable_samples
 from learning.data import Dataset
+from learning.splitting import Split, in_order, pieces_of, sizes_of
 from learning.streams import Streams
 
 FloatArray = NDArray[np.float32]
@@ -32,6 +33,7 @@ class Shards:
             over the whole training set; for token ids the share that was replaced.
         class_loss: [S], share of the classes dealt to the shard that the owner cannot use.
         duplicates: [S], share of samples that are copies of others.
+        dealt: how many of these, the first ones, were dealt; those behind them are parts of these (``Split``).
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Shards:
         feature_noise: FloatColumn | None = None,
         class_loss: FloatColumn | None = None,
         duplicates: FloatColumn | None = None,
+        dealt: int | None = None,
     ) -> None:
         none = np.zeros(len(sizes))
         self.x = x
@@ -58,6 +61,7 @@ class Shards:
         self.feature_noise = none if feature_noise is None else feature_noise
         self.class_loss = none if class_loss is None else class_loss
         self.duplicates = none if duplicates is None else duplicates
+        self.dealt = len(sizes) if dealt is None else dealt
 
     def __len__(self) -> int:
         return len(self.sizes)
@@ -82,6 +86,7 @@ class Shards:
         max_feature_noise: float,
         max_class_loss: float = 0.0,
         max_duplicates: float = 0.0,
+        split: Sequence[Split] = (),
         streams: Streams,
         device: torch.device,
     ) -> Shards:
@@ -92,26 +97,28 @@ class Shards:
         ``max_feature_noise``, the deviation of Gaussian noise in units of each feature's deviation over the whole
         training set (for token ids: the share of replaced ones, at most 1, of prompts only); ``max_duplicates``, the
         share of samples that are copies of others, noise and label included. Order and faults are drawn per shard
-        number, so a shard does not depend on the others. Raises ``ValueError`` for an empty shard and for values out
-        of range.
+        number, so a shard does not depend on the others. Behind the dealt shards come the parts of those to be
+        ``split``, with the same samples and faults. Raises ``ValueError`` for an empty shard or part and
+        for values out of range.
         """
         quality = np.asarray(quality, dtype=np.float64)
         rates = {"max_label_noise": max_label_noise, "max_class_loss": max_class_loss, "max_duplicates": max_duplicates}
         _check(indices, quality, rates, max_feature_noise)
+        pieces, parents = pieces_of(split, len(indices))
         dealt = indices
         if max_class_loss > 0:
             indices = usable_samples(dealt, dataset.y_train, quality, max_class_loss, streams)
         spread = dataset.x_train.std(axis=0, dtype=np.float64)
-        sizes = np.array([len(part) for part in indices], dtype=np.int64)
+        sizes = sizes_of(indices, split)
         offsets = np.concatenate([[0], np.cumsum(sizes)])
         x = np.empty((int(offsets[-1]), *dataset.shape), dtype=np.float32)
         y = np.empty(int(offsets[-1]), dtype=np.int64)
-        class_mix = np.zeros((len(indices), dataset.classes))
-        wrong, noise, lost, copies = np.zeros((4, len(indices)))
+        class_mix = np.zeros((len(sizes), dataset.classes))
+        wrong, noise, lost, copies = np.zeros((4, len(sizes)))
         for shard, part in enumerate(indices):
-            rows = streams.generator("shard order", shard).permutation(part)
+            rows = in_order(part, shard, streams)
             loss = 1.0 - float(quality[shard])
-            truth = dataset.y_train[rows]
+            truth, copied = dataset.y_train[rows], np.zeros(len(rows), dtype=np.bool_)
             chance = streams.generator("label noise", shard)
             if dataset.answers is None:
                 labels = flip_labels(truth, loss * max_label_noise, dataset.classes, chance)
@@ -126,22 +133,25 @@ class Shards:
             if loss * max_duplicates > 0:
                 source = copied_from(len(rows), loss * max_duplicates, streams.generator("duplicates", shard))
                 samples, labels, truth, false = samples[source], labels[source], truth[source], false[source]
-                copies[shard] = np.mean(source != np.arange(len(source)))
-            place = slice(int(offsets[shard]), int(offsets[shard + 1]))
-            x[place], y[place] = samples, labels
-            class_mix[shard] = np.bincount(truth, minlength=dataset.classes) / len(rows)
-            wrong[shard] = np.mean(false)
+                copied = source != np.arange(len(source))
             lost[shard] = 1.0 - len(np.unique(dataset.y_train[part])) / len(np.unique(dataset.y_train[dealt[shard]]))
+            for row, own in ((shard, slice(None)), *pieces.get(shard, ())):
+                place = slice(int(offsets[row]), int(offsets[row + 1]))
+                x[place], y[place] = samples[own], labels[own]
+                class_mix[row] = np.bincount(truth[own], minlength=dataset.classes) / sizes[row]
+                wrong[row], copies[row] = np.mean(false[own]), np.mean(copied[own])
+                lost[row], noise[row] = lost[shard], noise[shard]
         on_device = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
         return cls(
             *on_device,
             sizes,
             class_mix,
-            quality.copy(),
+            quality[parents],
             wrong,
             feature_noise=noise,
             class_loss=lost,
             duplicates=copies,
+            dealt=len(indices),
         )
 
 

@@ -345,6 +345,7 @@ class Simulation(mesa.Model):
             shard_quality=learning.shard_quality,
             privacy=open_accounts(scenario, built),
             shard_emd=emd(learning.labels.own, learning.labels.overall),
+            sub_shards=learning.sub_shards,
             rivalry=self._rivalry(),
             labels=learning.labels if isinstance(built, Generating) else None,
             speed=self._generation_speed(),

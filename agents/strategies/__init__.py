@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from agents.parameters import make
-from agents.strategies import attacks, free_riding, generating, honest, learning_reports, misreport
+from agents.strategies import attacks, free_riding, generating, honest, learning_reports, misreport, sybil
 from agents.strategies.base import STRATEGIES, Strategy
 
-__all__ = ["attacks", "free_riding", "generating", "honest", "learning_reports", "make_strategy", "misreport"]
+__all__ = ["attacks", "free_riding", "generating", "honest", "learning_reports", "make_strategy", "misreport", "sybil"]
 
 
 def make_strategy(name: str, params: Mapping[str, Any]) -> Strategy:

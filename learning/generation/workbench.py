@@ -71,5 +71,6 @@ class Workbench:
 
 
 def mix_of(shards: Shards) -> FloatColumn:
-    """The label mix [C] of all samples of all shards, by their true labels."""
-    return np.asarray(shards.sizes @ shards.class_mix / shards.sizes.sum())
+    """The label mix [C] of all samples of all shards that were dealt, by their true labels."""
+    sizes = shards.sizes[: shards.dealt]
+    return np.asarray(sizes @ shards.class_mix[: shards.dealt] / sizes.sum())

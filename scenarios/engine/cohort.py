@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 
 def cohort_work(world: World, rows: IntColumn) -> CohortWork:
-    """What the owners of these flights do, keyed by the persons behind them."""
+    """What the owners of these flights do, keyed by their luck."""
     from learning.cohort_work import CohortWork
 
     flights, population = world.flights, world.population
     owners, peers = flights.owner[rows], flights.peer[rows]
     return CohortWork(
-        owner=population.person[owners],
+        owner=population.luck[owners],
         shard=population.shard[owners],
         samples=flights.samples[rows],
         base_version=flights.base_version[rows],
         upload=flights.upload[rows],
         scale=flights.scale[rows],
-        peer=np.where(peers >= 0, population.person[np.maximum(peers, 0)], -1),
+        peer=np.where(peers >= 0, population.luck[np.maximum(peers, 0)], -1),
         noise_std=None if world.privacy is None else world.privacy.terms.noise_std(flights.epsilon_lost[rows]),
         synthetic=flights.synthetic[rows] if flights.synthetic[rows].any() else None,
     )

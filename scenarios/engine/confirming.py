@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
 from learning.uploads import Upload
-from market.mechanism import DATA_SIZE, Allocation, ModelMarket, Settlement
+from market.mechanism import DATA_SIZE, Allocation, Edges, ModelMarket, Settlement, Sharing
 from market.model_sharing import net_payments
 from market.money import to_micro
 from market.settling import without
 from scenarios.engine.decisions import true_types
+from scenarios.engine.identities import share
 from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
@@ -28,11 +31,12 @@ def confirm(world: World, settled: Settled, allocation: Allocation, result: Sett
     if not isinstance(market, ModelMarket):
         return result
     population, owners = world.population, settled.owner
-    worth = market.sharing(allocation, result.edges, true_types(population, owners), allocation.claims[DATA_SIZE])
+    worth = _worth(world, market, allocation, result.edges, allocation.claims[DATA_SIZE])
     utility = worth.gain - worth.cost - net_payments(allocation, result)
     draw = world.uniform("confirmation", owners, world.rounds_closed)
     asked = settled.arrived & result.delivered
-    settled.quitting = asked & world.confirmation.quits(utility, population.outside_option[owners], draw)
+    outside = share(world, owners) * population.outside_option[owners]
+    settled.quitting = asked & world.confirmation.quits(utility, outside, draw)
     result = without(result, allocation, owners[settled.quitting])
     while len(broke := _cannot_pay(world, allocation, result)):
         settled.bankrupt |= np.isin(owners, broke)
@@ -61,9 +65,34 @@ def book_sharing(world: World, settled: Settled, allocation: Allocation, result:
     if isinstance(market, ModelMarket):
         settled.net_payment = net_payments(allocation, result)
         settled.purchases, settled.sales = (_counted(ends, settled.owner) for ends in (edges.user, edges.source))
-        types = true_types(world.population, settled.owner)
-        worth = market.sharing(allocation, result.edges, types, _behind(settled))
+        worth = _worth(world, market, allocation, result.edges, _behind(settled))
         settled.sharing_gain, settled.sharing_loss = worth.gain, worth.cost
+
+
+def _worth(world: World, market: ModelMarket, allocation: Allocation, edges: Edges, behind: FloatColumn) -> Sharing:
+    """What these edges are worth, at true types, with so many samples ``behind`` the models.
+
+    A person with several identities has all of their data, and a model only once that several of them use. Of its gain
+    each has a part by the samples that it brought; it loses nothing to itself.
+    """
+    owners, population = allocation.owner, world.population
+    types = true_types(population, owners)
+    if not world.several:
+        return market.sharing(allocation, edges, types, behind)
+    _, first, of = np.unique(population.person[owners], return_index=True, return_inverse=True)
+    place = {owner: row for row, owner in enumerate(owners.tolist())}
+    user, source = (np.array([place[one] for one in ends.tolist()], int) for ends in (edges.user, edges.source))
+    theirs = of[user] != of[source]
+    brought = np.bincount(user[theirs], weights=behind[source[theirs]], minlength=len(owners))
+    _, once = np.unique(np.stack([of[user], source]), axis=1, return_index=True)
+    kept = theirs & np.isin(np.arange(len(user)), once)
+    edges = dataclasses.replace(edges.take(kept), user=owners[first[of[user[kept]]]])
+    whole = world.shard_sizes[population.person[owners] % world.sub_shards.dealt]
+    held = np.where(population.identities[owners] > 1, whole, types.data_size)
+    worth = market.sharing(allocation, edges, dataclasses.replace(types, data_size=held), behind)
+    total = np.bincount(of, weights=brought)[of]
+    part = np.divide(brought, total, out=np.zeros(len(owners)), where=total > 0)
+    return Sharing(worth.gain[first[of]] * part, worth.cost)
 
 
 def _counted(ends: IntColumn, owners: IntColumn) -> IntColumn:

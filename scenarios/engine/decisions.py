@@ -84,7 +84,7 @@ def decide(
         rows = np.flatnonzero(chosen == index)
         who, strategy = owners[rows], strategies[index]
         advice = mechanism.recommend(terms, true_types(population, who, labels))
-        luck = own_luck(streams, population.person[who], board.round)
+        luck = own_luck(streams, population.luck[who], board.round)
         seen = Observation(board, terms, advice, OwnRows(population, who), luck)
         takes_part[rows] = strategy.takes_part(seen)
         for name, column in strategy.report(seen).items():

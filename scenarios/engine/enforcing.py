@@ -11,6 +11,7 @@ from market.ledger import DEPOSIT
 from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.engine.event_log import Event
+from scenarios.engine.identities import counted_once
 from scenarios.engine.membership import ExitKind, leave, top_up_deposit
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
@@ -86,7 +87,8 @@ def _book_utilities(world: World, settled: Settled) -> None:
         getattr(population, name)[active] = 0.0
         getattr(population, name)[settled.owner] = column
     held = np.nan_to_num(population.held_accuracy[active])
-    population.model_benefit[active] = population.model_value[active] * skill(held, world.board.chance)
+    benefit = population.model_value[active] * skill(held, world.board.chance)
+    population.model_benefit[active] = counted_once(world, active, benefit)
     utility = (
         population.payment[active]
         - population.training_cost[active]

@@ -37,7 +37,8 @@ def _aggregation_weight(world: World, rows: IntColumn) -> FloatColumn:
 def aggregate_buffer(world: World, rows: IntColumn, tick: int) -> None:
     """Asynchronous rounds: train the owners whose updates are in and merge them, discounted by staleness."""
     world.flights.used[rows] = True
-    spend_privacy(world, rows)
+    spend_privacy(world, rows, tick)
+    rows = rows[world.flights.arrived[rows]]
     if world.federation is not None:
         _merge(world, rows, tick, world.federation.aggregate_buffered)
 
@@ -84,7 +85,8 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     flights, federation, previous = world.flights, world.federation, world.accuracy
     in_time = rows[flights.arrived[rows]]
     if world.scenario.round.late != "buffer":
-        spend_privacy(world, in_time)
+        spend_privacy(world, in_time, tick)
+        in_time = in_time[flights.arrived[in_time]]
     elif len(rows):
         # Each aggregate had weights of its own; together they are the round's.
         flights.weight[rows] /= max(float(flights.weight[rows].sum()), 1e-300)
@@ -171,4 +173,4 @@ def forget_absent(world: World) -> None:
         needed = np.concatenate([population.active(), peers[peers >= 0]])
         if world.personal is not None and (world.participation.return_delay > 0 or world.participation.whitewash > 0):
             needed = np.arange(len(population))  # whoever comes back brings its own model along
-        world.training.retain(population.person[needed])
+        world.training.retain(population.luck[needed])

@@ -13,6 +13,7 @@ from learning.columns import FloatColumn, IntColumn
 from learning.corruption import usable_samples
 from learning.data import Dataset, load_dataset
 from learning.partition import deal
+from learning.splitting import Split, in_order, parts_of, pieces_of
 from learning.streams import Streams
 from learning.uploads import Upload, recalls
 from market.mechanism import LabelMixes
@@ -26,6 +27,7 @@ from scenarios.engine.learning_rules import (
     rules_of,
     terms_of,
 )
+from scenarios.engine.sub_shards import SubShards, splits
 from scenarios.errors import BadInput
 from scenarios.registries import mechanisms
 from scenarios.schema import Scenario
@@ -43,10 +45,14 @@ EVERYBODY = 2**40
 
 @dataclass(frozen=True)
 class Learning:
-    """What the market has to know of the data: the federation, the shards' sizes, true qualities and class mixes."""
+    """What the market has to know of the data: the federation, the shards' sizes, true qualities and class mixes.
+
+    Columns of shards go on behind those that were dealt with the parts of shards that are divided (``sub_shards``).
+    """
 
     federation: Federation | None
     personal: PersonalFederation | None
+    sub_shards: SubShards
     shard_sizes: IntColumn
     shard_quality: FloatColumn
     labels: LabelMixes
@@ -73,15 +79,18 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     quality = make_distribution(data.quality.name, data.quality.params).sample(draws)
     with blamed_on("data.max_class_loss", data.max_class_loss):
         usable = usable_samples(indices, dataset.y_train, quality, data.max_class_loss, streams)
-    sizes = np.array([len(rows) for rows in usable], dtype=np.int64)
-    labels = _label_mixes(dataset, usable)
+    split = splits(scenario, streams, np.array([len(rows) for rows in usable], dtype=np.int64))
+    held = [*usable, *_parts(usable, split, streams)]
+    sizes = np.array([len(rows) for rows in held], dtype=np.int64)
+    labels, sub_shards = _label_mixes(dataset, held, count), SubShards.of(count, split)
+    held_quality = quality[pieces_of(split, count)[1]]
     chance = dataset.chance
     if chance == 1.0:
         problem = "all test samples are of one class, so that no accuracy is better than guessing"
         raise BadInput("", "data.test_limit" if data.test_limit else "data.dataset", data.test_limit or name,
                        problem=problem)  # fmt: skip
     if rules is None:
-        return Learning(None, None, sizes, quality, labels, chance, "none")
+        return Learning(None, None, sub_shards, sizes, held_quality, labels, chance, "none")
 
     from learning.device import resolve_device, use_threads
     from learning.federation import Federation
@@ -99,6 +108,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         max_feature_noise=data.max_feature_noise,
         max_class_loss=data.max_class_loss,
         max_duplicates=data.max_duplicates,
+        split=split,
         streams=streams,
         device=place,
     )
@@ -122,11 +132,12 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     if method is None:
         bench = _workbench(scenario, dataset, public, shards, streams)
         return Learning(
-            Federation(rules=rules, workbench=bench, **common), None, sizes, quality, labels, chance, place.type
+            Federation(rules=rules, workbench=bench, **common),
+            *(None, sub_shards, sizes, held_quality, labels, chance, place.type),
         )
     with blamed_on("learning.personalization", spec.personalization):
         personal = PersonalFederation(method=method, **common)
-    return Learning(None, personal, sizes, quality, labels, chance, place.type)
+    return Learning(None, personal, sub_shards, sizes, held_quality, labels, chance, place.type)
 
 
 def _set_apart(scenario: Scenario, dataset: Dataset, streams: Streams) -> tuple[Dataset, Dataset | None]:
@@ -140,10 +151,15 @@ def _set_apart(scenario: Scenario, dataset: Dataset, streams: Streams) -> tuple[
         return split_public(dataset, spec.public, streams)
 
 
-def _label_mixes(dataset: Dataset, parts: list[IntColumn]) -> LabelMixes:
-    """Shares of the classes in each shard and in all of them together; empty shards are like all."""
+def _parts(usable: list[IntColumn], split: tuple[Split, ...], streams: Streams) -> list[IntColumn]:
+    """The samples of the parts of shards, in the order of their rows."""
+    return [part for one in split for part in parts_of(in_order(usable[one.shard], one.shard, streams), one.parts)]
+
+
+def _label_mixes(dataset: Dataset, parts: list[IntColumn], dealt: int) -> LabelMixes:
+    """Shares of the classes in each shard and in all that were dealt together; empty shards are like all."""
     counts = np.array([np.bincount(dataset.y_train[part], minlength=dataset.classes) for part in parts])
-    overall = counts.sum(axis=0) / counts.sum()
+    overall = counts[:dealt].sum(axis=0) / counts[:dealt].sum()
     sizes = counts.sum(axis=1, keepdims=True)
     return LabelMixes(np.where(sizes > 0, counts / np.maximum(sizes, 1), overall), overall)
 

@@ -8,19 +8,29 @@ from enum import IntEnum
 import numpy as np
 
 from agents.participation import expected_utility
-from agents.population import MEMORY, Status
+from agents.population import Status
 from agents.private_types import draw_types
 from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
-from market.mechanism import FURTHER_CLAIMS, Types
+from market.mechanism import Types
 from market.money import to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
-from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
+from scenarios.engine.arrivals import arrival_ticks, first_strategies
+from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
+from scenarios.engine.identities import (
+    another_name,
+    if_all,
+    in_sum,
+    share,
+    speakers,
+    take_names,
+    with_partners,
+)
 from scenarios.engine.privacy import forfeit_privacy, further_valuation, may_enter
 from scenarios.engine.rivals import feel_rivals, label_mixes
 from scenarios.engine.world import World
@@ -47,17 +57,7 @@ _STATUS = {
 
 def schedule_arrivals(world: World) -> None:
     """File everybody who is ever going to come by chance: the initial persons, the trace, the Poisson process."""
-    scenario = world.scenario
-    end = scenario.horizon * world.window_ticks
-    ticks = [0] * scenario.population.initial
-    ticks += [to_ticks(second) for second in scenario.population.arrival_times]
-    if scenario.population.arrival_rate > 0:
-        mean_gap, at, number = world.window_ticks / scenario.population.arrival_rate, 0.0, 0
-        while at < end:
-            at += mean_gap * float(world.streams.exponential("arrival gap", 0, number))
-            number += 1
-            ticks.append(round(at))
-    kept = np.sort(np.array([tick for tick in ticks if tick < end], dtype=np.int64))
+    kept = arrival_ticks(world.scenario, world.streams)
     # Everybody's private type is drawn in one go; it is the same whenever and wherever the person turns up.
     world.private_types = draw_types(np.arange(len(kept)), world.types, world.streams)
     nobody = np.full(len(kept), NOBODY, dtype=np.int64)
@@ -71,26 +71,26 @@ def arrive(world: World, happening: Happening) -> None:
         owners, old = happening.owners[here], happening.refs[here]
         new_persons = int(((owners == NOBODY) & (old == 0)).sum())
         renamed = old[(owners == NOBODY) & (old < 0)] * -1 - 1
-        known = owners[owners != NOBODY]
+        known = with_partners(world, owners[owners != NOBODY], (Status.OUTSIDE, Status.LEFT))
         fresh = np.concatenate([_new_persons(world, new_persons, int(tick)), _new_names(world, renamed, int(tick))])
         _consider(world, np.sort(np.concatenate([known, fresh])), int(tick))
 
 
 def _new_persons(world: World, count: int, tick: int) -> IntColumn:
-    """Rows for persons never seen before, with their private types and endowments."""
-    population, spec = world.population, world.scenario
+    """Rows for persons never seen before, with their private types and endowments, one for each of their names."""
+    population = world.population
     ids = population.grow(count)
     if count == 0:
         return ids
     world.ledger.open_accounts(len(population))
     persons = np.arange(world.persons, world.persons + count)
     world.persons += count
-    population.person[ids] = persons
+    population.person[ids] = population.luck[ids] = population.decider[ids] = persons
     drawn = {name: column[persons] for name, column in world.private_types.items()}
     wealth = to_micro(drawn.pop("wealth"))
     for name, column in drawn.items():
         getattr(population, name)[ids] = column
-    population.shard[ids] = persons % len(world.shard_sizes)
+    population.shard[ids] = persons % world.sub_shards.dealt
     population.data_size[ids] = world.shard_sizes[population.shard[ids]]
     population.quality[ids] = world.shard_quality[population.shard[ids]]
     population.privacy_cap[ids] = population.privacy_budget[ids]
@@ -101,28 +101,16 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
         population.privacy_budget[ids] = world.privacy.left(persons, population.privacy_cap[ids])
     population.emd[ids] = world.shard_emd[population.shard[ids]]
     population.reputation[ids] = world.policy.initial_reputation
-    edges = np.cumsum([share.share for share in spec.population.strategies])
-    draw = world.streams.uniform("strategy", persons) * edges[-1]
-    population.strategy[ids] = np.minimum(np.searchsorted(edges, draw, side="right"), len(edges) - 1)
-    assigned = np.array(spec.population.assignment, dtype=np.int64)
-    listed = persons < len(assigned)
-    population.strategy[ids[listed]] = assigned[persons[listed]]
+    population.strategy[ids] = first_strategies(world.scenario, world.streams, persons)
     world.post(tick, "endowment", WORLD, ids, wealth)
-    return ids
+    return np.concatenate([ids, take_names(world, ids, tick)])
 
 
 def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
     """Rows for expelled persons that come back under a new identity, with the money they still have."""
-    population = world.population
-    ids = population.grow(len(owners))
+    ids = another_name(world, owners)
     if len(owners) == 0:
         return ids
-    world.ledger.open_accounts(len(population))
-    kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
-    sold = ("privacy_cap", "lifetime_privacy", "epsilon_spent")
-    for name in (*kept, *FURTHER_CLAIMS, *sold, "model_value", "outside_option", "strategy", *MEMORY):
-        getattr(population, name)[ids] = getattr(population, name)[owners]
-    population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
     return ids
 
@@ -143,21 +131,24 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
     if advice.expected_epsilon is not None:
         own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
-    expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
+    part = share(world, ids)
+    expected = expected_utility(board, advice, own_cost, part * population.model_value[ids], decisions.violation)
+    outside = part * population.outside_option[ids]
     # A visit is told from the next by its round and by how often the owner has stayed before.
-    draw = world.uniform("join", ids, board.round * 4096 + population.stay[ids])
-    willing = world.participation.joins(expected, population.outside_option[ids], draw)
+    draw = world.resolve("join", ids, board.round * 4096 + population.stay[ids])
+    willing = world.participation.joins(in_sum(world, ids, expected), in_sum(world, ids, outside), draw)
     able = (world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro) & may_enter(world, ids)
-    surplus = expected - population.outside_option[ids]
+    enters = if_all(world, ids, willing & able)
+    surplus = expected - outside
     world.log.add(Event.ARRIVE, tick, world.rounds_closed, ids, surplus)
-    declined = ids[~(willing & able)]
-    world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~(willing & able)])
+    declined = ids[~enters]
+    world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~enters])
     schedule_return(world, declined, tick)
-    joining = ids[willing & able]
+    joining = ids[enters]
     for claim, column in decisions.claims.items():  # who joins registers with its claims
-        getattr(population, f"reported_{claim}")[joining] = column[willing & able]
+        getattr(population, f"reported_{claim}")[joining] = column[enters]
     if len(joining):
-        population.believed_utility[joining] = expected[willing & able]
+        population.believed_utility[joining] = expected[enters]
         _join(world, joining, tick)
 
 
@@ -188,7 +179,7 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     world.totals.joins += count
     world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
     if scenario.population.departure_rate > 0:
-        life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
+        life = world.delay("departure", ids, population.stay[ids]) / scenario.population.departure_rate
         ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
         world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
 
@@ -200,8 +191,8 @@ def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
         world.graph.join_alone(ids, population.reputation[ids])
     else:
         present = np.concatenate([before, ids])
-        # Drawn at once for all newcomers: a person and a stay have one row of draws.
-        keys = population.person[ids][:, None], population.stay[ids][:, None]
+        # Drawn at once for all newcomers: an identity and a stay have one row of draws.
+        keys = population.luck[ids][:, None], population.stay[ids][:, None]
         wanted = np.arange(min(neighbours, len(present)))
         draws = world.streams.uniform("peers", *keys, wanted).tolist()
         for position, owner in enumerate(ids.tolist()):
@@ -231,9 +222,9 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     for center in world.centers:
         center.cancel(owner)
     if world.personal is not None:  # whoever goes keeps the best model that it has had
-        person = population.person[who]
-        world.personal.restore_best(person)
-        population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(person))
+        luck = population.luck[who]
+        world.personal.restore_best(luck)
+        population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(luck))
     world.graph.leave(owner)
     write_episode(world, owner, kind, tick)
     world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
@@ -258,11 +249,11 @@ def forget_flights(world: World, rows: BoolColumn) -> None:
 
 def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     """Owners outside think again after a while, if the rule says that they do."""
-    delay = world.participation.return_delay
+    delay, owners = world.participation.return_delay, speakers(world, owners)
     if delay <= 0 or len(owners) == 0:
         return
     counter = world.rounds_closed * 4096 + world.population.stay[owners]
-    ticks = np.maximum(after(tick, world.exponential("return", owners, counter) * delay), tick + 1)
+    ticks = np.maximum(after(tick, world.delay("return", owners, counter) * delay), tick + 1)
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 

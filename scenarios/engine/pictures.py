@@ -32,9 +32,9 @@ def keep_pictures(world: World, rows: IntColumn) -> None:
     left: dict[tuple[bool, int], int] = {}
     for row in rows[flights.synthetic[rows] > 0].tolist():
         owner = int(flights.owner[row])
-        person, shard = int(world.population.person[owner]), int(world.population.shard[owner])
+        luck, shard = int(world.population.luck[owner]), int(world.population.shard[owner])
         samples, volume = int(flights.samples[row]), int(flights.synthetic[row])
-        made = federation.workbench.make(person, shard, samples, volume, world.rounds_closed)
+        made = federation.workbench.make(luck, shard, samples, volume, world.rounds_closed)
         begin = int(shards.offsets[shard])
         _write(
             world, owner, shards.x[begin : begin + samples], shards.y[begin : begin + samples], False, left, low, high

@@ -2,7 +2,8 @@
 
 Where the mechanism buys epsilon, an owner's upload is clipped and gets the noise of what it sold. A ledger adds the
 losses up, person by person, whatever identities they use. What is left bounds what an owner can sell next: the column
-``privacy_budget``. Who has next to nothing left has sold out, and waits or leaves as the scenario says.
+``privacy_budget``. Who has several identities at once divides its privacy among them. Who has next to nothing left has
+sold out, and waits or leaves as the scenario says.
 
 An upload counts as sent when it has arrived in time. What comes too late is thrown away unseen.
 """
@@ -24,7 +25,9 @@ from learning.uploads import works
 from market.mechanism import PRIVACY_BUDGET, Allocation, Mechanism
 from market.money import to_micro
 from scenarios.engine.clock import Kind
+from scenarios.engine.cohort import quarantine
 from scenarios.engine.decisions import Decisions
+from scenarios.engine.identities import siblings
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 from scenarios.schema import PrivacySpec, Scenario
@@ -43,7 +46,7 @@ class PrivacyAccounts:
     """What each person has lost: rows of ``ledger`` are persons. ``weigh`` makes weights of epsilon and data sizes.
 
     ``last``: the number of the round in which a person last sent something, so that nobody ever does so twice under
-    one draw of the noise, which would cancel.
+    one draw of the noise, which would cancel; ``last_of_names``: the same by luck, for further names of persons.
     """
 
     terms: PrivacyTerms
@@ -51,6 +54,7 @@ class PrivacyAccounts:
     leaves: bool
     ledger: PrivacyLedger = field(init=False)
     last: IntColumn = field(init=False)
+    last_of_names: dict[int, int] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ledger = PrivacyLedger(self.terms, np.zeros(0))
@@ -67,16 +71,55 @@ class PrivacyAccounts:
 
     def send(self, persons: IntColumn, epsilon: FloatColumn, counter: int) -> None:
         """Enter one upload each. Raises ``ValueError`` for a second one under the same counter, and ``OverBudget``."""
-        again = self.last[persons] >= counter
-        if again.any():
-            raise ValueError(f"person {persons[again][0]} sends twice with the noise of round {counter}")
+        _check_last(self.last, persons, counter)
         self.ledger.spend(persons, self.terms.noise_std(epsilon))
         self.last[persons] = counter
 
-    def left(self, persons: IntColumn, cap: FloatColumn) -> FloatColumn:
-        """The most epsilon [K] that they can sell in the next release, given their caps per round; 0 if sold out."""
-        rest = np.minimum(self.ledger.largest_epsilon(persons), cap)
+    def send_as(self, luck: IntColumn, persons: IntColumn, epsilon: FloatColumn, counter: int) -> FloatColumn:
+        """The same under one name each of persons [K] who may have several, one after another; what each loses [K].
+
+        A name loses less than ``epsilon``, or nothing, where the others have used up what their person has.
+        """
+        lost = epsilon.copy()
+        of_names = luck != persons
+        for name in luck[of_names].tolist():
+            if self.last_of_names.get(name, NOTHING) >= counter:
+                raise ValueError(f"the name {name} of a person sends twice with the noise of round {counter}")
+            self.last_of_names[name] = counter
+        _check_last(self.last, persons[~of_names], counter)
+        self.last[persons[~of_names]] = counter
+        for turn in _turns(persons):
+            lost[turn] = np.minimum(lost[turn], self.ledger.largest_epsilon(persons[turn]))
+            sends = turn[lost[turn] > 0]
+            self.ledger.spend(persons[sends], self.terms.noise_std(lost[sends]))
+        return lost
+
+    def left(self, persons: IntColumn, cap: FloatColumn, identities: IntColumn | int = 1) -> FloatColumn:
+        """The most epsilon [K] that they can sell in the next release, given their caps per round; 0 if sold out.
+
+        ``identities``: among how many what is left of each person is divided.
+        """
+        if np.max(identities, initial=1) > 1:  # several rows of one person
+            each, place = np.unique(persons, return_inverse=True)
+            rest = self.ledger.largest_epsilon(each)[place] / identities
+        else:
+            rest = self.ledger.largest_epsilon(persons)
+        rest = np.minimum(rest, cap)
         return np.where(rest >= SOLD_OUT * cap, rest, 0.0)
+
+
+def _check_last(last: IntColumn, persons: IntColumn, counter: int) -> None:
+    again = last[persons] >= counter
+    if again.any():
+        raise ValueError(f"person {persons[again][0]} sends twice with the noise of round {counter}")
+
+
+def _turns(persons: IntColumn) -> list[IntColumn]:
+    """Rows of persons [K], each person once in each: first everybody's first row, then the second ones, ..."""
+    order = np.argsort(persons, kind="stable")
+    _, first, count = np.unique(persons[order], return_index=True, return_counts=True)
+    turn = np.arange(len(persons)) - np.repeat(first, count)
+    return [np.sort(order[turn == number]) for number in range(int(count.max(initial=0)))]
 
 
 def open_accounts(scenario: Scenario, mechanism: Mechanism) -> PrivacyAccounts | None:
@@ -146,18 +189,26 @@ def sold_privacy(
     return {"epsilon": sold, "epsilon_lost": np.where(works(chosen.upload), np.minimum(sold, has), 0.0)}
 
 
-def spend_privacy(world: World, rows: IntColumn) -> None:
+def spend_privacy(world: World, rows: IntColumn, tick: int) -> None:
     """Enter what has arrived, before anything is done with it; less is left to sell, even for who leaves at once."""
     if world.privacy is None:
         return
     population, accounts, flights = world.population, world.privacy, world.flights
     sent = rows[flights.epsilon_lost[rows] > 0]
     who = flights.owner[sent]
-    persons = population.person[who]
-    accounts.send(persons, flights.epsilon_lost[sent], world.rounds_closed)
+    persons, number = population.person[who], world.rounds_closed
+    if world.several:
+        lost = accounts.send_as(population.luck[who], persons, flights.epsilon_lost[sent], number)
+        flights.epsilon_lost[sent] = lost
+        quarantine(world, sent[lost <= 0], tick)  # nothing is sent without any noise, or with infinite noise
+        sent = sent[lost > 0]
+    else:
+        accounts.send(persons, flights.epsilon_lost[sent], number)
     flights.sent[sent] = True
+    who = siblings(world, who)
+    persons = population.person[who]
     population.epsilon_spent[who] = accounts.ledger.spent[persons]
-    population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who])
+    population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who], population.identities[who])
 
 
 def privacy_cost(world: World, rows: IntColumn) -> FloatColumn:
@@ -188,7 +239,7 @@ def wear_privacy(world: World, settled: Settled, tick: int) -> None:
     if world.privacy is None or not world.privacy.leaves:
         return
     population = world.population
-    who = settled.owner[settled.epsilon_lost > 0]
+    who = siblings(world, settled.owner[settled.epsilon_lost > 0])
     out = who[(population.privacy_budget[who] <= 0) & (population.status[who] == Status.ACTIVE)]
     world.clock.schedule(Kind.LEAVE, np.full(len(out), tick + 1), out, population.stay[out])
 

@@ -12,6 +12,7 @@ from learning.columns import BoolColumn, IntColumn
 from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
 from scenarios.engine.event_log import Event
+from scenarios.engine.identities import if_all, in_sum, share, with_partners
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -28,16 +29,18 @@ def react(world: World, settled: Settled, tick: int) -> None:
     who = np.flatnonzero(concerned & (population.status == Status.ACTIVE))
     if len(who) == 0:
         return
-    rule, outside = world.participation, population.outside_option[who]
+    rule, outside = world.participation, in_sum(world, who, population.outside_option[who] * share(world, who))
     population.observations[who] += 1
     believed = rule.believe(population.believed_utility[who], population.utility[who], population.observations[who])
     population.believed_utility[who] = believed
+    believed = in_sum(world, who, believed)
     population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
-    leaving = rule.exits(population.disappointed[who], believed, outside, world.uniform("exit", who, number))
+    leaving = rule.exits(population.disappointed[who], believed, outside, world.resolve("exit", who, number))
     leaving |= _after_thoughts(world, who)
+    leaving = ~if_all(world, who, ~leaving)
     _adapt(world, who[~leaving], tick)
-    going = who[leaving]
-    delay = population.think_time[going] * world.exponential("leaving", going, number)
+    going = with_partners(world, who[leaving], (Status.ACTIVE,))
+    delay = population.think_time[going] * world.delay("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
     world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going])
 
@@ -64,7 +67,7 @@ def _after_thoughts(world: World, who: IntColumn) -> BoolColumn:
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
         advice = world.mechanism.recommend(current.terms, true_types(population, who[rows], world.labels))
-        luck = own_luck(world.streams, population.person[who[rows]], world.board.round)
+        luck = own_luck(world.streams, population.luck[who[rows]], world.board.round)
         seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), luck)
         gone[rows] = world.strategies[index].react(seen)
         for name, column in world.strategies[index].learn(seen).items():

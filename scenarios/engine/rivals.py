@@ -20,14 +20,24 @@ def intensities(world: World, owners: IntColumn) -> CompetitionMatrix | None:
     """Competition among these owners, in this order; None where nobody competes."""
     if world.rivalry is None:
         return None
-    return _among(world, world.rivalry, owners)
+    return _felt(world, world.rivalry, owners)
 
 
-def _among(world: World, rivalry: Rivalry, owners: IntColumn) -> CompetitionMatrix:
-    """Raises ``BadInput`` where so many cannot compete at a time."""
+def _felt(world: World, rivalry: Rivalry, owners: IntColumn) -> CompetitionMatrix:
+    """Intensities among identities: each of several of a person feels its part of them, and nothing of the others.
+
+    Raises ``BadInput`` where so many cannot compete at a time.
+    """
     if rivalry.most_persons is not None and len(owners) > rivalry.most_persons:
         raise BadInput("", "market.competition", rivalry.name, problem=too_many(rivalry, len(owners)))
-    return rivalry.among(world.population.person[owners], world.streams)
+    population = world.population
+    matrix = rivalry.among(population.person[owners], world.streams)
+    if not world.several:
+        return matrix
+    person, count = population.person[owners], len(owners)
+    whole = np.reshape([matrix @ column for column in np.eye(count)], (count, count)).T
+    strangers = person[:, None] != person[None, :]
+    return np.where(strangers, whole / population.identities[owners][:, None], 0.0)
 
 
 def label_mixes(world: World, owners: IntColumn) -> LabelMixes | None:
@@ -42,7 +52,7 @@ def feel_rivals(world: World, owners: IntColumn) -> None:
     population = world.population
     everybody = np.union1d(population.active(), owners)
     there = np.isin(everybody, population.active())
-    matrix = _among(world, world.rivalry, everybody)
+    matrix = _felt(world, world.rivalry, everybody)
     felt = np.asarray(matrix @ np.where(there, population.profitability[everybody], 0.0))
     population.competition_pressure[owners] = felt[np.searchsorted(everybody, owners)]
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from market.cocogen.rivalry import Rivalry
     from scenarios.engine.personal import Uploaded
     from scenarios.engine.privacy import PrivacyAccounts
+    from scenarios.engine.sub_shards import SubShards
 
 
 @dataclass
@@ -119,6 +120,7 @@ class World:
     shard_sizes: IntColumn
     shard_quality: FloatColumn
     shard_emd: FloatColumn
+    sub_shards: SubShards  # parts of shards, for persons with several identities at once
     privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
     write: Write
     on_leave: Callable[[int], None]
@@ -144,6 +146,11 @@ class World:
     pictured: bool = False  # generated images have been kept
     network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def several(self) -> bool:
+        """Whether anybody has several identities at once."""
+        return bool(self.sub_shards.first)
 
     @property
     def training(self) -> Federation | PersonalFederation | None:
@@ -182,9 +189,17 @@ class World:
         return np.asarray((population.status[who] == Status.ACTIVE) & (population.stay[who] == self.round.stays))
 
     def uniform(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
-        """One uniform number per owner, keyed by the person behind the identity."""
-        return self.streams.uniform(purpose, self.population.person[owners], counter)
+        """One uniform number per owner, keyed by its luck."""
+        return self.streams.uniform(purpose, self.population.luck[owners], counter)
 
     def exponential(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
-        """One exponential number of mean 1 per owner, keyed by the person."""
+        """One exponential number of mean 1 per owner, keyed by its luck."""
         return np.asarray(-np.log(self.uniform(purpose, owners, counter)))
+
+    def resolve(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+        """One uniform number per owner for coming or going, the same for those who do so together."""
+        return self.streams.uniform(purpose, self.population.decider[owners], counter)
+
+    def delay(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+        """One exponential number of mean 1 per owner until it comes or goes, likewise."""
+        return np.asarray(-np.log(self.resolve(purpose, owners, counter)))

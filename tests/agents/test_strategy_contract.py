@@ -24,6 +24,7 @@ Observe = Callable[..., Observation]
 
 FACTORS: list[dict[str, Any]] = [{}, {"factor": 0.5}, {"factor": 1.0}, {"factor": 1.5, "spread": 0.4}]
 RIDERS: list[dict[str, Any]] = [{}, {"claim_factor": 3.0}]
+SYBILS_PLAY = ("misreport_size", "free_rider_noise", "under_generate", "learning_reporter")
 CASES: dict[str, list[dict[str, Any]]] = {
     "honest": [{}],
     "misreport_size": FACTORS,
@@ -49,8 +50,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "attack_sign_flip": [{}],
     "attack_same_value": RIDERS,
     "attack_random": RIDERS,
+    "sybil": [{}, {"identities": 2, "leaving": "separately"}, *({"plays": name} for name in SYBILS_PLAY)],
 }
-FAMILIES = {"honest", "misreporter", "free_rider", "attacker", "adaptive"}
+FAMILIES = {"honest", "misreporter", "free_rider", "attacker", "adaptive", "sybil"}
 
 every_strategy = pytest.mark.parametrize(
     "strategy",
@@ -193,6 +195,7 @@ FAMILY_MODULES = [
     families.attacks,
     families.learning_reports,
     families.generating,
+    families.sybil,
 ]
 
 

@@ -22,6 +22,7 @@ from market.privacy_auction.networks.game import (
     context_terms,
     utility,
 )
+from market.privacy_auction.networks.single import for_owners
 
 _OWNERS_AT_ONCE = 2**14
 _PAIRS_AT_ONCE = 2**18
@@ -36,8 +37,8 @@ EXACT_UP_TO = 2000
 
 @torch.no_grad()
 def clear(network: AuctionNetwork, bids: Bids, budget: float) -> Sale:
-    """The sale of a network, in double precision and O(N)."""
-    report = report_of(bids)
+    """The sale of a network, O(N), in double precision but for the perceptrons of some in large markets."""
+    network, report = for_owners(network, len(bids)), report_of(bids)
     owners, money = len(bids), torch.tensor(budget, dtype=torch.float64)
     sums = context_terms(report).sum(dim=0)
     pieces = torch.split(report, _OWNERS_AT_ONCE)

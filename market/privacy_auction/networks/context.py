@@ -61,6 +61,6 @@ class Trunk(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         for layer in self.hidden:
-            features = torch.tanh(layer(features))
+            features = layer(features).tanh_()
         out: Tensor = self.last(features)
         return out

@@ -58,6 +58,9 @@ class AuctionNetwork(nn.Module):
     """Lagrange multiplier of the constraints at the start of training."""
     learning_rate: ClassVar[float] = 3e-3
     """Of Adam, at the start of training."""
+    single_options: int | None = None
+    """Large markets may be cleared with the trunk in single precision (``networks.single``): how many of its outputs
+    are scores of which the highest is chosen. None for double precision whatever the market."""
 
     def prepare(self) -> None:
         """Set what shall not start at random; called once, after all weights were drawn."""

@@ -74,6 +74,8 @@ class EnvelopeNetwork(AuctionNetwork):
 class FreeMarkupNetwork(AuctionNetwork):
     """Allocation fraction and mark-up learnt freely: z = sigmoid(a), price = v + softplus(k)."""
 
+    single_options = 0
+
     def __init__(self, width: int = 64, layers: int = 3) -> None:
         super().__init__()
         self.trunk = Trunk(8, width, layers, 2)
@@ -98,6 +100,8 @@ class PaperNetwork(AuctionNetwork):
     """
 
     objective: ClassVar[Literal["epsilon_share", "payment_share"]] = "payment_share"
+
+    single_options = 0
 
     def __init__(self, width: int = 64, layers: int = 3) -> None:
         super().__init__()

@@ -24,6 +24,8 @@ _HIGHEST_SCORE = 10.0
 class BudgetShares(AuctionNetwork):
     """Payments as shares of the budget: p_i = B e_i / (sum_j e_j + N e_0), with the last slot for what is kept."""
 
+    single_options = 0
+
     def __init__(self, width: int, layers: int, outputs: int) -> None:
         super().__init__()
         self.trunk = Trunk(3 + SHAPES, width, layers, outputs + 1)
@@ -70,6 +72,7 @@ class DeterministicNetwork(BudgetShares):
 
     def __init__(self, width: int = 64, layers: int = 2, sub_bids: int = 8, temperature: float = 0.125) -> None:
         super().__init__(width, layers, sub_bids + 1)
+        self.single_options = sub_bids + 1
         self.sub_bids, self.temperature = sub_bids, temperature
 
     def own(self, report: Tensor, sums: Tensor, owners: int, budget: Tensor) -> Tensor:

@@ -82,8 +82,10 @@ def _per_person(first: View, second: View) -> tuple[float, float, int]:
     for view in (first, second):
         owners = view.last.owners
         there = np.flatnonzero(owners["status"] == "active")
-        persons, ids = owners["person"][there].tolist(), owners["owner"][there].astype(np.int64)
-        gains.append(dict(zip(persons, view.last.gains[ids].tolist(), strict=True)))
+        persons, place = np.unique(owners["person"][there], return_inverse=True)
+        gained = view.last.gains[owners["owner"][there].astype(np.int64)]
+        sums = np.bincount(place, weights=gained, minlength=len(persons))
+        gains.append(dict(zip(persons.tolist(), sums.tolist(), strict=True)))
     both = sorted(gains[0].keys() & gains[1].keys())
     if not both:
         return float("nan"), float("nan"), 0
