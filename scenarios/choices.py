@@ -124,7 +124,7 @@ def check_strategy(value: StrategyShare) -> StrategyShare:
 def _check_step(place: int, step: Any) -> dict[str, Any]:
     kind, field = registries.strategy_transformers, f"with.{place}"
     given = as_named(kind, field, step)
-    if not isinstance(given, dict):
+    if not isinstance(given, dict) or not isinstance(given["name"], str):
         raise problem_at(field, step, f"a name, known: {', '.join(kind())}")
     name, params = given["name"], {key: item for key, item in given.items() if key != "name"}
     try:
