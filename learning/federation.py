@@ -130,7 +130,7 @@ class Federation:
             part = work.take(members)
             terms = self._terms_of(part, np.flatnonzero(works(part.upload)))
             trained = self._workshop.trained(base, part, counter, terms)
-            replayed = forging.replay(base, self.weights, self._versions.previous(), part.scale)
+            replayed = forging.replay(base, self.weights, self._versions.previous())
             sources = forging.Sources(base, trained, base, replayed, self._memory)
             return forging.sent(sources, part, counter, reference_norm, self._streams)
 

@@ -4,8 +4,8 @@
 personal models those that they have themselves. Without what it needs (in the first round, say) a forgery is the base:
 
 - GLOBAL_COPY: the base itself.
-- REPLAY: of a global model the base moved by its last change; of personal models the owner's last upload again. With
-  a scale other than 1 the move from the base is that many times as long.
+- REPLAY: of a global model the base moved by its last change; of personal models the owner's last upload again.
+  SCALED_REPLAY: the same, but the move from the base is a multiple of it.
 - NOISE: the base plus a Gaussian vector.
 - PEER_COPY: the last upload of another owner. NOISY_COPY: that plus a Gaussian vector, so that the two differ.
 - OWN_LAST: the owner's last upload plus a Gaussian vector, so that it seems to have moved; the stealthy free rider.
@@ -40,7 +40,7 @@ class Sources:
         base: [K, P], the models that the owners start from.
         trained: [K, P], what training made of them; read only where an owner works.
         origin: [K, P] or [P], from which a flipped change is counted.
-        replayed: [K, P], what a replay sends, scaled already; None: the last upload of each owner.
+        replayed: [K, P], what a replay sends; None: the last upload of each owner.
         memory: last uploads; None if none are kept.
     """
 
@@ -89,10 +89,10 @@ def _made(
             return sign_flipped(sources.trained[places], _origin(sources, places))
         case Upload.GLOBAL_COPY:
             return base
-        case Upload.REPLAY if sources.replayed is not None:
-            return sources.replayed[places]
         case Upload.REPLAY:
-            return stretched(base, peer_copy(base, owners, _kept(sources)), work.scale[rows])
+            return _replayed(sources, places, owners)
+        case Upload.SCALED_REPLAY:
+            return boosted(_replayed(sources, places, owners), base, work.scale[rows])
         case Upload.NOISE:
             return noise(base, owners, norms, counter, streams)
         case Upload.PEER_COPY:
@@ -117,24 +117,19 @@ def _origin(sources: Sources, places: Tensor) -> Tensor:
     return sources.origin if sources.origin.ndim == 1 else sources.origin[places]
 
 
-def replay(base: Tensor, current: Tensor, previous: Tensor | None, scale: FloatColumn | None = None) -> Tensor:
-    """The base moved by ``scale`` [K] (None: 1) times the last change of the global model: the delta-weights attack.
+def _replayed(sources: Sources, places: Tensor, owners: IntColumn) -> Tensor:
+    if sources.replayed is not None:
+        return sources.replayed[places]
+    return peer_copy(sources.base[places], owners, _kept(sources))
+
+
+def replay(base: Tensor, current: Tensor, previous: Tensor | None) -> Tensor:
+    """The base moved by the last change of the global model: the delta-weights attack.
 
     Lin, Du and Liu 2019, "Free-riders in federated learning: attacks and defenses" (arXiv 1911.12560), section 4.
     ``current`` and ``previous`` are global models [P].
     """
-    if previous is None:
-        return base.clone()
-    change = current - previous
-    return base + (change if scale is None or (scale == 1.0).all() else column_like(base, scale).unsqueeze(1) * change)
-
-
-def stretched(base: Tensor, moved: Tensor, scale: FloatColumn) -> Tensor:
-    """Weights ``moved`` [K, P] where ``scale`` [K] is 1, elsewhere the base moved by that multiple of the change."""
-    if (scale == 1.0).all():
-        return moved
-    times = column_like(base, scale).unsqueeze(1)
-    return torch.where(times == 1.0, moved, base + times * (moved - base))
+    return base.clone() if previous is None else base + (current - previous)
 
 
 def boosted(trained: Tensor, origin: Tensor, scale: FloatColumn) -> Tensor:

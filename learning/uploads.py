@@ -29,6 +29,7 @@ class Upload(IntEnum):
     BOOST = 13
     NOISY = 14
     NOISY_COPY = 15
+    SCALED_REPLAY = 16
 
 
 _BACKDOORS = (Upload.BACKDOOR, Upload.REPLACEMENT)
@@ -62,4 +63,4 @@ def recalls(upload: ArrayLike) -> BoolColumn:
 
     A replay does so among personal models only: of a global model it repeats the last change.
     """
-    return np.isin(upload, (Upload.REPLAY, Upload.OWN_LAST, *_COPIES))
+    return np.isin(upload, (Upload.REPLAY, Upload.SCALED_REPLAY, Upload.OWN_LAST, *_COPIES))

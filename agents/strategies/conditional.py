@@ -168,9 +168,9 @@ class WinStayLoseShift(Reciprocal):
 @STRATEGIES.register("conditional_cooperator")
 @dataclass(frozen=True, kw_only=True)
 class ConditionalCooperator(Strategy):
-    """Trains on less of what it offers, the more of those audited in the last round were found guilty.
+    """Offers and trains on less data, the more of those audited in the last round were found guilty.
 
-    The share is 1 - guilty / (audited + 1): it counts itself among the honest.
+    The share of what is advised is 1 - guilty / (audited + 1): it counts itself among the honest.
     """
 
     name: ClassVar[str] = "conditional_cooperator"
@@ -179,6 +179,8 @@ class ConditionalCooperator(Strategy):
         "Fischbacher, Gächter, Fehr 2001, Are people conditionally cooperative?, Econ. Letters 71(3)"
     )
 
+    def offer(self, seen: Observation) -> FloatColumn:
+        return np.asarray(super().offer(seen) * (1.0 - seen.board.guilty / (seen.board.audited + 1)))
+
     def train(self, seen: Observation) -> Work:
-        honest = super().train(seen)
-        return replace(honest, data_share=honest.data_share * (1.0 - seen.board.guilty / (seen.board.audited + 1)))
+        return replace(super().train(seen), data_share=self.offer(seen))

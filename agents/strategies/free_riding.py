@@ -180,7 +180,7 @@ class FreeRiderScaled(NoisyFreeRider):
 
     name: ClassVar[str] = "free_rider_scaled"
     reference: ClassVar[str] = _LIN
-    forgery: ClassVar[Upload] = Upload.REPLAY
+    forgery: ClassVar[Upload] = Upload.SCALED_REPLAY
 
     scale: float = 0.8
 

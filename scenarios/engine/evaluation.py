@@ -181,6 +181,8 @@ def forget_absent(world: World) -> None:
     if world.training is not None:
         population, peers = world.population, world.flights.peer
         needed = np.concatenate([population.active(), peers[peers >= 0]])
-        if world.personal is not None and (world.participation.return_delay > 0 or world.participation.whitewash > 0):
+        rule = world.participation
+        returns = rule.return_delay > 0 or rule.whitewash > 0 or any(one.renaming for one in world.strategies)
+        if world.personal is not None and returns:
             needed = np.arange(len(population))  # whoever comes back brings its own model along
         world.training.retain(population.person[needed])

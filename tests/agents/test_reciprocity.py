@@ -92,8 +92,9 @@ def test_a_conditional_cooperator_gives_less_when_more_are_found_guilty(observe:
     seen, strategy = observe(OWNER), make_strategy("conditional_cooperator", {})
 
     def given(guilty: int) -> float:
-        board = dataclasses.replace(seen.board, audited=9, guilty=guilty)
-        return float(strategy.train(dataclasses.replace(seen, board=board)).data_share[0] / seen.advice.data_share[0])
+        now = dataclasses.replace(seen, board=dataclasses.replace(seen.board, audited=9, guilty=guilty))
+        assert np.array_equal(strategy.train(now).data_share, strategy.offer(now)), "openly, so it breaks no rule"
+        return float(strategy.offer(now)[0] / seen.advice.data_share[0])
 
     assert [given(guilty) for guilty in (0, 5, 9)] == pytest.approx([1.0, 0.5, 0.1])
 

@@ -21,6 +21,7 @@ def test_kinds_keep_their_numbers_because_they_are_stored_in_tables():
         "BOOST": 13,
         "NOISY": 14,
         "NOISY_COPY": 15,
+        "SCALED_REPLAY": 16,
     }
 
 
@@ -37,7 +38,8 @@ def test_who_spoils_its_upload_has_trained_for_it_and_who_makes_one_up_has_not()
 
 
 def test_some_kinds_need_earlier_uploads():
-    assert {kind.name for kind in Upload if recalls(kind)} == {"REPLAY", "PEER_COPY", "OWN_LAST", "NOISY_COPY"}
+    again = {"REPLAY", "SCALED_REPLAY", "PEER_COPY", "OWN_LAST", "NOISY_COPY"}
+    assert {kind.name for kind in Upload if recalls(kind)} == again
     assert {kind.name for kind in Upload if copies(kind)} == {"PEER_COPY", "NOISY_COPY"}
 
 
