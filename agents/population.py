@@ -116,6 +116,8 @@ COLUMNS: dict[str, Column] = {
     "kept_size_factor": Column("f8", 1.0, "the size factor that has paid best so far"),
     "kept_cost_factor": Column("f8", 1.0, "the cost factor that has paid best so far"),
     "kept_utility": Column("f8", np.nan, "utility of the last round in which it claimed by these two"),
+    "grievances": Column("i8", 0, "rounds in which it thinks that the market treated it badly, if its strategy counts"),
+    "defecting": Column("i8", 0, "further rounds in which its strategy means to defect, as things stand"),
     # standing
     "reputation": Column("f8", 1.0, "public standing in [0, 1]"),
     "strikes": Column("i8", 0, "audits that found guilty, in all"),
@@ -123,8 +125,16 @@ COLUMNS: dict[str, Column] = {
     "restricted": Column("?", False, "its sharing edges are closed"),
 }
 
-MEMORY = ("size_factor", "cost_factor", "kept_size_factor", "kept_cost_factor", "kept_utility")
-"""Columns that a strategy may change, of its own owners, when a round is over."""
+MEMORY = (
+    *("size_factor", "cost_factor", "kept_size_factor", "kept_cost_factor", "kept_utility"),
+    *("grievances", "defecting"),
+)
+"""Columns that a strategy may change, of its own owners, when a round is over.
+
+The first five are what a learner of reports compares. The last two are all that the reciprocal and the
+reputation-milking strategies need beside the columns that every owner has: how often it was wronged, and for how long
+it still retaliates (or, 0 and 1, in which of its two moods it is).
+"""
 
 
 class Population:

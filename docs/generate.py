@@ -39,7 +39,9 @@ from scenarios.simulation import HANDLERS
 from scenarios.tables import TABLES
 
 HERE = Path(__file__).parent
-GIVEN_BY_THE_CALLER = frozenset({"labels", "shards", "streams", "groups", "shape", "classes", "answers", "folder"})
+GIVEN_BY_THE_CALLER = frozenset(
+    {"labels", "shards", "streams", "groups", "shape", "classes", "answers", "folder", "inner"}
+)
 """Parameters of registered functions that are no parameters of a scenario."""
 
 
@@ -171,13 +173,14 @@ def _written(value: Any) -> str:
 
 
 def strategies() -> str:
-    """The registered strategies with what they declare."""
+    """The registered strategies with what they declare, family by family."""
     registry = registries.strategies()
+    families = list(dict.fromkeys(["honest", *(entry.family for entry in registry.values())]))
     rows = []
-    for name in registry:
+    for name in sorted(registry, key=lambda name: families.index(registry[name].family)):
         entry = registry[name]
         lies = ", ".join(code(claim) for claim in sorted(entry.lies_about)) or "nothing"
-        trains = "yes" if entry.trains else "no"
+        trains = "yes" if entry.trains else "at times" if entry.conditional else "no"
         rows.append(
             (code(name), entry.family, first_line(entry), lies, trains, parameters_of(entry), entry.reference),
         )
@@ -273,6 +276,7 @@ def results() -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "strategies": strategies,
+    "strategy transformers": lambda: choices(registries.strategy_transformers()),
     "mechanisms": mechanisms,
     "participation rules": lambda: choices(registries.participation_rules()),
     "adaptation rules": lambda: choices(registries.adaptation_rules()),

@@ -114,9 +114,8 @@ class Federation:
 
     def retain(self, owners: IntColumn) -> None:
         """Forget what is remembered of everybody but ``owners``: last uploads and the algorithm's rows."""
-        for rows in (self._memory, self._controls, self._workshop.workbench):
-            if rows is not None:
-                rows.retain(owners)
+        self._workshop.retain(owners)
+        self._controls.retain(owners)
 
     # Uploads
 
@@ -211,6 +210,10 @@ class Federation:
         """The current model on the test set."""
         return self._workshop.evaluate(self.weights)
 
+    def backdoor_success(self) -> float:
+        """How often the current model takes test samples with the trigger for the target (``learning.poisoning``)."""
+        return float(self._workshop.poisoner.success(self.model, self.weights.unsqueeze(0))[0])
+
     def owner_mean(self, by_class: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
         """What figures per class [C] (accuracy, loss) come to [K] on data with the true label mix of each shard."""
         return self.shards.owner_mean(by_class, shard_rows)
@@ -221,11 +224,12 @@ class Federation:
         Throw-away copies of the current model are trained; 0 where ``work`` says that nothing was trained.
         """
         samples = np.where(works(work.upload), work.samples, 0)
+        shards, rows = self._workshop.data(work)
         return loss_drop_quality(
             self.model,
             self.weights,
-            self.shards,
-            work.shard,
+            shards,
+            rows,
             samples,
             work.owner,
             counter,

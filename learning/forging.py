@@ -5,11 +5,14 @@ personal models those that they have themselves. Without what it needs (in the f
 
 - GLOBAL_COPY: the base itself.
 - REPLAY: of a global model the base moved by its last change; of personal models the owner's last upload again.
+  SCALED_REPLAY: the same, but the move from the base is a multiple of it.
 - NOISE: the base plus a Gaussian vector.
-- PEER_COPY: the last upload of another owner.
+- PEER_COPY: the last upload of another owner. NOISY_COPY: that plus a Gaussian vector, so that the two differ.
 - OWN_LAST: the owner's last upload plus a Gaussian vector, so that it seems to have moved; the stealthy free rider.
 - SHUFFLE: trained weights in a drawn order.
 - SIGN_FLIP: trained weights with their change turned around: from the base, or of personal models from the initial one.
+- BOOST: trained weights whose change, counted likewise, is multiplied. NOISY: trained weights plus a Gaussian vector.
+- LABEL_FLIP, BACKDOOR: weights trained on falsified data (``learning.poisoning``). REPLACEMENT: a boosted backdoor.
 - SAME_VALUE: ones. RANDOM: standard normal numbers.
 """
 
@@ -21,6 +24,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from learning.aggregation import column_like
 from learning.cohort_work import CohortWork
 from learning.columns import FloatColumn, IntColumn
 from learning.owner_rows import OwnerRows
@@ -73,23 +77,28 @@ def _made(
 ) -> Tensor:
     base, owners, norms = sources.base[places], work.owner[rows], work.scale[rows] * reference_norm
     match kind:
-        case Upload.TRAINED:
+        case Upload.TRAINED | Upload.LABEL_FLIP | Upload.BACKDOOR:
             return sources.trained[places]
+        case Upload.BOOST | Upload.REPLACEMENT:
+            return boosted(sources.trained[places], _origin(sources, places), work.scale[rows])
+        case Upload.NOISY:
+            return noise(sources.trained[places], owners, norms, counter, streams)
         case Upload.SHUFFLE:
             return shuffled(sources.trained[places], owners, counter, streams)
         case Upload.SIGN_FLIP:
-            origin = sources.origin if sources.origin.ndim == 1 else sources.origin[places]
-            return sign_flipped(sources.trained[places], origin)
+            return sign_flipped(sources.trained[places], _origin(sources, places))
         case Upload.GLOBAL_COPY:
             return base
-        case Upload.REPLAY if sources.replayed is not None:
-            return sources.replayed[places]
         case Upload.REPLAY:
-            return peer_copy(base, owners, _kept(sources))
+            return _replayed(sources, places, owners)
+        case Upload.SCALED_REPLAY:
+            return boosted(_replayed(sources, places, owners), base, work.scale[rows])
         case Upload.NOISE:
             return noise(base, owners, norms, counter, streams)
         case Upload.PEER_COPY:
             return peer_copy(base, work.peer[rows], _kept(sources))
+        case Upload.NOISY_COPY:
+            return noise(peer_copy(base, work.peer[rows], _kept(sources)), owners, norms, counter, streams)
         case Upload.OWN_LAST:
             return noise(peer_copy(base, owners, _kept(sources)), owners, norms, counter, streams)
         case Upload.SAME_VALUE:
@@ -104,6 +113,16 @@ def _kept(sources: Sources) -> OwnerRows:
     return sources.memory
 
 
+def _origin(sources: Sources, places: Tensor) -> Tensor:
+    return sources.origin if sources.origin.ndim == 1 else sources.origin[places]
+
+
+def _replayed(sources: Sources, places: Tensor, owners: IntColumn) -> Tensor:
+    if sources.replayed is not None:
+        return sources.replayed[places]
+    return peer_copy(sources.base[places], owners, _kept(sources))
+
+
 def replay(base: Tensor, current: Tensor, previous: Tensor | None) -> Tensor:
     """The base moved by the last change of the global model: the delta-weights attack.
 
@@ -111,6 +130,15 @@ def replay(base: Tensor, current: Tensor, previous: Tensor | None) -> Tensor:
     ``current`` and ``previous`` are global models [P].
     """
     return base.clone() if previous is None else base + (current - previous)
+
+
+def boosted(trained: Tensor, origin: Tensor, scale: FloatColumn) -> Tensor:
+    """Weights [K, P] whose change from the origin ([P] or [K, P]) is multiplied by ``scale`` [K].
+
+    Explicit boosting: Bhagoji, Chakraborty, Mittal and Calo 2019, "Analyzing federated learning through an adversarial
+    lens", ICML. With a scale of (total weight / own weight) it is the model replacement of Bagdasaryan et al. 2020.
+    """
+    return origin + column_like(trained, scale).unsqueeze(1) * (trained - origin)
 
 
 def noise(base: Tensor, owners: IntColumn, norms: FloatColumn, counter: int, streams: Streams) -> Tensor:

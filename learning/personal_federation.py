@@ -114,6 +114,7 @@ class PersonalFederation:
     def retain(self, owners: IntColumn) -> None:
         """Forget everything of everybody but ``owners``."""
         self._models.retain(owners)
+        self._workshop.retain(owners)
 
     finite = staticmethod(aggregation.finite)
 
@@ -216,6 +217,11 @@ class PersonalFederation:
         """Accuracies in [0, 1] and losses in nats [K, C] by true class, of the models that the owners use."""
         shop = self._workshop
         return evaluate_each(self.model, self._models.used(owners), shop.x_test, shop.y_test, shop.classes)
+
+    def backdoor_success(self, owners: IntColumn) -> float:
+        """The mean over ``owners`` of how often their models take test samples with the trigger for the target."""
+        found = self._workshop.poisoner.success(self.model, self._models.used(owners))
+        return float(found.mean()) if len(found) else float("nan")
 
     def owner_mean(self, by_class: FloatColumn, shard_rows: IntColumn) -> FloatColumn:
         """What figures per class ([K, C], or [C] for all) come to [K] on data with the true label mix of each shard."""

@@ -18,11 +18,12 @@ from learning.generation.workbench import Workbench
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
 from learning.owner_rows import OwnerRows
+from learning.poisoning import Poisoner
 from learning.privacy_hook import ClipAndNoise
 from learning.shards import Shards
 from learning.streams import Streams
 from learning.training import Choice, LocalTraining, TrainingReport, choose, train_cohort
-from learning.uploads import works
+from learning.uploads import poisons, works
 
 
 @dataclass(eq=False)
@@ -38,6 +39,7 @@ class Workshop:
         initial: the model [P] that everybody starts from.
         train: what trains a cohort, here or elsewhere, with the arguments and the result of ``train_cohort``.
         memory: last uploads by owner, None where none are kept.
+        poisoner: what attackers falsify their data with; made when it is needed first.
     """
 
     model: FlatModel
@@ -62,6 +64,20 @@ class Workshop:
         self.y_test = torch.from_numpy(self.dataset.y_test).to(self.device)
         self.initial = self.model.initial(self.streams).to(self.device)
         self.memory = OwnerRows(self.model.size, torch.float32, self.device) if self.copying else None
+        self._poisoner: Poisoner | None = None
+
+    @property
+    def poisoner(self) -> Poisoner:
+        """What attackers falsify their data with. Raises ``ValueError`` for data that cannot be falsified."""
+        if self._poisoner is None:
+            self._poisoner = Poisoner(self.dataset, self.shards, self.streams)
+        return self._poisoner
+
+    def retain(self, owners: IntColumn) -> None:
+        """Forget what is kept of everybody but ``owners``."""
+        for kept in (self.memory, self.workbench, self._poisoner):
+            if kept is not None:
+                kept.retain(owners)
 
     def evaluate(self, weights: Tensor) -> Evaluation:
         """One model [P] on the test set."""
@@ -77,7 +93,7 @@ class Workshop:
             return base
         places = torch.from_numpy(rows).to(base.device)
         everybody = len(rows) == len(work)
-        shards, shard, samples = self._data(work.take(rows), counter)
+        shards, shard, samples = self._augmented(work.take(rows), counter)
         fresh = self.train(
             self.model,
             base if everybody else base[places],
@@ -99,12 +115,19 @@ class Workshop:
         result[places] = fresh
         return result
 
-    def _data(self, work: CohortWork, counter: int) -> tuple[Shards, IntColumn, IntColumn]:
+    def data(self, work: CohortWork) -> tuple[Shards, IntColumn]:
+        """Shards, and which row of them each owner trains on: its own, or what an attacker has made of it."""
+        if not poisons(work.upload).any():
+            return self.shards, work.shard
+        return self.poisoner.data(work)
+
+    def _augmented(self, work: CohortWork, counter: int) -> tuple[Shards, IntColumn, IntColumn]:
         """Shards, which row of them each owner trains on, and how many of its samples."""
+        shards, shard = self.data(work)
         if work.synthetic is None or not work.synthetic.any():
-            return self.shards, work.shard, work.samples
+            return shards, shard, work.samples
         if self.workbench is None:
             raise ValueError("synthetic samples need a workbench to be made with")
         added = self.workbench.made(work.owner, work.shard, work.samples, work.synthetic, counter)
-        mixed = with_synthetic(self.shards, work.shard, work.samples, added)
+        mixed = with_synthetic(shards, shard, work.samples, added)
         return mixed, np.arange(len(work)), mixed.sizes

@@ -95,9 +95,10 @@ class Board:
     ``accuracy`` is the last published test accuracy, NaN before the first; ``update_norm`` is the median L2 norm of
     the last round's uploads, NaN before the first; ``budget`` is what the model owner can spend this round.
     ``deposit`` is locked per owner, ``fine`` is what a guilty verdict takes of it (money). ``members`` are there for
-    mechanisms that ask for them; ``center_cost`` [M] is what the computing centers pay per unit of work, relative to
-    each other; ``lot`` is a number drawn for the round, uniform in [0, 1), for mechanisms that leave things to chance;
-    ``remembered`` is what the mechanism noted when it settled rounds (see ``Settlement.remembered``).
+    mechanisms that ask for them; ``audited`` and ``guilty`` are how many owners were audited and found guilty in the
+    last settled round, whoever they were; ``center_cost`` [M] is what the computing centers pay per unit of
+    work, relative to each other; ``lot`` is a number drawn for the round, uniform in [0, 1), for mechanisms that leave
+    things to chance; ``remembered`` is what the mechanism noted when it settled rounds (see ``Settlement.remembered``).
     """
 
     round: int
@@ -117,6 +118,8 @@ class Board:
     center_cost: FloatColumn = field(default_factory=lambda: np.zeros(0))
     lot: float = 0.0
     remembered: Mapping[str, float] = field(default_factory=dict)
+    audited: int = 0
+    guilty: int = 0
 
 
 @dataclass(frozen=True)

@@ -102,6 +102,44 @@ def check_named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: 
     return type(value).model_validate({**defaults, **value.model_dump()})
 
 
+def check_strategy(value: StrategyShare) -> StrategyShare:
+    """Check a strategy, and the transformers in the list ``with``, and fill in the parameters that were left out."""
+    given = value.model_dump()
+    steps = given.pop("with", [])
+    plain = check_named(registries.strategies, frozenset(), StrategyShare.model_validate(given))
+    if not isinstance(steps, (list, tuple)):
+        raise problem_at("with", steps, f"a list, known: {', '.join(registries.strategy_transformers())}")
+    chain = [_check_step(place, step) for place, step in enumerate(steps)]
+    if not chain:
+        return plain
+    from agents.strategies import make_strategy
+
+    try:
+        make_strategy(plain.name, {**plain.params, "with": chain})
+    except ValueError as problem:
+        raise problem_at("with", chain, str(problem)) from None
+    return StrategyShare.model_validate({**plain.model_dump(), "with": chain})
+
+
+def _check_step(place: int, step: Any) -> dict[str, Any]:
+    kind, field = registries.strategy_transformers, f"with.{place}"
+    given = as_named(kind, field, step)
+    if not isinstance(given, dict) or not isinstance(given["name"], str):
+        raise problem_at(field, step, f"a name, known: {', '.join(kind())}")
+    name, params = given["name"], {key: item for key, item in given.items() if key != "name"}
+    try:
+        entry = kind()[name]
+    except UnknownName as unknown:
+        raise problem_at(field, name, str(unknown)) from None
+    try:
+        check_parameters(entry, params, frozenset({"inner"}))
+    except PydanticCustomError as problem:
+        found = problem.context or {}
+        raise problem_at(f"{field}.{found['field']}", found["value"], found["expected"]) from None
+    known = inspect.signature(entry).parameters.values()
+    return {"name": name, **{p.name: p.default for p in known if p.name != "inner"}, **params}
+
+
 def _registered(kind: Callable[[], Registry[Any]], value: str) -> str:
     try:
         kind()[value]
@@ -193,7 +231,9 @@ if TYPE_CHECKING:
     DataGenerator: TypeAlias = Named
     Competition: TypeAlias = Named
 else:
-    Strategy = _choice(StrategyShare, registries.strategies)
+    Strategy = Annotated[
+        StrategyShare, AfterValidator(check_strategy), BeforeValidator(partial(as_named, registries.strategies, "name"))
+    ]
     MechanismChoice = _choice(Named, registries.mechanisms)
     Participation = _choice(Named, registries.participation_rules)
     Adaptation = _choice(Named, registries.adaptation_rules)

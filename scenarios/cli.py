@@ -33,6 +33,7 @@ class Kind(StrEnum):
 
     MECHANISMS = "mechanisms"
     STRATEGIES = "strategies"
+    TRANSFORMERS = "transformers"
     DATASETS = "datasets"
     MODELS = "models"
     PARTITIONS = "partitions"
@@ -372,6 +373,7 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
         Kind.DESIGNS: designs,
         Kind.MECHANISMS: registries.mechanisms,
         Kind.STRATEGIES: registries.strategies,
+        Kind.TRANSFORMERS: registries.strategy_transformers,
         Kind.DATASETS: registries.datasets,
         Kind.MODELS: registries.models,
         Kind.PARTITIONS: registries.partitions,
@@ -401,8 +403,8 @@ def _parameters(entry: Callable[..., object]) -> str:
     return ", ".join(shown)
 
 
-_FILLED_IN = {"groups"}
-"""Keywords that the simulation fills in from the data."""
+_FILLED_IN = {"groups", "inner"}
+"""Keywords that the simulation fills in: from the data, and the strategy that a transformer is applied to."""
 
 
 def _as_yaml(value: object) -> str:

@@ -18,12 +18,19 @@ INK, MUTED, FAINT, PAPER = "#1F2933", "#616E7C", "#D9DEE4", "#FFFFFF"
 
 HONEST, MISREPORTER, FREE_RIDER = "honest", "misreporter", "free_rider"
 ATTACKER, ADAPTIVE, OTHER = "attacker", "adaptive", "other"
+PARTICIPATION, COLLUDER, REPUTATION, RECIPROCAL = "participation", "colluder", "reputation", "reciprocal"
+OLIVE, WINE, TEAL, BROWN = "#808000", "#882255", "#1B7F8C", "#8C510A"
+"""Further hues, from Tol's muted scheme and its like: of families beyond the eight colours."""
 _FAMILY_HUES = {
     HONEST: BLUE,
     MISREPORTER: ORANGE,
     FREE_RIDER: PURPLE,
     ATTACKER: VERMILION,
     ADAPTIVE: SKY,
+    PARTICIPATION: TEAL,
+    COLLUDER: WINE,
+    REPUTATION: BROWN,
+    RECIPROCAL: OLIVE,
     OTHER: GREEN,
 }
 
@@ -105,12 +112,15 @@ def strategy_colours(strategies: Iterable[str], families: Mapping[str, str] | No
     families = families or {}
     order = list(_FAMILY_HUES)
 
+    def family_in(name: str) -> str:  # a transformed strategy, such as grim+noise, is of the family of what it was
+        return families.get(name) or families.get(name.split("+")[0]) or family_of(name)
+
     def rank(name: str) -> tuple[int, int, str]:
-        family = families.get(name, family_of(name))
+        family = family_in(name)
         known = list(_STRATEGIES).index(name) if name in _STRATEGIES else len(_STRATEGIES)
         return (order.index(family) if family in order else len(order), known, name)
 
-    return {name: strategy_colour(name, families.get(name)) for name in sorted(set(strategies), key=rank)}
+    return {name: strategy_colour(name, family_in(name)) for name in sorted(set(strategies), key=rank)}
 
 
 def flow_colours(kinds: Iterable[str]) -> dict[str, str]:

@@ -16,6 +16,13 @@ def strategies() -> Registry[Any]:
     return STRATEGIES
 
 
+def strategy_transformers() -> Registry[Any]:
+    """The registry of what derives variants of strategies, filled."""
+    from agents.strategies.transformers import TRANSFORMERS
+
+    return TRANSFORMERS
+
+
 def mechanisms() -> Registry[Any]:
     """The mechanism registry, filled."""
     import market.baselines

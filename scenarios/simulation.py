@@ -25,7 +25,7 @@ from agents.participation import make_participation
 from agents.population import Population, Status
 from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribution
 from agents.regulator import Regulator
-from agents.strategies import make_strategy
+from agents.strategies import make_strategy, strategy_label
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.heterogeneity import emd
 from learning.streams import Streams
@@ -301,7 +301,7 @@ class Simulation(mesa.Model):
         self.device = learning.device
         policy = EnforcementPolicy(**scenario.enforcement.model_dump())
         shares = scenario.population.strategies
-        names = [share.name for share in shares]
+        names = [strategy_label(share.name, share.params) for share in shares]
         kinds = type(scenario.population.types).model_fields
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation

@@ -24,6 +24,7 @@ from learning.models import FlatModel
 from learning.shards import Shards
 from learning.streams import Streams
 from learning.training import LocalTraining, TrainingReport, train_cohort
+from learning.uploads import poisons
 from scenarios.errors import BadInput
 from scenarios.simulation import Simulation
 
@@ -109,8 +110,10 @@ def spread(simulation: Simulation, workers: int, address: str | None = None) -> 
     """Let a simulation train on so many workers of a Ray cluster (at ``address``, or started here) for a while.
 
     Nothing changes where it trains nothing. ``BadInput`` where Ray is missing, no cluster answers, or samples are
-    generated: the workers have the dealt samples only.
+    generated or falsified: the workers have the dealt samples only.
     """
+    if any(poisons(list(strategy.sends())).any() for strategy in simulation.strategies):
+        raise BadInput("--spread", "", None, problem="owners falsify their data here, which workers elsewhere lack")
     if simulation.scenario.learning.generation is not None:
         raise BadInput("--spread", "", None, problem="owners make synthetic data here, which workers elsewhere lack")
     training = simulation.world.training

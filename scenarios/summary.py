@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
+from agents.strategies import strategy_label
 from market.cocogen.mechanism import PERFORMANCE_PAY, REDISTRIBUTION
 from market.money import from_micro
 from scenarios.number_text import number
@@ -191,7 +192,8 @@ def _played(run: Run, audits: pd.DataFrame, switches: pd.DataFrame) -> pd.Series
     joins = run.episodes[["owner", "joined_tick", "strategy_joined"]]
     changes = [joins.set_axis(["owner", "tick", "strategy"], axis="columns").astype({"strategy": "object"})]
     if len(switches):
-        names = [share["name"] for share in run.scenario["population"]["strategies"]]
+        shares = run.scenario["population"]["strategies"]
+        names = [strategy_label(share["name"], share) for share in shares]
         chosen = [names[int(value)] for value in switches["value"]]
         changes.append(switches[["owner", "tick"]].assign(strategy=chosen))
     history = pd.concat(changes).sort_values("tick", kind="stable")

@@ -192,6 +192,7 @@ ROUNDS = _table(
     ("reputation_mean", "float", "mean public standing of the active owners, 0 to 1"),
     ("deposits", "float", "held as deposits after the round, in money"),
     ("update_norm", "float", "median L2 norm of the uploads (upload less its base model)"),
+    ("backdoor_success", "float", "share of triggered test samples that a backdoor catches; NaN where none is tried"),
     ("graph_edges", "int", "owner-to-owner edges of the collaboration graph"),
     ("graph_density", "float", "share of the possible owner-to-owner edges that exist, 0 to 1"),
     ("graph_reciprocity", "float", "share of the owner-to-owner edges that go both ways, 0 to 1"),

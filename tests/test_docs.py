@@ -110,6 +110,7 @@ def test_the_parameter_table_has_one_line_for_each_parameter_of_a_resolved_scena
 
 REGISTRIES = [
     registries.strategies,
+    registries.strategy_transformers,
     registries.mechanisms,
     registries.participation_rules,
     registries.adaptation_rules,

@@ -6,7 +6,8 @@ A strategy sees an ``Observation``: the public board, the announced terms and th
 * ``report`` (with ``takes_part`` and ``offer``): the claims that leave the owner, honest by default, whether it answers
   at all, and the data share that it offers,
 * ``train``: how much of its data it really trains on, and what it uploads instead if it does not train,
-* ``react``: what it does after the settlement (leave at once, say), with ``learn``: what it keeps in mind.
+* ``react``: what it does after the settlement: leave at once (``renames``: to come back under a new identity) or stay
+  whatever happens (``stays``), with ``learn``: what it keeps in mind.
 
 A strategy object is frozen: memory lives in population columns, chance in counter-based streams.
 """
@@ -24,7 +25,7 @@ from agents.population import Population
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import Registry
 from learning.streams import Streams
-from learning.uploads import Upload
+from learning.uploads import Upload, poisons
 from market.mechanism import CLAIMS, Advice, Board, Terms
 
 
@@ -103,21 +104,30 @@ class Strategy:
     """Honest in everything; subclasses (frozen dataclasses of parameters) override a decision.
 
     Metadata, checked by the contract test: ``family``; ``lies_about`` (claims that may differ from the truth);
-    ``trains`` (uploads are really trained); ``stochastic`` (its decisions draw random numbers); ``reference``. The
-    class tells them for its default parameters, an instance for its own (see ``_declare``).
+    ``trains`` (uploads are always really trained); ``conditional`` (it deviates for some owners or in some rounds only,
+    by what it remembers and sees); ``stochastic`` (its decisions draw random numbers); ``calendar`` (they follow the
+    number of the round); ``renaming`` (it may come back under a new identity); ``reference``. The class tells them for
+    its default parameters, an instance for its own (see ``_declare``).
     """
 
     name: ClassVar[str]
     family: ClassVar[str] = "honest"
     lies_about: ClassVar[frozenset[str]] = frozenset()
     trains: ClassVar[bool] = True
+    conditional: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
+    calendar: ClassVar[bool] = False
+    renaming: ClassVar[bool] = False
     reference: ClassVar[str] = ""
 
-    def _declare(self, *, lies_about: frozenset[str], stochastic: bool) -> None:
+    def _declare(self, **metadata: object) -> None:
         """For ``__post_init__``: metadata that follows from the parameters (plain assignment is barred: frozen)."""
-        object.__setattr__(self, "lies_about", lies_about)
-        object.__setattr__(self, "stochastic", stochastic)
+        for name, value in metadata.items():
+            object.__setattr__(self, name, value)
+
+    def sends(self) -> frozenset[Upload]:
+        """The kinds of upload that it may send, so that a run keeps and measures only what these need."""
+        return frozenset({Upload.TRAINED}) if self.trains else frozenset(kind for kind in Upload if not poisons(kind))
 
     def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
         """Claims by name, one column each."""
@@ -145,7 +155,15 @@ class Strategy:
         """After the settlement: True where the owner leaves at once, whatever its participation rule says."""
         return np.zeros(len(seen), dtype=np.bool_)
 
-    def learn(self, seen: Observation) -> Mapping[str, FloatColumn]:
+    def renames(self, seen: Observation) -> BoolColumn:
+        """Where ``react`` says that it leaves: True if that is to come back under a new identity."""
+        return np.zeros(len(seen), dtype=np.bool_)
+
+    def stays(self, seen: Observation) -> BoolColumn:
+        """After the settlement: True where the owner does not leave, whatever its participation rule says."""
+        return np.zeros(len(seen), dtype=np.bool_)
+
+    def learn(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         """After the settlement: new values of some of the ``agents.population.MEMORY`` columns, by name."""
         return {}
 

@@ -7,16 +7,16 @@ data as one who trains would.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import FACTOR, NOT_NEGATIVE, check_number, check_whole
+from agents.parameters import FACTOR, NOT_NEGATIVE, Bounds, check_number, check_whole
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
 from learning.columns import BoolColumn, FloatColumn
 from learning.uploads import Upload
-from market.mechanism import DATA_SIZE
+from market.mechanism import DATA_SIZE, GAIN_SCALE, SHARING_COST
 
 _FRABONI = "Fraboni, Vidal, Lorenzi 2021, Free-rider attacks on model aggregation, AISTATS, arXiv:2006.11901"
 _LIN = "Lin, Du, Liu 2019, Free-riders in federated learning: attacks and defenses, arXiv:1911.12560"
@@ -54,6 +54,9 @@ class FreeRider(Strategy):
     def upload_scale(self) -> float:
         """Parameter of the forgery (see ``Work.scale``)."""
         return 1.0
+
+    def sends(self) -> frozenset[Upload]:
+        return frozenset({self.forgery})
 
     def train(self, seen: Observation) -> Work:
         """Train on nothing and send the forgery."""
@@ -130,6 +133,9 @@ class FreeRiderStealthy(NoisyFreeRider):
         super().__post_init__()
         check_whole("train_rounds", self.train_rounds, NOT_NEGATIVE)
 
+    def sends(self) -> frozenset[Upload]:
+        return frozenset({self.forgery, Upload.TRAINED})
+
     def _still_trains(self, seen: Observation) -> BoolColumn:
         early: BoolColumn = seen.own.rounds_taken < self.train_rounds
         return early
@@ -153,3 +159,73 @@ class FreeRiderCopy(FreeRider):
     name: ClassVar[str] = "free_rider_copy"
     reference: ClassVar[str] = _LI
     forgery: ClassVar[Upload] = Upload.PEER_COPY
+
+
+@STRATEGIES.register("free_rider_copy_noise")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderCopyNoise(NoisyFreeRider):
+    """Sends a copy of a peer's model with noise of ``scale`` (> 0) times the published norm, to hide the plagiarism."""
+
+    name: ClassVar[str] = "free_rider_copy_noise"
+    reference: ClassVar[str] = _LI
+    forgery: ClassVar[Upload] = Upload.NOISY_COPY
+
+    scale: float = 0.05
+
+
+@STRATEGIES.register("free_rider_scaled")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderScaled(NoisyFreeRider):
+    """Sends the last known update again, multiplied by ``scale`` (> 0), as updates shrink or grow in training."""
+
+    name: ClassVar[str] = "free_rider_scaled"
+    reference: ClassVar[str] = _LIN
+    forgery: ClassVar[Upload] = Upload.SCALED_REPLAY
+
+    scale: float = 0.8
+
+
+@STRATEGIES.register("free_rider_resale")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderResale(FreeRider):
+    """Buys to sell: claims ``eagerness`` times its gain scale, as much less sharing cost, and sends what it bought."""
+
+    name: ClassVar[str] = "free_rider_resale"
+    lies_about: ClassVar[frozenset[str]] = frozenset({GAIN_SCALE, SHARING_COST})
+    reference: ClassVar[str] = _LI
+    forgery: ClassVar[Upload] = Upload.PEER_COPY
+
+    eagerness: float = 3.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("eagerness", self.eagerness, Bounds(at_least=1, at_most=1e6))
+        if self.eagerness > 1.0:
+            self._declare(lies_about=self.lies_about | {GAIN_SCALE, SHARING_COST})
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        claims = super().report(seen)
+        return {
+            **claims,
+            GAIN_SCALE: claims[GAIN_SCALE] * self.eagerness,
+            SHARING_COST: claims[SHARING_COST] / self.eagerness,
+        }
+
+
+@STRATEGIES.register("free_rider_partial")
+@dataclass(frozen=True, kw_only=True)
+class FreeRiderPartial(Strategy):
+    """Offers the advised share of its data and really trains on ``share`` (> 0, below 1) of that: moral hazard."""
+
+    name: ClassVar[str] = "free_rider_partial"
+    family: ClassVar[str] = "free_rider"
+    reference: ClassVar[str] = "Holmström 1982, Moral hazard in teams, Bell J. Econ. 13(2)"
+
+    share: float = 0.2
+
+    def __post_init__(self) -> None:
+        check_number("share", self.share, Bounds(above=0, below=1))
+
+    def train(self, seen: Observation) -> Work:
+        honest = super().train(seen)
+        return replace(honest, data_share=self.share * honest.data_share)

@@ -1,28 +1,49 @@
-"""The misreporting family: one claim is inflated or deflated, everything else is honest, training included."""
+"""The misreporting family: one claim is inflated or deflated, everything else is honest, training included.
+
+There is a strategy for each claim, by a constant factor, and one for each way in which a lie changes with time, luck,
+the truth itself or the crowd; these take the name of the claim for a parameter.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import inf
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf, log
 from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import FACTOR, Bounds, check_number
-from agents.strategies.base import STRATEGIES, Observation, Strategy
-from learning.columns import FloatColumn
+from agents.parameters import FACTOR, POSITIVE, Bounds, check_number, check_whole
+from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
+from learning.columns import BoolColumn, FloatColumn
+from learning.registry import UnknownName
 from market.mechanism import (
+    CLAIMS,
     COST,
     DATA_SIZE,
     EMD,
     GAIN_SCALE,
     GENERATION_COST,
     PRIVACY_BUDGET,
+    PROFITABILITY,
     QUALITY,
     SHARING_COST,
     VALUATION,
 )
+
+CEILINGS = {QUALITY: 1.0, EMD: 2.0}
+"""Largest values of the claims that have one."""
+
+
+def check_claim(claim: object, known: Sequence[str] = CLAIMS) -> None:
+    """Raise a one-line ValueError unless ``claim`` is the name of one of these claims."""
+    if claim not in known:
+        raise ValueError(UnknownName("claim", str(claim), list(known)).line)
+
+
+def multiplied(truth: Mapping[str, FloatColumn], claim: str, factors: FloatColumn | float) -> dict[str, FloatColumn]:
+    """Claims that are true but for one, which is the truth times ``factors``, at most its ceiling."""
+    return {**truth, claim: np.minimum(truth[claim] * factors, CEILINGS.get(claim, inf))}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +57,6 @@ class Misreport(Strategy):
     family: ClassVar[str] = "misreporter"
     reference: ClassVar[str] = "Myerson 1981, Optimal auction design, Math. Oper. Res. 6(1): untruthful direct reports"
     claim: ClassVar[str]
-    ceiling: ClassVar[float] = inf
-    """Largest value that the claim can take."""
 
     factor: float = 2.0
     spread: float = 0.0
@@ -55,8 +74,7 @@ class Misreport(Strategy):
         return self.factor * (1.0 + self.spread * (2.0 * seen.draw(f"{self.name}/factor") - 1.0))
 
     def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
-        truth = super().report(seen)
-        return {**truth, self.claim: np.minimum(truth[self.claim] * self.factors(seen), self.ceiling)}
+        return multiplied(super().report(seen), self.claim, self.factors(seen))
 
 
 @STRATEGIES.register("misreport_size")
@@ -77,7 +95,6 @@ class MisreportQuality(Misreport):
     name: ClassVar[str] = "misreport_quality"
     lies_about: ClassVar[frozenset[str]] = frozenset({QUALITY})
     claim: ClassVar[str] = QUALITY
-    ceiling: ClassVar[float] = 1.0
 
 
 @STRATEGIES.register("misreport_cost")
@@ -137,21 +154,6 @@ class MisreportPrivacyBudget(Misreport):
     claim: ClassVar[str] = PRIVACY_BUDGET
 
 
-@STRATEGIES.register("collusion_ring")
-@dataclass(frozen=True, kw_only=True)
-class CollusionRing(MisreportValuation):
-    """Claims ``factor`` times its true valuation together with all that follow it, to drive up the price of epsilon.
-
-    Members do not share what they gain: compare the sum of their utilities with that of the same people bidding
-    honestly, and with that of one who lies alone (``misreport_valuation``).
-    """
-
-    name: ClassVar[str] = "collusion_ring"
-    reference: ClassVar[str] = "McAfee, McMillan 1992, Bidding rings, Am. Econ. Rev. 82(3): no side payments"
-
-    factor: float = 1.5
-
-
 @STRATEGIES.register("misreport_emd")
 @dataclass(frozen=True, kw_only=True)
 class MisreportEmd(Misreport):
@@ -160,7 +162,6 @@ class MisreportEmd(Misreport):
     name: ClassVar[str] = "misreport_emd"
     lies_about: ClassVar[frozenset[str]] = frozenset({EMD})
     claim: ClassVar[str] = EMD
-    ceiling: ClassVar[float] = 2.0
 
 
 @STRATEGIES.register("misreport_generation_cost")
@@ -171,3 +172,176 @@ class MisreportGenerationCost(Misreport):
     name: ClassVar[str] = "misreport_generation_cost"
     lies_about: ClassVar[frozenset[str]] = frozenset({GENERATION_COST})
     claim: ClassVar[str] = GENERATION_COST
+
+
+@STRATEGIES.register("misreport_competition")
+@dataclass(frozen=True, kw_only=True)
+class MisreportCompetition(Misreport):
+    """Claims that a perfect model earns it ``factor`` times what it does among its rivals; trains honestly."""
+
+    name: ClassVar[str] = "misreport_competition"
+    lies_about: ClassVar[frozenset[str]] = frozenset({PROFITABILITY})
+    claim: ClassVar[str] = PROFITABILITY
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangingMisreport(Strategy):
+    """Multiplies the claim named ``claim`` by a factor that is not always the same, and trains honestly."""
+
+    family: ClassVar[str] = "misreporter"
+    lies_about: ClassVar[frozenset[str]] = frozenset({DATA_SIZE})
+
+    claim: str = DATA_SIZE
+
+    def __post_init__(self) -> None:
+        check_claim(self.claim)
+        self._declare(lies_about=frozenset({self.claim}))
+
+    def factors(self, seen: Observation) -> FloatColumn:
+        """This round's factor, one per owner."""
+        raise NotImplementedError
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        return multiplied(super().report(seen), self.claim, self.factors(seen))
+
+
+@STRATEGIES.register("misreport_gradual")
+@dataclass(frozen=True, kw_only=True)
+class MisreportGradual(ChangingMisreport):
+    """Moves its claim bit by bit, from the truth to ``factor`` times it in ``rounds`` rounds: the boiling frog."""
+
+    name: ClassVar[str] = "misreport_gradual"
+    reference: ClassVar[str] = "Rubinstein et al. 2009, ANTIDOTE, IMC: boiling-frog poisoning of a detector"
+
+    factor: float = 2.0
+    rounds: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("factor", self.factor, FACTOR)
+        check_whole("rounds", self.rounds, Bounds(at_least=1))
+        if self.factor == 1.0:
+            self._declare(lies_about=frozenset())
+
+    def factors(self, seen: Observation) -> FloatColumn:
+        return np.asarray(self.factor ** np.minimum(seen.own.rounds_taken / self.rounds, 1.0))
+
+
+@STRATEGIES.register("misreport_random")
+@dataclass(frozen=True, kw_only=True)
+class MisreportRandom(ChangingMisreport):
+    """Claims anything between 1 / ``most`` and ``most`` times the truth, drawn anew each round: zero intelligence."""
+
+    name: ClassVar[str] = "misreport_random"
+    stochastic: ClassVar[bool] = True
+    reference: ClassVar[str] = "Gode, Sunder 1993, Allocative efficiency with zero-intelligence traders, JPE 101(1)"
+
+    most: float = 2.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("most", self.most, Bounds(above=1, at_most=1e6))
+
+    def factors(self, seen: Observation) -> FloatColumn:
+        return np.exp(log(self.most) * (2.0 * seen.draw(f"{self.name}/factor") - 1.0))
+
+
+@STRATEGIES.register("misreport_up_down")
+@dataclass(frozen=True, kw_only=True)
+class MisreportUpDown(ChangingMisreport):
+    """Claims ``factor`` times the truth for ``rounds`` rounds, 1 / ``factor`` of it for as many, and so on.
+
+    Over a cycle the lie averages out (in logarithms), so that a check of long-run means finds nothing.
+    """
+
+    name: ClassVar[str] = "misreport_up_down"
+    calendar: ClassVar[bool] = True
+    reference: ClassVar[str] = "Srivatsa, Xiong, Liu 2005, TrustGuard, WWW: strategic oscillation"
+
+    factor: float = 2.0
+    rounds: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("factor", self.factor, FACTOR)
+        check_whole("rounds", self.rounds, Bounds(at_least=1))
+        if self.factor == 1.0:
+            self._declare(lies_about=frozenset(), calendar=False)
+
+    def factors(self, seen: Observation) -> FloatColumn:
+        up = (seen.board.round // self.rounds) % 2 == 0
+        return np.full(len(seen), self.factor if up else 1.0 / self.factor)
+
+
+@STRATEGIES.register("misreport_threshold")
+@dataclass(frozen=True, kw_only=True)
+class MisreportThreshold(ChangingMisreport):
+    """Claims exactly ``level``, in the unit of the claim, if the truth is below it, else the truth: bunching."""
+
+    name: ClassVar[str] = "misreport_threshold"
+    lies_about: ClassVar[frozenset[str]] = frozenset({QUALITY})
+    reference: ClassVar[str] = "Saez 2010, Do taxpayers bunch at kink points?, Am. Econ. J. Econ. Policy 2(3)"
+
+    claim: str = QUALITY
+    level: float = 0.8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_number("level", self.level, Bounds(at_least=0, at_most=CEILINGS.get(self.claim, 1e12)))
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        truth = Strategy.report(self, seen)
+        return {**truth, self.claim: np.maximum(truth[self.claim], self.level)}
+
+
+@STRATEGIES.register("bid_shading")
+@dataclass(frozen=True, kw_only=True)
+class BidShading(ChangingMisreport):
+    """Bids its cost plus a share 1 / n of what it lacks to ``highest`` among n bidders, as in a first-price auction.
+
+    That is the equilibrium of a reverse first-price auction whose n bidders (those of the last round) have costs that
+    are uniform up to ``highest``. ``claim`` is what is bid: cost, sharing cost, generation cost or valuation.
+    """
+
+    name: ClassVar[str] = "bid_shading"
+    lies_about: ClassVar[frozenset[str]] = frozenset({COST})
+    reference: ClassVar[str] = (
+        "Vickrey 1961, Counterspeculation, auctions, and competitive sealed tenders, J. Finance 16"
+    )
+
+    claim: str = COST
+    highest: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_claim(self.claim, (COST, SHARING_COST, GENERATION_COST, VALUATION))
+        check_number("highest", self.highest, POSITIVE)
+
+    def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
+        truth = Strategy.report(self, seen)
+        bid = truth[self.claim]
+        margin = np.maximum(self.highest - bid, 0.0) / max(seen.board.participants, 1)
+        return {**truth, self.claim: bid + margin}
+
+
+@STRATEGIES.register("overconfident")
+@dataclass(frozen=True, kw_only=True)
+class Overconfident(Misreport):
+    """Believes and claims that its data are ``factor`` times as good as they are, and enters whatever the advice."""
+
+    name: ClassVar[str] = "overconfident"
+    reference: ClassVar[str] = "Camerer, Lovallo 1999, Overconfidence and excess entry, Am. Econ. Rev. 89(1)"
+    lies_about: ClassVar[frozenset[str]] = frozenset({QUALITY})
+    claim: ClassVar[str] = QUALITY
+
+    factor: float = 1.3
+
+    def takes_part(self, seen: Observation) -> BoolColumn:
+        return np.ones(len(seen), dtype=np.bool_)
+
+    def offer(self, seen: Observation) -> FloatColumn:
+        advised = super().offer(seen)
+        return np.where(advised > 0.0, advised, 1.0)
+
+    def train(self, seen: Observation) -> Work:
+        return replace(super().train(seen), data_share=self.offer(seen))

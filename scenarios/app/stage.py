@@ -10,6 +10,7 @@ from typing import Any
 
 import mesa
 
+from agents.strategies import strategy_label
 from learning.data import BadData
 from scenarios.app.draft import Draft
 from scenarios.app.layout import Layout
@@ -34,7 +35,8 @@ class Show:
     @property
     def strategies(self) -> tuple[str, ...]:
         """Strategies in the order of the scenario."""
-        return tuple(dict.fromkeys(share["name"] for share in self.scenario["population"]["strategies"]))
+        shares = self.scenario["population"]["strategies"]
+        return tuple(dict.fromkeys(strategy_label(share["name"], share) for share in shares))
 
     @property
     def marks(self) -> tuple[int, ...]:

@@ -117,6 +117,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "reputation_mean": population.reputation[active].mean() if len(active) else np.nan,
         "deposits": float(from_micro(world.ledger.deposit.sum())),
         "update_norm": world.uploads_norm,
+        "backdoor_success": world.backdoor_success,
         "graph_edges": int(graph["edges"]),
         "graph_density": graph["density"],
         "graph_reciprocity": graph["reciprocity"],

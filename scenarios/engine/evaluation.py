@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
+from learning.uploads import plants
 from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.cohort import cohort_work, quarantine
@@ -99,6 +100,8 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         _merge(world, in_time, tick, federation.aggregate)
     if federation is not None:
         world.evaluation = federation.evaluate()
+    if world.training is not None and any(plants(list(strategy.sends())).any() for strategy in world.strategies):
+        _measure_backdoor(world)
     none = np.zeros(len(rows))
     settled = Settled(
         owner=flights.owner[rows].copy(),
@@ -123,6 +126,15 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
     )
     price_privacy(world, rows, settled)
     return settled
+
+
+def _measure_backdoor(world: World) -> None:
+    """How often the trigger works: on the global model, or on average on those that owners use."""
+    if world.federation is not None:
+        world.backdoor_success = world.federation.backdoor_success()
+    elif world.personal is not None:
+        persons = world.population.person[world.population.active()]
+        world.backdoor_success = world.personal.backdoor_success(persons)
 
 
 def _wanted(world: World, measure: str) -> bool:
@@ -171,6 +183,8 @@ def forget_absent(world: World) -> None:
     if world.training is not None:
         population, peers = world.population, world.flights.peer
         needed = np.concatenate([population.active(), peers[peers >= 0]])
-        if world.personal is not None and (world.participation.return_delay > 0 or world.participation.whitewash > 0):
+        rule = world.participation
+        returns = rule.return_delay > 0 or rule.whitewash > 0 or any(one.renaming for one in world.strategies)
+        if world.personal is not None and returns:
             needed = np.arange(len(population))  # whoever comes back brings its own model along
         world.training.retain(population.luck[needed])

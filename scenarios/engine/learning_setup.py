@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,13 +10,13 @@ import numpy as np
 
 from agents.private_types import make_distribution
 from agents.strategies import make_strategy
-from learning.columns import FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.corruption import usable_samples
 from learning.data import Dataset, load_dataset
 from learning.partition import deal
 from learning.splitting import Split, in_order, parts_of, pieces_of
 from learning.streams import Streams
-from learning.uploads import Upload, recalls
+from learning.uploads import Upload, poisons, recalls
 from market.mechanism import LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
 from scenarios.engine.learning_rules import (
@@ -99,6 +100,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
     from learning.shards import Shards
 
     use_threads(spec.threads)
+    _check_poison(scenario, dataset)
     place = resolve_device(device)
     shards = Shards.build(
         dataset,
@@ -126,7 +128,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         "choice": choice_of(spec, model, shards, plan, place),
         "terms": terms_of(spec),
         "privacy": privacy_of(spec),
-        "copying": any(_may_copy(share) for share in scenario.population.strategies),
+        "copying": any(_sends(share, recalls) for share in scenario.population.strategies),
     }
     method = personalization_of(spec)
     if method is None:
@@ -186,7 +188,14 @@ def _workbench(
     return Workbench(generator, shards, mix_of(shards), mechanism.synthetic_target, streams, shared)
 
 
-def _may_copy(share: StrategyShare) -> bool:
-    """Whether owners of this strategy may send earlier uploads again: unless it trains or names another forgery."""
-    strategy = make_strategy(share.name, share.params)
-    return not strategy.trains and bool(recalls(getattr(strategy, "forgery", Upload.PEER_COPY)))
+def _sends(share: StrategyShare, kinds: Callable[[list[Upload]], BoolColumn]) -> bool:
+    """Whether owners of this strategy may send an upload of these kinds."""
+    return bool(kinds(list(make_strategy(share.name, share.params).sends())).any())
+
+
+def _check_poison(scenario: Scenario, dataset: Dataset) -> None:
+    """Labels can be falsified where they are all that there is to be said."""
+    for place, share in enumerate(scenario.population.strategies):
+        if dataset.answers is not None and _sends(share, poisons):
+            problem = "labels of prompts with answers cannot be falsified"
+            raise BadInput("", f"population.strategies.{place}", share.name, problem=problem)

@@ -202,8 +202,11 @@ def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
         world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
-def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
-    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode."""
+def leave(world: World, owner: int, kind: ExitKind, tick: int, *, renames: bool = False) -> None:
+    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
+
+    Who ``renames`` is back at the door under a new identity as soon as it has thought about it.
+    """
     population = world.population
     population.status[owner] = _STATUS[kind]
     population.center[owner] = -1
@@ -233,7 +236,10 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     totals.exits += 1
     totals.expulsions += kind is ExitKind.EXPELLED
     totals.bankruptcies += kind is ExitKind.BANKRUPT
-    if kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
+    if renames:
+        back = after(tick, population.think_time[who] * world.exponential("new name", who, world.rounds_closed))
+        world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
+    elif kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
         schedule_return(world, who, tick)
     elif kind is ExitKind.EXPELLED:
         _maybe_whitewash(world, owner, tick)

@@ -36,13 +36,14 @@ def react(world: World, settled: Settled, tick: int) -> None:
     believed = in_sum(world, who, believed)
     population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
     leaving = rule.exits(population.disappointed[who], believed, outside, world.resolve("exit", who, number))
-    leaving |= _after_thoughts(world, who)
-    leaving = ~if_all(world, who, ~leaving)
+    gone, staying, renaming = _after_thoughts(world, who)
+    leaving = ~if_all(world, who, ~((leaving & ~staying) | gone))
     _adapt(world, who[~leaving], tick)
     going = with_partners(world, who[leaving], (Status.ACTIVE,))
     delay = population.think_time[going] * world.delay("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
-    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going])
+    renamed = np.isin(going, who[renaming]).astype(np.int64)
+    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], renamed)
 
 
 def publish_board(world: World, settled: Settled) -> None:
@@ -55,26 +56,33 @@ def publish_board(world: World, settled: Settled) -> None:
         paid=settled.paid,
         accuracy=world.accuracy,
         update_norm=world.uploads_norm,
+        audited=int(settled.audited.sum()),
+        guilty=int(settled.flagged.sum()),
     )
 
 
-def _after_thoughts(world: World, who: IntColumn) -> BoolColumn:
-    """Every strategy keeps in mind what it has learnt; True for the owners whose strategy leaves now."""
+def _after_thoughts(world: World, who: IntColumn) -> tuple[BoolColumn, BoolColumn, BoolColumn]:
+    """Every strategy keeps in mind what it has learnt.
+
+    Columns of ``who``: its strategy leaves now; it stays whatever the rule says; it leaves to take a new name.
+    """
     current, population = world.round, world.population
     assert current is not None
-    gone = np.zeros(len(who), dtype=np.bool_)
+    gone, staying, renaming = np.zeros((3, len(who)), dtype=np.bool_)
     chosen = population.strategy[who]
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
         advice = world.mechanism.recommend(current.terms, true_types(population, who[rows], world.labels))
         luck = own_luck(world.streams, population.luck[who[rows]], world.board.round)
         seen = Observation(world.board, current.terms, advice, OwnRows(population, who[rows]), luck)
-        gone[rows] = world.strategies[index].react(seen)
-        for name, column in world.strategies[index].learn(seen).items():
+        strategy = world.strategies[index]
+        gone[rows], staying[rows] = strategy.react(seen), strategy.stays(seen)
+        renaming[rows] = strategy.renames(seen)
+        for name, column in strategy.learn(seen).items():
             if name not in MEMORY:
                 raise ValueError(f"the strategy '{world.strategy_names[index]}' may not change '{name}'")
             getattr(population, name)[who[rows]] = column
-    return gone
+    return gone, staying, gone & renaming
 
 
 def _adapt(world: World, who: IntColumn, tick: int) -> None:

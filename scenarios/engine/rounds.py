@@ -22,7 +22,7 @@ import numpy as np
 
 from agents.population import Status
 from learning.columns import BoolColumn, IntColumn
-from learning.uploads import Upload, works
+from learning.uploads import copies, works
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
@@ -196,7 +196,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     world.post(tick, "training cost", owners, WORLD, spent)
     made = generate(world, chosen, allocation, selected, tick)
     peer = np.full(len(owners), -1, dtype=np.int64)
-    copying = chosen.upload == Upload.PEER_COPY
+    copying = copies(chosen.upload)
     peer[copying] = world.graph.open_neighbour(owners[copying], world.uniform("peer", owners[copying], current.number))
     if world.personal is not None:
         peer[copying] = world.graph.used(
@@ -332,8 +332,8 @@ def close_when_complete(world: World, tick: int) -> None:
 
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
-    for tick, owner, _ in _entries(happening):
-        leave(world, owner, ExitKind.VOLUNTARY, tick)
+    for tick, owner, renames in _entries(happening):
+        leave(world, owner, ExitKind.VOLUNTARY, tick, renames=bool(renames))
         if world.scenario.round.late == "wait":
             close_when_complete(world, tick)
 

@@ -140,6 +140,7 @@ class World:
     totals: Totals = field(default_factory=Totals)
     evaluation: Evaluation | None = None
     uploads_norm: float = float("nan")
+    backdoor_success: float = float("nan")  # of the triggered test samples, where anybody may plant a backdoor
     uploaded: Uploaded | None = None  # personal models between training and exchange
     records: dict[str, FloatColumn] = field(default_factory=dict)  # what the mechanism has put on record, by owner
     remembered: dict[str, float] = field(default_factory=dict)  # what it has noted of the market as a whole

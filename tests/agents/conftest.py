@@ -38,6 +38,15 @@ def people(count: int = 12) -> Population:
     population.utility[:] = population.kept_utility[:] = draw.normal(size=count)
     population.rounds_taken[:] = draw.integers(0, 5, count)
     population.believed_utility[:] = draw.normal(size=count)
+    population.stay_rounds[:] = population.rounds_taken
+    population.stay_utility[:] = draw.normal(size=count)
+    population.payment[:] = draw.uniform(0.0, 1.0, count)
+    population.penalty[:] = np.where(ids % 4 == 1, 2.0, 0.0)
+    population.flagged[:] = ids % 4 == 1
+    population.reputation[:] = draw.uniform(0.1, 0.9, count)
+    population.competition_pressure[:] = draw.uniform(0.0, 20.0, count)
+    population.grievances[:] = ids % 3
+    population.defecting[:] = ids % 2
     return population
 
 
@@ -60,7 +69,9 @@ def observe(population: Population) -> Observe:
         ids: IntColumn | None = None, seed: int = 1, round: int = 4, population: Population = population
     ) -> Observation:
         ids = np.arange(len(population)) if ids is None else np.asarray(ids)
-        board = Board(round=round, budget=20.0, participants=10, claimed=900.0, paid=20.0, accuracy=0.7, chance=0.1)
+        board = Board(
+            *(round, 20.0), participants=10, claimed=900.0, paid=20.0, accuracy=0.7, chance=0.1, audited=4, guilty=1
+        )
         luck = own_luck(Streams(seed), population.person[ids], round)
         return Observation(board, Terms(round, 20.0), advice_for(ids), OwnRows(population, ids), luck)
 

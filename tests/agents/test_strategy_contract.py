@@ -17,6 +17,7 @@ import agents.strategies as families
 from agents.population import COLUMNS, Population
 from agents.strategies import make_strategy
 from agents.strategies.base import STRATEGIES, Observation, Strategy
+from agents.strategies.transformers import TRANSFORMERS
 from learning.uploads import Upload, works
 from market.mechanism import CLAIMS, QUALITY
 
@@ -34,7 +35,6 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "misreport_gain_scale": FACTORS,
     "misreport_valuation": FACTORS,
     "misreport_privacy_budget": FACTORS,
-    "collusion_ring": FACTORS,
     "misreport_emd": FACTORS,
     "misreport_generation_cost": FACTORS,
     "under_generate": [{}, {"made_share": 0.9}],
@@ -51,8 +51,66 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "attack_same_value": RIDERS,
     "attack_random": RIDERS,
     "sybil": [{}, {"identities": 2, "leaving": "separately"}, *({"plays": name} for name in SYBILS_PLAY)],
+    "attack_noise": [{}],
+    "attack_boost": [{"boost": 3.0}],
+    "attack_label_flip": [{}, {"poisoned": 0.3}],
+    "attack_backdoor": [{}],
+    "attack_model_replacement": [{}],
+    "altruist": [{}],
+    "withhold_data": [{}],
+    "trembling_hand": [{}, {"error": 0.0}],
+    "misreport_competition": [{}, {"factor": 0.5}],
+    "misreport_gradual": [{"claim": "cost", "factor": 0.5}, {"factor": 1.0}],
+    "misreport_random": [{"claim": claim} for claim in CLAIMS],
+    "misreport_up_down": [{"claim": "valuation"}, {"factor": 1.0}],
+    "misreport_threshold": [{}, {"claim": "data_size", "level": 100.0}],
+    "bid_shading": [{}, {"claim": "valuation", "highest": 0.8}],
+    "overconfident": [{}],
+    "free_rider_copy_noise": RIDERS,
+    "free_rider_scaled": RIDERS,
+    "free_rider_resale": [*RIDERS, {"eagerness": 1.0}],
+    "free_rider_partial": [{}],
+    "loyal": [{}],
+    "hit_and_run": [{}],
+    "target_earner": [{"target": 0.2}],
+    "wait_for_others": [{}, {"accuracy": 0.9}],
+    "seasonal": [{}, {"rounds": 10}],
+    "intermittent": [{}, {"probability": 1.0}],
+    "cherry_picker": [{}],
+    "whitewasher": RIDERS,
+    "collusion_ring": FACTORS,
+    "bid_rotation": [{}, {"claim": "valuation", "size": 2}, {"factor": 1.0}],
+    "wash_trader": [{}, {"factor": 1.0}],
+    "sabotage_rivals": [{}],
+    "reputation_milker": [{}],
+    "end_game_defector": [{}],
+    "on_off": [{}],
+    "grim": [{}],
+    "tit_for_tat": [{}],
+    "tit_for_two_tats": [{}],
+    "generous_tit_for_tat": [{}, {"forgiveness": 0.0}],
+    "gradual": [{}],
+    "win_stay_lose_shift": [{}, {"aspiration": 0.5}],
+    "conditional_cooperator": [{}],
 }
-FAMILIES = {"honest", "misreporter", "free_rider", "attacker", "adaptive", "sybil"}
+HALF = {"name": "probability", "probability": 0.5}
+DERIVED: list[tuple[str, list[dict[str, Any]]]] = [
+    ("misreport_size", [{"name": "delay", "rounds": 2}]),
+    ("misreport_cost", [HALF]),
+    ("misreport_size", [{"name": "after_loss"}, HALF]),
+    ("misreport_quality", [{"name": "periodic", "period": 5}]),
+    ("honest", [{"name": "noise", "claim": "quality"}]),
+    ("misreport_size", [{"name": "noise"}]),
+    ("free_rider_stealthy", [{"name": "delay"}, {"name": "noise", "claim": "cost", "spread": 0.5}]),
+    ("attack_backdoor", [{"name": "delay", "rounds": 3}]),
+    ("attack_sign_flip", [HALF, HALF]),
+    ("grim", [{"name": "whitewash"}]),
+    ("learning_reporter", [{"name": "probability", "probability": 1.0}]),
+]
+FAMILIES = {
+    *("honest", "misreporter", "free_rider", "attacker", "adaptive"),
+    *("participation", "colluder", "reputation", "reciprocal", "sybil"),
+}
 
 every_strategy = pytest.mark.parametrize(
     "strategy",
@@ -61,6 +119,10 @@ every_strategy = pytest.mark.parametrize(
         for name, cases in CASES.items()
         if name in STRATEGIES
         for params in cases
+    ]
+    + [
+        pytest.param(make_strategy(name, {"with": steps}), id="+".join([name, *(step["name"] for step in steps)]))
+        for name, steps in DERIVED
     ],
 )
 
@@ -70,6 +132,7 @@ def decisions(strategy: Strategy, seen: Observation) -> dict[str, np.ndarray]:
     work = strategy.train(seen)
     columns = {f"claim {name}": claim for name, claim in strategy.report(seen).items()}
     columns |= {"takes part": strategy.takes_part(seen), "offer": strategy.offer(seen), "leaves": strategy.react(seen)}
+    columns |= {"renames": strategy.renames(seen), "stays": strategy.stays(seen)}
     columns |= {f"memory {name}": column for name, column in strategy.learn(seen).items()}
     columns |= {"data share": work.data_share, "upload": work.upload, "scale": work.scale}
     columns |= {"volume": strategy.volume(seen)}
@@ -91,10 +154,16 @@ def test_every_strategy_has_a_case() -> None:
 
 @every_strategy
 def test_tells_its_name_family_and_source(strategy: Strategy) -> None:
-    assert STRATEGIES[strategy.name] is type(strategy)
+    name, *steps = strategy.name.split("+")
+    if steps:
+        assert TRANSFORMERS[steps[-1]] is type(strategy)
+        assert TRANSFORMERS.description(steps[-1])
+    else:
+        assert STRATEGIES[name] is type(strategy)
     assert strategy.family in FAMILIES
-    assert strategy.reference
-    assert STRATEGIES.description(strategy.name)
+    assert strategy.family == STRATEGIES[name].family
+    assert strategy.reference == STRATEGIES[name].reference != ""
+    assert STRATEGIES.description(name)
 
 
 @every_strategy
@@ -120,8 +189,21 @@ def test_trains_if_and_only_if_declared(strategy: Strategy, observe: Observe) ->
     work = strategy.train(seen)
     trained = (work.upload == Upload.TRAINED) & (work.data_share > 0)
     assert trained[advised].all() == strategy.trains
-    assert strategy.trains or not trained.any()
-    assert ((work.data_share > 0) == (works(work.upload) & advised)).all()
+    assert strategy.trains or trained.any() == strategy.conditional
+    comes = advised | strategy.takes_part(seen)
+    assert ((work.data_share > 0) == (works(work.upload) & comes)).all()
+
+
+@every_strategy
+def test_sends_nothing_but_what_it_says_it_may_send(strategy: Strategy, observe: Observe) -> None:
+    assert set(strategy.train(observe()).upload) <= strategy.sends()
+
+
+@every_strategy
+def test_returns_under_a_new_identity_only_if_declared(strategy: Strategy, observe: Observe) -> None:
+    seen = observe()
+    assert (strategy.react(seen) & strategy.renames(seen)).any() == strategy.renaming
+    assert not (strategy.react(seen) & strategy.stays(seen)).any()
 
 
 @every_strategy
@@ -141,7 +223,7 @@ def test_chance_enters_if_and_only_if_declared(strategy: Strategy, observe: Obse
     here = decisions(strategy, observe(seed=1, round=4))
     other_seed, other_round = (decisions(strategy, observe(seed=2, round=4)), decisions(strategy, observe(round=5)))
     assert same(here, other_seed) != strategy.stochastic
-    assert same(here, other_round) != strategy.stochastic
+    assert same(here, other_round) != (strategy.stochastic or strategy.calendar)
 
 
 @every_strategy
@@ -185,10 +267,16 @@ def test_is_a_value(strategy: Strategy) -> None:
     for twin in (pickle.loads(pickle.dumps(strategy)), eval(repr(strategy), namespace), dataclasses.replace(strategy)):
         assert twin == strategy
         assert hash(twin) == hash(strategy)
-        assert (twin.lies_about, twin.stochastic) == (strategy.lies_about, strategy.stochastic)
+        assert [getattr(twin, name) for name in METADATA] == [getattr(strategy, name) for name in METADATA]
 
 
+METADATA = ("name", "family", "lies_about", "trains", "conditional", "stochastic", "calendar", "renaming", "reference")
 FAMILY_MODULES = [
+    families.transformers,
+    families.conditional,
+    families.participating,
+    families.reputation,
+    families.rings,
     families.honest,
     families.misreport,
     families.free_riding,
@@ -208,8 +296,8 @@ def test_is_frozen(strategy: Strategy) -> None:
 @pytest.mark.parametrize("name", list(CASES))
 def test_the_class_declares_what_its_defaults_do(name: str) -> None:
     by_default = STRATEGIES[name]()
-    assert by_default.lies_about == STRATEGIES[name].lies_about
-    assert by_default.stochastic == STRATEGIES[name].stochastic
+    for told in METADATA:
+        assert getattr(by_default, told) == getattr(STRATEGIES[name], told), told
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))

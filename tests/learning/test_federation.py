@@ -84,6 +84,14 @@ def test_a_cohort_is_trained_and_forged_in_one_call():
     assert norms[1] == pytest.approx((sent[1] - current).norm().item(), rel=1e-5)
 
 
+def test_a_scaled_replay_is_a_multiple_of_the_last_change():
+    running = federation()
+    play(running, 2)
+    change = running.weights - running._versions.at(1)
+    sent = running.uploads(work([Upload.SCALED_REPLAY, Upload.REPLAY], version=2, scale=0.8), 2, NO_NORM)
+    assert torch.allclose(sent, running.weights + torch.tensor([[0.8], [1.0]]) * change, atol=1e-6)
+
+
 def test_in_the_first_round_nothing_can_be_forged_but_the_base():
     running = federation()
     forgeries = [Upload.GLOBAL_COPY, Upload.REPLAY, Upload.NOISE, Upload.PEER_COPY]

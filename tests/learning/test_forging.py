@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from learning.forging import noise, peer_copy, replay
+from learning.forging import boosted, noise, peer_copy, replay
 from learning.owner_rows import OwnerRows
 from learning.streams import Streams
 
@@ -24,6 +24,19 @@ def test_a_replay_without_history_is_the_base():
     forged = replay(BASE, torch.ones(4), None)
     assert torch.equal(forged, BASE)
     assert forged is not BASE
+
+
+def test_a_scaled_change_lies_on_the_line_from_its_base():
+    moved = BASE + torch.tensor([1.0, -1.0, 2.0, 0.0])
+    forged = boosted(moved, BASE, np.array([1.0, 0.5, 3.0]))
+    assert torch.allclose(forged - BASE, torch.tensor([[1.0], [0.5], [3.0]]) * (moved - BASE))
+
+
+def test_an_owner_that_boosts_by_its_weight_in_the_mean_replaces_the_model():
+    # Bagdasaryan et al. 2020, equation 3: the others have converged, so that their updates cancel out.
+    base, trained, share = torch.zeros(4), torch.tensor([[1.0, -2.0, 3.0, 0.5]]), 0.1
+    sent = boosted(trained, base, np.array([1 / share]))
+    assert torch.allclose((1 - share) * base + share * sent[0], trained[0])
 
 
 def test_noise_has_exactly_the_norm_asked_for():

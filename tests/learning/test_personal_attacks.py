@@ -9,7 +9,7 @@ from personal_samples import COUNT, DATASET, NO_NORM, PLAN, SHARDS, STREAMS, eve
 from learning.federation import Federation
 from learning.models import FlatModel
 from learning.personalization import PERSONALIZATION
-from learning.uploads import Upload, recalls, works
+from learning.uploads import Upload, poisons, recalls, works
 
 METHODS = list(PERSONALIZATION)
 TRAINED = Upload.TRAINED
@@ -157,7 +157,18 @@ def test_without_kept_uploads_nothing_can_be_sent_again(kind):
         running.uploads(work([kind]), 0, NO_NORM)
 
 
-@pytest.mark.parametrize("kind", FORGERIES)
+@pytest.mark.parametrize("kind", [Upload.LABEL_FLIP, Upload.BACKDOOR])
+def test_who_trains_on_falsified_data_ruins_its_own_model_too(kind):
+    cheat, honest = personal("fedavg"), personal("fedavg")
+    cohort, alone = work([kind] + [TRAINED] * (COUNT - 1)), np.zeros((COUNT, COUNT), dtype=np.bool_)
+    play(cheat, 1, cohort, allowed=alone)
+    play(honest, 1, allowed=alone)
+    mine, truth = (running._models.start(np.array([10, 11])) for running in (cheat, honest))
+    assert (mine[0] - truth[0]).norm() > 0.01 * truth[0].norm()
+    assert torch.allclose(mine[1], truth[1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in FORGERIES if not poisons(kind)])
 @pytest.mark.parametrize("method", METHODS)
 def test_what_an_owner_has_is_what_it_trained_whatever_it_sends(method, kind):
     cheat, honest = personal(method), personal(method)

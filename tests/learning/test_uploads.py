@@ -1,6 +1,6 @@
 import numpy as np
 
-from learning.uploads import Upload, recalls, works
+from learning.uploads import Upload, copies, plants, poisons, recalls, works
 
 
 def test_kinds_keep_their_numbers_because_they_are_stored_in_tables():
@@ -15,6 +15,13 @@ def test_kinds_keep_their_numbers_because_they_are_stored_in_tables():
         "SAME_VALUE": 7,
         "RANDOM": 8,
         "OWN_LAST": 9,
+        "LABEL_FLIP": 10,
+        "BACKDOOR": 11,
+        "REPLACEMENT": 12,
+        "BOOST": 13,
+        "NOISY": 14,
+        "NOISY_COPY": 15,
+        "SCALED_REPLAY": 16,
     }
 
 
@@ -26,8 +33,17 @@ def test_kinds_fit_an_int8_column():
 def test_who_spoils_its_upload_has_trained_for_it_and_who_makes_one_up_has_not():
     column = np.array([Upload.TRAINED, Upload.SHUFFLE, Upload.RANDOM, Upload.SIGN_FLIP, Upload.OWN_LAST], dtype=np.int8)
     assert works(column).tolist() == [True, True, False, True, False]
-    assert [kind for kind in Upload if works(kind)] == [Upload.TRAINED, Upload.SHUFFLE, Upload.SIGN_FLIP]
+    trained = {"TRAINED", "SHUFFLE", "SIGN_FLIP", "BOOST", "NOISY", "LABEL_FLIP", "BACKDOOR", "REPLACEMENT"}
+    assert {kind.name for kind in Upload if works(kind)} == trained
 
 
 def test_some_kinds_need_earlier_uploads():
-    assert [kind for kind in Upload if recalls(kind)] == [Upload.REPLAY, Upload.PEER_COPY, Upload.OWN_LAST]
+    again = {"REPLAY", "SCALED_REPLAY", "PEER_COPY", "OWN_LAST", "NOISY_COPY"}
+    assert {kind.name for kind in Upload if recalls(kind)} == again
+    assert {kind.name for kind in Upload if copies(kind)} == {"PEER_COPY", "NOISY_COPY"}
+
+
+def test_some_kinds_are_trained_on_falsified_data_and_some_of_these_plant_a_backdoor():
+    assert {kind.name for kind in Upload if poisons(kind)} == {"LABEL_FLIP", "BACKDOOR", "REPLACEMENT"}
+    assert {kind.name for kind in Upload if plants(kind)} == {"BACKDOOR", "REPLACEMENT"}
+    assert not [kind for kind in Upload if poisons(kind) and not works(kind)]

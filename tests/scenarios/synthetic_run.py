@@ -173,7 +173,8 @@ class Synthetic:
                 "false_positives": int((flagged & ~violation).sum()),
                 "false_negatives": int((audited & violation & ~flagged).sum()),
                 "expelled": int((self.status[active] == 3).sum()), "reputation_mean": self.reputation[active].mean(),
-                "deposits": 2.0 * len(active), "update_norm": 1.0 / (number + 1), "graph_edges": 4 * len(active),
+                "deposits": 2.0 * len(active), "update_norm": 1.0 / (number + 1), "backdoor_success": np.nan,
+                "graph_edges": 4 * len(active),
                 "graph_density": 4 / max(1, len(active) - 1), "graph_reciprocity": 1.0,
             },
         )  # fmt: skip
