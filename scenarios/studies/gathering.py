@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,14 +75,25 @@ def factor_column(values: Sequence[Any]) -> tuple[Any, list[Any]]:
     return pa.string(), [value if isinstance(value, str) else write_line(value) for value in values]
 
 
+def factor_types(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The Arrow type of each field that varies between points."""
+    fields = list(points[0]) if points else []
+    return {field: factor_column([point[field] for point in points])[0] for field in fields}
+
+
+def schema_of_runs(factors: Mapping[str, Any]) -> Any:
+    """The Arrow schema of the table of runs, for factors of these types."""
+    return pa.schema(
+        [pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in STUDY_COLUMNS]
+        + [pa.field(name, kind, metadata={"meaning": "factor of the study"}) for name, kind in factors.items()]
+        + [pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in MEASURED]
+    )
+
+
 def gathered(store: Store, listing: Listing) -> Iterator[Any]:
     """The table of runs, in Arrow batches of the same schema."""
     fields = {name: factor_column([point[name] for point in listing.points]) for name in listing.fields}
-    schema = pa.schema(
-        [pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in STUDY_COLUMNS]
-        + [pa.field(name, kind, metadata={"meaning": "factor of the study"}) for name, (kind, _) in fields.items()]
-        + [pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in MEASURED]
-    )
+    schema = schema_of_runs({name: kind for name, (kind, _) in fields.items()})
     done, failed = store.done(), store.failed()
     rows = listing.rows()
     while chunk := list(itertools.islice(rows, _CHUNK)):

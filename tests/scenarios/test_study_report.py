@@ -57,6 +57,35 @@ def test_a_study_of_which_nothing_is_done_has_no_page(tmp_path, capsys):
     assert capsys.readouterr().err == f"{tmp_path / 'out'}: no run of this study is done\n"
 
 
+def test_failed_runs_are_told_with_their_errors_beside_what_the_others_gave(tmp_path):
+    page = page_of(tmp_path, factors={"data.dataset": ["gone.npz", "digits"]}, measures=["welfare"], replications=2)
+    assert titles(page) == [
+        "Means", "welfare: differences", "welfare: effects", "Failed runs", "How this study came about",
+    ]  # fmt: skip
+    assert "Nothing can be compared to data.dataset = gone.npz" in page
+    assert page.count("BadData: gone.npz: there is no such file") == 2
+
+
+def test_levels_stand_as_they_were_set(tmp_path):
+    page = page_of(tmp_path, factors={RATE: [0.4], BUDGET: [5.0, 12.5]}, measures=["paid"])
+    assert "<td>12.5</td>" in page
+    assert "0.400" not in page
+
+
+def test_pictures_of_an_older_report_go_and_a_page_that_cannot_be_written_leaves_them(tmp_path):
+    page_of(tmp_path, factors={BUDGET: [5.0, 12.5]}, measures=["paid"])
+    plots = tmp_path / "out" / "plots"
+    (plots / "99.png").write_bytes(b"old")
+    write_report(tmp_path / "out")
+    assert not (plots / "99.png").exists()
+    kept = sorted(plots.iterdir())
+    (tmp_path / "out" / "report.html").unlink()
+    (tmp_path / "out" / "report.html").mkdir()
+    with pytest.raises(OSError, match=r"report\.html"):
+        write_report(tmp_path / "out")
+    assert sorted(plots.iterdir()) == kept
+
+
 @pytest.mark.parametrize("measures", [["final_accuracy"]])
 def test_a_measure_that_no_run_has_is_said_to_be_missing(tmp_path, measures):
     page = page_of(tmp_path, factors={BUDGET: [5.0, 20.0]}, measures=measures)
