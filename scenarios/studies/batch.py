@@ -56,7 +56,7 @@ class Batch:
                 replications = more
                 self._begin(replications, tally)
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what the user has to know
+            with suppress(OSError, BadStudy):  # what went wrong first is what the user has to know
                 self.write_table()
             raise
         self.write_table()

@@ -44,7 +44,7 @@ def print_end(folder: Path, standing: Standing) -> None:
 
 def cell_means(study: StudyResults) -> pd.DataFrame:
     """Runs, means and standard deviations (``NAME sd``) of the measures, by what varies if that gives few rows, by
-    scenario where it does not or where points were drawn.
+    scenario where it does not or where points were drawn. A run without a measure is left out of its mean.
 
     ``attrs["keys"]``: the columns that say which rows these are.
     """
@@ -57,8 +57,8 @@ def cell_means(study: StudyResults) -> pd.DataFrame:
     for values, group in frame.groupby(keys, sort=False):
         row = {**dict(zip(keys, values if isinstance(values, tuple) else (values,), strict=True)), "runs": len(group)}
         for name in study.study.measure_names:
-            numbers = group[name].to_numpy(dtype=np.float64)
-            row[name] = float(np.mean(numbers))
+            numbers = group[name].dropna().to_numpy(dtype=np.float64)
+            row[name] = float(np.mean(numbers)) if len(numbers) else float("nan")
             row[f"{name} sd"] = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
         rows.append(row)
     means = pd.DataFrame(rows)

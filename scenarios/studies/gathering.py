@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.studies.factors import is_number
-from scenarios.studies.store import Store
+from scenarios.studies.store import BadStudy, Store
 from scenarios.tables import RUNS
 from scenarios.yaml_text import write_line
 
@@ -101,7 +101,7 @@ def gathered(store: Store, listing: Listing) -> Iterator[Any]:
         for run, label, point, replication, seed in chunk:
             status = "done" if run in done else "failed" if run in failed else "missing"
             error = store.error(run) if status == "failed" else None
-            measured = _measured(store, run) if status == "done" else {}
+            measured = measured_in(store, run) if status == "done" else {}
             row = (run, label, point, replication, seed, status, error)
             for (name, _, _), value in zip(STUDY_COLUMNS, row, strict=True):
                 columns[name].append(value)
@@ -125,6 +125,11 @@ def table_of_runs(store: Store, listing: Listing) -> bytes:
     return file.getvalue()
 
 
-def _measured(store: Store, run: str) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = pq.ParquetFile(store.run_folder(run) / RUNS.file_name).read().to_pylist()
-    return rows[0]
+def measured_in(store: Store, run: str) -> dict[str, Any]:
+    """The row of a finished run in its own ``runs`` table. ``BadStudy`` (one line) where it cannot be read."""
+    path = store.run_folder(run) / RUNS.file_name
+    try:
+        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+        return rows[0]
+    except (OSError, pa.ArrowException, IndexError):
+        raise BadStudy(f"{path}: is damaged; remove {path.parent} and resume the batch, which plays it again") from None

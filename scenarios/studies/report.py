@@ -106,7 +106,7 @@ def facts(study: StudyResults) -> list[tuple[str, str]]:
 def sections(study: StudyResults) -> Iterator[Section]:
     """The parts of the page, as far as the study has something to say in them."""
     means = cell_means(study)
-    yield Section("Means", "Mean and standard deviation (sd) of each measure over the runs.", means)
+    yield Section("Means", "Mean and standard deviation (sd) of each measure over the runs that have it.", means)
     for measure in study.study.measure_names:
         if study.measures[measure].notna().any():
             yield from _about(study, measure)

@@ -65,9 +65,11 @@ class StudyResults:
     def runs(self) -> pd.DataFrame:
         """One row per planned run: what varies, ``status``, ``error``, and its key figures where it is done."""
         path = self.folder / RUNS_FILE
-        file = path if path.exists() else io.BytesIO(table_of_runs(self.store, self.listing))
         try:
+            file = path if path.exists() else io.BytesIO(table_of_runs(self.store, self.listing))
             frame: pd.DataFrame = pq.ParquetFile(file).read().to_pandas()
+        except BadStudy as problem:
+            raise BadRun(str(problem)) from None
         except (OSError, pa.ArrowException) as problem:
             raise BadRun(f"{path}: cannot be read as a table: {' '.join(str(problem).split())}") from None
         return frame

@@ -231,6 +231,20 @@ def test_a_damaged_manifest_is_told_in_one_line_and_loses_nothing(played, capfd)
         manifest.write_bytes(whole)
 
 
+def test_a_damaged_run_is_named_and_played_again_when_its_folder_is_removed(place, capfd):
+    write_study(place, replications=2)
+    study = play_here(plan_of(place, replications=2), place / "out")
+    damaged = study.store.run_folder(study.runs["run"][1])
+    whole = (damaged / "runs.parquet").read_bytes()
+    (damaged / "runs.parquet").write_bytes(whole[:50])
+    assert refused(capfd, "study.yaml", "--out", "out", "--resume") == (
+        f"{damaged}/runs.parquet: is damaged; remove {damaged} and resume the batch, which plays it again"
+    )
+    shutil.rmtree(damaged)
+    assert main(["batch", "study.yaml", "--out", "out", "--resume", "--quiet", "--workers", "1"]) == 0
+    assert (damaged / "runs.parquet").read_bytes() == whole
+
+
 def test_a_full_disk_is_told_in_one_line_and_loses_nothing(place):
     """The kernel refuses every file that grows beyond a few kilobytes, as a full disk would."""
     write_study(place, replications=2)

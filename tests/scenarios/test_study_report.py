@@ -9,6 +9,7 @@ import pytest
 from study_files import plan_of, play_here
 
 from scenarios.cli import main
+from scenarios.studies.end_table import cell_means
 from scenarios.studies.report import write_report
 
 BUDGET, RATE = "market.budget", "enforcement.audit_rate"
@@ -64,6 +65,15 @@ def test_failed_runs_are_told_with_their_errors_beside_what_the_others_gave(tmp_
     ]  # fmt: skip
     assert "Nothing can be compared to data.dataset = gone.npz" in page
     assert page.count("BadData: gone.npz: there is no such file") == 2
+
+
+def test_a_run_without_a_measure_is_left_out_of_its_mean(tmp_path):
+    longer = {"name": "last of longer ones", "table": "rounds", "value": "CASE WHEN count(*) > 1 THEN max(round) END"}
+    design = {"kind": "latin_hypercube", "samples": 4}
+    plan = plan_of(tmp_path, factors={"horizon": [1, 3]}, design=design, measures=[longer], keep=["rounds"])
+    means = cell_means(play_here(plan, tmp_path / "out"))
+    assert means["runs"].tolist() == [4], "drawn points are not told one by one"
+    assert means["last of longer ones"].tolist() == [2.0]
 
 
 def test_levels_stand_as_they_were_set(tmp_path):
