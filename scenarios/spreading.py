@@ -28,8 +28,8 @@ from learning.training import LocalTraining, TrainingReport, train_cohort
 from scenarios.errors import BadInput
 from scenarios.simulation import Simulation
 
-RETRIES = 3
-"""How often a part of a cohort is trained again when its worker is lost."""
+MOST_RESTARTS = 10
+"""How often a lost worker is started again."""
 
 
 class Trainee:
@@ -95,8 +95,13 @@ class SpreadTrainer:
             columns = (rows[share], samples[share], owners[share])
             part = terms_on(terms.take(share), torch.device("cpu"))
             flying.append(actor.train.remote(start, columns, counter, backend, chunk, part))
+        try:
+            landed = ray.get(flying)
+        except ray.exceptions.RayActorError:
+            lost = f"a worker was lost more than {MOST_RESTARTS} times"
+            raise BadInput("--spread", "", len(self._actors), problem=lost) from None
         result = base.new_empty(len(rows), model.size)
-        for share, (trained, told) in zip(shares, ray.get(flying), strict=True):
+        for share, (trained, told) in zip(shares, landed, strict=True):
             result[torch.from_numpy(share).to(base.device)] = torch.from_numpy(np.array(trained)).to(base.device)
             report.device, report.dtype, report.threads = told.device, told.dtype, told.threads
             report.backend, report.chunk = told.backend, told.chunk
@@ -138,8 +143,10 @@ def spread(simulation: Simulation, workers: int, address: str | None = None, dev
             num_cpus=threads,
             num_gpus=share,
             scheduling_strategy="SPREAD",
-            max_restarts=-1,
-            max_task_retries=RETRIES,
+            max_restarts=MOST_RESTARTS,
+            # Until Ray has noticed that a machine is gone, each call to it fails at once: counting those would give up
+            # before the worker is started elsewhere.
+            max_task_retries=-1,
         )(Trainee)
         actors = [
             actor.remote(

@@ -82,16 +82,16 @@ def test_workers_that_are_killed_while_they_start_do_not_end_a_study_that_goes_o
     store = Store(tmp_path / "out")
     killed: list[int] = []
 
-    class KillWhoeverStarts:
+    class KillTheOther:
         def tell(self, standing: Standing) -> None:
-            starting = [worker.process.pid for worker in engine._workers if not worker.ready and standing.done]
-            for process in starting:
+            others = [worker.process.pid for worker in engine._workers if worker.played == 0 and standing.done]
+            for process in others:
                 if process is not None and process not in killed:
                     os.kill(process, signal.SIGKILL)
                     killed.append(process)
 
     with store.begin(), LocalEngine(seats(store, 2)) as engine:
-        standing = Batch(plan, store).play(engine, lambda total: KillWhoeverStarts())
+        standing = Batch(plan, store).play(engine, lambda total: KillTheOther())
     assert len(killed) >= MOST_DEATHS
     assert (standing.done, standing.failed) == (8, 0)
 
