@@ -66,7 +66,7 @@ def play(
                     file=sys.stderr,
                 )
             accuracy = float("nan")
-            elsewhere = nullcontext() if spread is None else _spread(simulation, spread, address)
+            elsewhere = nullcontext() if spread is None else _spread(simulation, spread, address, device)
             with elsewhere, _blamed_on(scenario, str(find_scenario(source)), changes):
                 for moment in _told(voice)(simulation.play(), scenario.horizon):
                     accuracy = moment.accuracy
@@ -123,10 +123,10 @@ def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterato
     raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
 
 
-def _spread(simulation: Simulation, workers: int, address: str | None) -> AbstractContextManager[None]:
+def _spread(simulation: Simulation, workers: int, address: str | None, device: str) -> AbstractContextManager[None]:
     from scenarios.spreading import spread
 
-    return spread(simulation, workers, address)
+    return spread(simulation, workers, address, device)
 
 
 def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:

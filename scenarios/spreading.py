@@ -8,7 +8,8 @@ sent once, and a GPU of its own where there are some.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -28,16 +29,18 @@ from learning.uploads import poisons
 from scenarios.errors import BadInput
 from scenarios.simulation import Simulation
 
-RETRIES = 3
-"""How often a part of a cohort is trained again when its worker is lost."""
+MOST_RESTARTS = 10
+"""How often a lost worker is started again."""
 
 
 class Trainee:
     """What runs in a worker: the data of all owners on its device, and ``train_cohort`` for some of them."""
 
-    def __init__(self, model: FlatModel, shards: Shards, plan: LocalTraining, seed: int, threads: int) -> None:
+    def __init__(
+        self, model: FlatModel, shards: Shards, plan: LocalTraining, seed: int, threads: int, device: str
+    ) -> None:
         use_threads(threads)
-        self._device = resolve_device("auto" if torch.cuda.is_available() else "cpu")
+        self._device = resolve_device(device)
         self._model, self._plan, self._streams = model, plan, Streams(seed)
         self._shards = moved(shards, self._device)
 
@@ -93,8 +96,13 @@ class SpreadTrainer:
             columns = (rows[share], samples[share], owners[share])
             part = terms_on(terms.take(share), torch.device("cpu"))
             flying.append(actor.train.remote(start, columns, counter, backend, chunk, part))
+        try:
+            landed = ray.get(flying)
+        except ray.exceptions.RayActorError:
+            lost = f"a worker was lost more than {MOST_RESTARTS} times"
+            raise BadInput("--spread", "", len(self._actors), problem=lost) from None
         result = base.new_empty(len(rows), model.size)
-        for share, (trained, told) in zip(shares, ray.get(flying), strict=True):
+        for share, (trained, told) in zip(shares, landed, strict=True):
             result[torch.from_numpy(share).to(base.device)] = torch.from_numpy(np.array(trained)).to(base.device)
             report.device, report.dtype, report.threads = told.device, told.dtype, told.threads
             report.backend, report.chunk = told.backend, told.chunk
@@ -106,11 +114,12 @@ class SpreadTrainer:
 
 
 @contextmanager
-def spread(simulation: Simulation, workers: int, address: str | None = None) -> Iterator[None]:
+def spread(simulation: Simulation, workers: int, address: str | None = None, device: str = "auto") -> Iterator[None]:
     """Let a simulation train on so many workers of a Ray cluster (at ``address``, or started here) for a while.
 
-    Nothing changes where it trains nothing. ``BadInput`` where Ray is missing, no cluster answers, or samples are
-    generated or falsified: the workers have the dealt samples only.
+    ``device``: ``auto`` gives each worker a GPU, or a share of one, where the cluster has some; ``cpu`` none. Nothing
+    changes where it trains nothing. ``BadInput`` where Ray is missing, no cluster answers, the cluster has no room for
+    so many workers, or samples are generated or falsified: the workers have the dealt samples only.
     """
     if any(poisons(list(strategy.sends())).any() for strategy in simulation.strategies):
         raise BadInput("--spread", "", None, problem="owners falsify their data here, which workers elsewhere lack")
@@ -126,18 +135,27 @@ def spread(simulation: Simulation, workers: int, address: str | None = None) -> 
         import ray
 
         threads = simulation.scenario.learning.threads
-        gpus = ray.cluster_resources().get("GPU", 0.0)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        gpus = 0.0 if device == "cpu" else sum(machine.get("GPU", 0.0) for machine in machines)
+        share = gpu_share(gpus, workers)
+        room = sum(room_on(machine, threads, share) for machine in machines)
+        if room < workers:
+            raise BadInput("--spread", "", workers, problem=f"the cluster has room for {room} workers")
         data = ray.put(moved(training.shards, torch.device("cpu")))
-        share = min(1.0, gpus / workers)
         actor = ray.remote(
             num_cpus=threads,
             num_gpus=share,
             scheduling_strategy="SPREAD",
-            max_restarts=-1,
-            max_task_retries=RETRIES,
+            max_restarts=MOST_RESTARTS,
+            # Until Ray has noticed that a machine is gone, each call to it fails at once: counting those would give up
+            # before the worker is started elsewhere.
+            max_task_retries=-1,
         )(Trainee)
         actors = [
-            actor.remote(training.model, data, training.plan, simulation.scenario.seed, threads) for _ in range(workers)
+            actor.remote(
+                training.model, data, training.plan, simulation.scenario.seed, threads, "auto" if share else "cpu"
+            )
+            for _ in range(workers)
         ]
         training.train_with(SpreadTrainer(actors))
         try:
@@ -146,6 +164,18 @@ def spread(simulation: Simulation, workers: int, address: str | None = None) -> 
             training.train_with(train_cohort)
             for each in actors:
                 ray.kill(each)
+
+
+def gpu_share(gpus: float, workers: int) -> float:
+    """The share of a GPU of each worker: 1, or an equal share such that all of them find a place; 0 without GPUs."""
+    whole = math.floor(gpus)
+    return 1.0 / math.ceil(workers / whole) if whole else 0.0
+
+
+def room_on(machine: Mapping[str, float], threads: int, share: float) -> int:
+    """How many workers of so many threads and such a share of a GPU a machine of these resources holds."""
+    room = math.floor(machine.get("CPU", 0.0) / threads)
+    return min(room, math.floor(machine.get("GPU", 0.0)) * round(1 / share)) if share else room
 
 
 def moved(shards: Shards, device: torch.device) -> Shards:

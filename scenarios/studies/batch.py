@@ -19,12 +19,15 @@ MANIFEST_FORMAT = 1
 
 
 class Engine(Protocol):
-    """Who plays the runs: processes of this machine, or a cluster. Finished runs are in the store when told."""
+    """Who plays the runs: processes of this machine, or a cluster. Finished runs are in the store when told.
+
+    ``play`` gives None now and then while no run ends.
+    """
 
     @property
     def in_flight(self) -> int: ...
 
-    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome]: ...
+    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome | None]: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Batch:
         replications = self.plan.first_replications()
         tally = self._begin(replications)
         told = teller(tally.runs)
+        told.tell(tally.standing(0))
         try:
             while True:
                 self._play_missing(replications, engine, tally, told)
@@ -52,7 +56,7 @@ class Batch:
                 replications = more
                 self._begin(replications, tally)
         except BaseException:
-            with suppress(OSError):  # what went wrong first is what the user has to know
+            with suppress(OSError, BadStudy):  # what went wrong first is what the user has to know
                 self.write_table()
             raise
         self.write_table()
@@ -101,6 +105,9 @@ class Batch:
 
     def _play_missing(self, replications: Sequence[int], engine: Engine, tally: Tally, told: Teller) -> None:
         for outcome in engine.play(self._missing(replications)):
+            if outcome is None:
+                told.tell(tally.standing(engine.in_flight))
+                continue
             if outcome.status == "no room":
                 raise BadStudy(f"{outcome.text}; {tally.done} of {tally.runs} runs are done, resume when there is room")
             if outcome.status == "failed":

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal
@@ -65,11 +65,12 @@ def _play(
     """The batch; None when interrupted."""
     with interruptible(), ExitStack() as stack:
         try:
+            ready = stack.enter_context(_prepared(plan, store, workers, engine, address))
             stack.enter_context(store.begin())
             if retry:
                 for run in store.failed():
                     store.forget_failure(run)
-            playing = stack.enter_context(_engine(plan, store, workers, engine, address))
+            playing = stack.enter_context(ready)
             news = stack.enter_context(ExitStack())
             return Batch(plan, store).play(playing, lambda total: news.enter_context(_teller(voice, total)))
         except KeyboardInterrupt:
@@ -77,19 +78,22 @@ def _play(
 
 
 @contextmanager
-def _engine(plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None) -> Iterator[Engine]:
+def _prepared(
+    plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None
+) -> Iterator[AbstractContextManager[Engine]]:
+    """The engine, not started; what it needs is known to be there before anything is written."""
+    wanted = plan.study.resources
     if engine == "ray":
-        from scenarios.studies.ray_engine import RayEngine
+        from scenarios.studies.ray_engine import RayEngine, check_room, connected
 
-        with RayEngine(store, plan.study.resources, address=address, most=workers) as cluster:
-            yield cluster
+        with connected(address):
+            check_room(wanted)
+            yield RayEngine(store, wanted, most=workers)
         return
     from scenarios.studies.local import LocalEngine, make_seats
 
-    share = plan.study.resources.gpus
-    seats = make_seats(workers or processors(), store.working, store.folder / RUNS, share, visible_gpus(share))
-    with LocalEngine(seats) as local:
-        yield local
+    count = workers or max(int(processors() / wanted.cpus), 1)
+    yield LocalEngine(make_seats(count, store.working, store.folder / RUNS, wanted.gpus, visible_gpus(wanted.gpus)))
 
 
 def processors() -> int:

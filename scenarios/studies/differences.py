@@ -65,16 +65,16 @@ def paired_differences(
     """What a measure gains over the baseline, level by level of one field (default: the study's ``contrast``).
 
     Columns: the field (level), the other fields that vary, ``pairs``, ``mean``, ``low``, ``high`` and ``needed``: how
-    many pairs would halve the interval. Rows where the other fields are ``all`` pool them: one value per seed, the mean
-    over the combinations that both levels have. Runs are paired by seed; those of a study with independent
-    replications are compared as two samples, and ``pairs`` is the smaller one. Empty where nothing varies.
+    many pairs would halve the interval (NaN: unknown). Rows where the other fields are ``all`` pool them: one value per
+    seed, the mean over the combinations that both levels have. Runs are paired by seed; those of a study with
+    independent replications are compared as two samples, and ``pairs`` is the smaller one. Empty where nothing varies.
     """
     field = field or contrast(study)
     if field is None:
         return pd.DataFrame()
     frame = study.measures
     others = [name for name in study.fields if name != field]
-    base = study.study.baseline.get(field, _first(frame, field))
+    base = study.baseline(field)
     rows = []
     for level in [level for level in frame[field].unique() if level != base]:
         for place, here in _places(frame, others):
@@ -120,7 +120,7 @@ def _compared(
         return None
     found = bootstrap_mean(gains, confidence=confidence, resamples=resamples, seed=seed)
     width = found.high - found.low
-    needed = replications_needed(gains, width / 2, confidence) if width > 0 else len(gains)
+    needed = replications_needed(gains, width / 2, confidence) if width > 0 else len(gains) if width == 0 else np.nan
     return {"pairs": len(gains), "mean": found.mean, "low": found.low, "high": found.high, "needed": needed}
 
 
@@ -130,10 +130,6 @@ def _places(frame: pd.DataFrame, others: Sequence[str]) -> Iterator[tuple[dict[s
     if others:
         for values, group in frame.groupby(list(others), sort=False):
             yield dict(zip(others, values, strict=True)), group
-
-
-def _first(frame: pd.DataFrame, field: str) -> Any:
-    return frame[field].iloc[0] if len(frame) else None
 
 
 def _interval(samples: tuple[Any, ...], confidence: float, resamples: int, seed: int) -> Interval:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,19 +13,19 @@ from scenarios.studies.differences import CONFIDENCE, RESAMPLES, bootstrap_mean
 from scenarios.studies.results import StudyResults
 
 BINS = 6
-"""Bins of a range in tables and phase diagrams of drawn points."""
+"""Bins of a range in tables and phase diagrams of drawn points, if these have more than twice as many values."""
 
 
 def main_effects(study: StudyResults, measure: str, *, confidence: float = CONFIDENCE) -> pd.DataFrame:
     """Of each level of each field: ``runs``, the ``mean``, its interval (``low``, ``high``) and the ``effect``.
 
     The effect is the mean less that of all runs. Replications of one seed share their luck, so the interval is a
-    bootstrap over seeds where a study is paired. Ranges are cut into ``BINS`` equal parts.
+    bootstrap over seeds where a study is paired. Ranges of drawn points are cut into ``BINS`` parts, see ``levels``.
     """
     frame = study.measures.dropna(subset=[measure])
     rows = []
     for field in study.fields:
-        column = levels(frame, field)
+        column = levels(study, frame, field)
         for level in _order(column):
             group = frame[column == level]
             values = group[measure]
@@ -49,7 +50,8 @@ def variance_shares(study: StudyResults, measure: str) -> pd.DataFrame:
     """
     frame = study.measures.dropna(subset=[measure])
     fields = study.fields
-    if study.places is not None or not fields or not _is_balanced(frame, fields):
+    is_whole = len(frame) == len(study.listing.runs)
+    if study.places is not None or not fields or not is_whole or not _is_balanced(frame, fields):
         return pd.DataFrame()
     values = frame[measure]
     total = float(((values - values.mean()) ** 2).sum())
@@ -68,22 +70,38 @@ def variance_shares(study: StudyResults, measure: str) -> pd.DataFrame:
 
 def phase_diagram(study: StudyResults, measure: str, x: str, y: str) -> pd.DataFrame:
     """Means of a measure over two fields: one row per level of ``y``, one column per level of ``x``; NaN where no run
-    is. Ranges are cut into ``BINS`` equal parts."""
+    is. Ranges of drawn points are cut into ``BINS`` parts, see ``levels``."""
     frame = study.measures.dropna(subset=[measure])
-    across, up = levels(frame, x), levels(frame, y)
+    across, up = levels(study, frame, x), levels(study, frame, y)
     table = frame[measure].groupby([up.rename(y), across.rename(x)], sort=True, observed=False).mean().unstack()
     return table.reindex(index=_order(up), columns=_order(across))
 
 
-def levels(frame: pd.DataFrame, field: str) -> pd.Series[Any]:
-    """The level of each row: its value, or the bin of a number that has very many values."""
+def levels(study: StudyResults, frame: pd.DataFrame, field: str) -> pd.Series[Any]:
+    """The level of each row: its value, or a bin where drawn points have very many values.
+
+    Bins are equally wide, or have equal ratios where the range is logarithmic.
+    """
     values = frame[field]
-    if values.dtype.kind not in "if" or values.nunique() <= 2 * BINS:
+    if study.places is None or values.dtype.kind not in "if" or values.nunique() <= 2 * BINS:
         return values
-    edges = np.linspace(values.min(), values.max(), BINS + 1)
-    names = [f"{low:.2g} to {high:.2g}" for low, high in itertools.pairwise(edges)]
-    binned: pd.Series[Any] = pd.cut(values, edges.tolist(), labels=names, include_lowest=True)
+    low, high = float(values.min()), float(values.max())
+    written = study.study.factors.get(field)
+    is_log = isinstance(written, dict) and written.get("scale") == "log"
+    edges = (np.geomspace if is_log else np.linspace)(low, high, BINS + 1).tolist()
+    edges[0], edges[-1] = low, high  # ratios are rounded, and nobody may fall out
+    binned: pd.Series[Any] = pd.cut(values, edges, labels=_names_of_bins(edges), include_lowest=True)
     return binned
+
+
+def _names_of_bins(edges: Sequence[float]) -> list[str]:
+    """``low to high`` of each bin, with as many digits as it takes to tell the edges apart."""
+    texts: list[str] = []
+    for digits in range(2, 18):
+        texts = [f"{edge:.{digits}g}" for edge in edges]
+        if len(set(texts)) == len(edges):
+            break
+    return [f"{low} to {high}" for low, high in itertools.pairwise(texts)]
 
 
 def _order(column: pd.Series[Any]) -> list[Any]:

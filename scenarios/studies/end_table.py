@@ -33,7 +33,7 @@ def print_end(folder: Path, standing: Standing) -> None:
             table.add_column(heading, justify="right")
         for row in means.to_dict("records"):
             cells = [f"{_short(row[name])} ± {_short(row[f'{name} sd'])}" for name in names]
-            table.add_row(*(Text(_label(row[key])) for key in keys), str(row["runs"]), *cells)
+            table.add_row(*(Text(label(row[key])) for key in keys), str(row["runs"]), *cells)
         console.print()
         console.print(table)
     failed = study.runs[study.runs["status"] == "failed"]
@@ -43,21 +43,22 @@ def print_end(folder: Path, standing: Standing) -> None:
 
 
 def cell_means(study: StudyResults) -> pd.DataFrame:
-    """Runs, means and standard deviations (``NAME sd``) of the measures, by what varies if that gives few rows.
+    """Runs, means and standard deviations (``NAME sd``) of the measures, by what varies if that gives few rows, by
+    scenario where it does not or where points were drawn. A run without a measure is left out of its mean.
 
     ``attrs["keys"]``: the columns that say which rows these are.
     """
     frame, keys = study.measures, study.fields or ["scenario"]
     if frame.empty:
         return pd.DataFrame()
-    if len(frame[keys].drop_duplicates()) > MOST_ROWS:
+    if study.places is not None or len(frame[keys].drop_duplicates()) > MOST_ROWS:
         keys = ["scenario"]
     rows = []
     for values, group in frame.groupby(keys, sort=False):
         row = {**dict(zip(keys, values if isinstance(values, tuple) else (values,), strict=True)), "runs": len(group)}
         for name in study.study.measure_names:
-            numbers = group[name].to_numpy(dtype=np.float64)
-            row[name] = float(np.mean(numbers))
+            numbers = group[name].dropna().to_numpy(dtype=np.float64)
+            row[name] = float(np.mean(numbers)) if len(numbers) else float("nan")
             row[f"{name} sd"] = float(np.std(numbers, ddof=1)) if len(numbers) > 1 else float("nan")
         rows.append(row)
     means = pd.DataFrame(rows)
@@ -74,5 +75,6 @@ def _short(value: float) -> str:
     return number(value, 3 if abs(value) < 10 else 1)
 
 
-def _label(value: object) -> str:
+def label(value: object) -> str:
+    """A level of a field as text."""
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -74,7 +74,9 @@ class Factor:
             low, high = self.range.low, self.range.high
             space = np.geomspace if self.range.scale == "log" else np.linspace
             return tuple(dict.fromkeys(int(value) for value in np.round(space(low, high, self.range.steps))))
-        return tuple(self.value(place) for place in np.linspace(0.0, 1.0, self.range.steps).tolist())
+        # As a person would write them: 14.0 and 0.3, not 13.999999999999998 and 0.30000000000000004.
+        values = (float(f"{self.value(place):.15g}") for place in np.linspace(0.0, 1.0, self.range.steps).tolist())
+        return tuple(min(max(value, self.range.low), self.range.high) for value in values)
 
 
 def is_number(value: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.studies.factors import is_number
-from scenarios.studies.store import Store
+from scenarios.studies.store import BadStudy, Store
 from scenarios.tables import RUNS
 from scenarios.yaml_text import write_line
 
@@ -75,14 +75,25 @@ def factor_column(values: Sequence[Any]) -> tuple[Any, list[Any]]:
     return pa.string(), [value if isinstance(value, str) else write_line(value) for value in values]
 
 
+def factor_types(points: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The Arrow type of each field that varies between points."""
+    fields = list(points[0]) if points else []
+    return {field: factor_column([point[field] for point in points])[0] for field in fields}
+
+
+def schema_of_runs(factors: Mapping[str, Any]) -> Any:
+    """The Arrow schema of the table of runs, for factors of these types."""
+    return pa.schema(
+        [pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in STUDY_COLUMNS]
+        + [pa.field(name, kind, metadata={"meaning": "factor of the study"}) for name, kind in factors.items()]
+        + [pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in MEASURED]
+    )
+
+
 def gathered(store: Store, listing: Listing) -> Iterator[Any]:
     """The table of runs, in Arrow batches of the same schema."""
     fields = {name: factor_column([point[name] for point in listing.points]) for name in listing.fields}
-    schema = pa.schema(
-        [pa.field(name, kind, metadata={"meaning": meaning}) for name, kind, meaning in STUDY_COLUMNS]
-        + [pa.field(name, kind, metadata={"meaning": "factor of the study"}) for name, (kind, _) in fields.items()]
-        + [pa.field(c.name, c.arrow, metadata={"meaning": c.meaning}) for c in MEASURED]
-    )
+    schema = schema_of_runs({name: kind for name, (kind, _) in fields.items()})
     done, failed = store.done(), store.failed()
     rows = listing.rows()
     while chunk := list(itertools.islice(rows, _CHUNK)):
@@ -90,7 +101,7 @@ def gathered(store: Store, listing: Listing) -> Iterator[Any]:
         for run, label, point, replication, seed in chunk:
             status = "done" if run in done else "failed" if run in failed else "missing"
             error = store.error(run) if status == "failed" else None
-            measured = _measured(store, run) if status == "done" else {}
+            measured = measured_in(store, run) if status == "done" else {}
             row = (run, label, point, replication, seed, status, error)
             for (name, _, _), value in zip(STUDY_COLUMNS, row, strict=True):
                 columns[name].append(value)
@@ -114,6 +125,11 @@ def table_of_runs(store: Store, listing: Listing) -> bytes:
     return file.getvalue()
 
 
-def _measured(store: Store, run: str) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = pq.ParquetFile(store.run_folder(run) / RUNS.file_name).read().to_pylist()
-    return rows[0]
+def measured_in(store: Store, run: str) -> dict[str, Any]:
+    """The row of a finished run in its own ``runs`` table. ``BadStudy`` (one line) where it cannot be read."""
+    path = store.run_folder(run) / RUNS.file_name
+    try:
+        rows: list[dict[str, Any]] = pq.ParquetFile(path).read().to_pylist()
+        return rows[0]
+    except (OSError, pa.ArrowException, IndexError):
+        raise BadStudy(f"{path}: is damaged; remove {path.parent} and resume the batch, which plays it again") from None

@@ -24,6 +24,7 @@ from scenarios.studies.store import BadStudy
 from scenarios.studies.worker import READY, Seat, serve
 
 MOST_DEATHS = 3
+_BEAT_SECONDS = 5.0  # without an outcome, until the batch hears that it goes on
 RECYCLE = 250
 
 
@@ -69,8 +70,11 @@ class LocalEngine:
         """Of the workers, for tests and monitors."""
         return [worker.process.pid for worker in self._workers if worker.process.pid is not None]
 
-    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
-        """Play all tasks; outcomes come as runs end. ``BadStudy`` where workers cannot even start."""
+    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome | None]:
+        """Play all tasks; outcomes come as runs end, None now and then while none does.
+
+        ``BadStudy`` where workers cannot even start.
+        """
         waiting: deque[Task] = deque()
         while True:
             waiting.extend(itertools.islice(tasks, max(len(self._seats) - len(waiting), 0)))
@@ -107,9 +111,12 @@ class LocalEngine:
         with suppress(OSError):
             worker.connection.send(task)
 
-    def _listen(self, waiting: deque[Task]) -> Iterator[Outcome]:
+    def _listen(self, waiting: deque[Task]) -> Iterator[Outcome | None]:
         """Wait until some worker says something, or dies."""
-        for connection in wait([worker.connection for worker in self._workers]):
+        heard = wait([worker.connection for worker in self._workers], _BEAT_SECONDS)
+        if not heard:
+            yield None
+        for connection in heard:
             worker = next((w for w in self._workers if w.connection is connection), None)
             if worker is None:
                 continue  # retired a moment ago
@@ -122,6 +129,7 @@ class LocalEngine:
                 worker.task = None
                 worker.played += 1
                 self._deaths.pop(message.run, None)
+                self._stillborn = 0  # workers can start here; those that do not were killed by somebody
                 yield message
                 self._recycled(worker)
             elif message == READY:
@@ -187,7 +195,7 @@ def make_seats(workers: int, working: Path, runs: Path, gpus: float, visible: li
     if not gpus:
         return [Seat(working, runs) for _ in range(workers)]
     if gpus > max(len(visible), 0):
-        raise BadStudy(f"resources.gpus is {gpus:g}, but this machine has {len(visible)}")
+        raise BadStudy(f"resources.gpus: {gpus:g}: this machine has {len(visible)}")
     if gpus >= 1:
         each = round(gpus)
         groups = [",".join(visible[k : k + each]) for k in range(0, len(visible) - each + 1, each)]

@@ -13,6 +13,7 @@ from scenarios.palette import BLUE, MUTED
 from scenarios.plots.canvas import HEIGHT, WIDTH, canvas, styled
 
 MOST_ROWS = 24
+MOST_CELLS_ACROSS, MOST_TICKS = 14, 40
 
 
 @styled
@@ -54,27 +55,32 @@ def level_plot(table: pd.DataFrame, measure: str) -> Axes:
             at.mean(), 1.0, _field(field), transform=ax.get_xaxis_transform(), ha="center", va="bottom", color=MUTED
         )
         place += len(rows) + 1
-    ax.set_xticks([k for k, _ in ticks], [text for _, text in ticks], rotation=45, ha="right")
+    shown = ticks[:: -(-len(ticks) // MOST_TICKS)]
+    ax.set_xticks([k for k, _ in shown], [text for _, text in shown], rotation=45, ha="right")
     ax.set_ylabel(measure)
     return ax
 
 
 @styled
 def phase_plot(table: pd.DataFrame, measure: str) -> Axes:
-    """A ``phase_diagram`` as a coloured table."""
-    ax = canvas(None, WIDTH, max(2.2, 1.3 + 0.42 * len(table)))
+    """A ``phase_diagram`` as a coloured table; numbers stand in its cells where there is room for them."""
+    has_room = table.shape[1] <= MOST_CELLS_ACROSS
+    ax = canvas(None, WIDTH, max(2.2, 1.3 + 0.42 * len(table)) if has_room else HEIGHT)
     values = table.to_numpy(dtype=np.float64)
     image = ax.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", cmap="cividis")
     ax.grid(False)
     labels = [_value(level) for level in table.columns]
     long = max(map(len, labels)) > 8
-    ax.set_xticks(range(len(labels)), labels, rotation=30 if long else 0, ha="right" if long else "center")
-    ax.set_yticks(range(len(table.index)), [_value(level) for level in table.index])
+    every = 1 if has_room else -(-len(labels) // MOST_CELLS_ACROSS)
+    across = range(0, len(labels), every)
+    ax.set_xticks(across, labels[::every], rotation=30 if long else 0, ha="right" if long else "center")
+    every = 1 if has_room else -(-len(table) // MOST_CELLS_ACROSS)
+    ax.set_yticks(range(0, len(table), every), [_value(level) for level in table.index[::every]])
     ax.set_xlabel(str(table.columns.name))
     ax.set_ylabel(str(table.index.name))
     middle = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
     for (row, column), value in np.ndenumerate(values):
-        if np.isfinite(value):
+        if has_room and np.isfinite(value):
             colour = "black" if value > middle else "white"
             ax.text(column, row, _cell(float(value)), ha="center", va="center", color=colour)
     ax.figure.colorbar(image, ax=ax)

@@ -19,7 +19,9 @@ from scenarios.errors import BadInput
 from scenarios.loading import check_scenario, find_scenario, read_scenario
 from scenarios.schema import Scenario
 from scenarios.studies.designs import Points
+from scenarios.studies.gathering import factor_types
 from scenarios.studies.loading import factors_of
+from scenarios.studies.measuring import check_measures
 from scenarios.studies.schema import Replications, Study
 from scenarios.yaml_text import write_line
 
@@ -104,6 +106,7 @@ def make_plan(study: Study, file: Path, told: Callable[[int, int], None] = lambd
     except ValueError as problem:
         raise BadInput(str(file), "design", study.design.name, problem=str(problem)) from None
     _check_clashes(study, file, points)
+    check_measures(study, file, factor_types(points.values))
     first = study.replications.most if isinstance(study.replications, Replications) else study.replications
     total = len(study.scenarios) * len(points.values)
     if total * first > MOST_RUNS:

@@ -23,7 +23,7 @@ from scenarios.studies.store import OUT_OF_ROOM, Store, commit
 AHEAD = 2
 """Tasks handed to Ray for each one that fits into the cluster, so that no machine waits for us."""
 
-_POLL_SECONDS = 1.0
+_BEAT_SECONDS = 5.0  # without an outcome, until the batch hears that it goes on
 
 
 def play_remotely(task: Task) -> dict[str, bytes] | str:
@@ -61,6 +61,19 @@ def connected(address: str | None) -> Iterator[None]:
         ray.shutdown()
 
 
+def check_room(wanted: Resources) -> None:
+    """Refuse runs that no machine of the cluster could ever take: Ray would wait for one for ever. ``BadInput``."""
+    import ray
+
+    for node in ray.nodes():
+        there = node["Resources"]
+        if node["Alive"] and there.get("CPU", 0.0) >= wanted.cpus and there.get("GPU", 0.0) >= wanted.gpus:
+            return
+    raise BadInput(
+        "resources", "", None, problem=f"no machine of the cluster has {wanted.cpus:g} CPUs and {wanted.gpus:g} GPUs"
+    )
+
+
 class RayEngine:
     """Plays tasks on the cluster at ``address``, or on one that is started here for the time of the study.
 
@@ -92,8 +105,8 @@ class RayEngine:
         """Runs handed to the cluster and not back."""
         return len(self._flying)
 
-    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome]:
-        """Play all tasks; outcomes come as runs end."""
+    def play(self, tasks: Iterator[Task]) -> Iterator[Outcome | None]:
+        """Play all tasks; outcomes come as runs end, None now and then while none does."""
         import ray
 
         remote = ray.remote(
@@ -112,7 +125,9 @@ class RayEngine:
                     self._flying[remote.remote(task)] = task
             if not self._flying:
                 return
-            ready, _ = ray.wait(list(self._flying), num_returns=1, timeout=_POLL_SECONDS)
+            ready, _ = ray.wait(list(self._flying), num_returns=1, timeout=_BEAT_SECONDS)
+            if not ready:
+                yield None
             for flying in ready:
                 yield self._landed(flying, self._flying.pop(flying))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from scenarios.studies import open_study
 from scenarios.studies.differences import contrast, paired_differences
 from scenarios.studies.discovery import discover
 from scenarios.studies.effects import main_effects, phase_diagram, variance_shares
-from scenarios.studies.end_table import cell_means
+from scenarios.studies.end_table import cell_means, label
 from scenarios.studies.pictures import difference_plot, index_plot, level_plot, phase_plot
 from scenarios.studies.results import StudyResults
 from scenarios.studies.sensitivity import sensitivity
@@ -30,6 +29,12 @@ FEWEST_RUNS = 50
 """Runs from which on scenario discovery is tried."""
 
 MOST_LINES = 200
+
+FEW_PAIRS = 20
+TOO_FEW = (
+    "With few pairs these intervals are too narrow: of 100 that should miss the truth 5 times, about 27 miss it with "
+    "three pairs, 16 with five and 10 with ten (normally distributed differences)."
+)
 
 
 @dataclass(frozen=True)
@@ -50,18 +55,15 @@ def write_report(folder: Path) -> Path:
     study = open_study(folder)
     if study.measures.empty:
         raise BadRun(f"{study.folder}: no run of this study is done")
-    place = study.folder / PLOTS_FOLDER
-    shutil.rmtree(place, ignore_errors=True)
-    place.mkdir()
-    shown = []
+    shown, pictures = [], {}
     for count, section in enumerate(sections(study)):
         picture = png(section.picture()) if section.picture else None
         if picture is not None:
-            (place / f"{count:02d}.png").write_bytes(picture)
+            pictures[f"{count:02d}.png"] = picture
         shown.append({
             "title": section.title,
             "note": section.note,
-            "table": _printed(section.table),
+            "table": _printed(section.table, {*study.fields, "level"}),
             "picture": base64.b64encode(picture).decode("ascii") if picture else None,
         })  # fmt: skip
     page = html_template("study.html").render(
@@ -73,7 +75,15 @@ def write_report(folder: Path) -> Path:
         study=(study.folder / "study.yaml").read_text(encoding="utf-8"),
         versions=sorted(study.store.manifest().get("versions", {}).items()),
     )
+    # Whatever cannot be drawn has been told by now, with the pictures of the last report still there.
+    place = study.folder / PLOTS_FOLDER
+    place.mkdir(exist_ok=True)
+    for name, picture in pictures.items():
+        study.store.write(f"{PLOTS_FOLDER}/{name}", picture)
     study.store.write(REPORT_FILE, page.encode())
+    for older in place.glob("*.png"):
+        if older.name not in pictures:
+            older.unlink()
     return study.folder / REPORT_FILE
 
 
@@ -96,7 +106,7 @@ def facts(study: StudyResults) -> list[tuple[str, str]]:
 def sections(study: StudyResults) -> Iterator[Section]:
     """The parts of the page, as far as the study has something to say in them."""
     means = cell_means(study)
-    yield Section("Means", "Mean and standard deviation (sd) of each measure over the runs.", means)
+    yield Section("Means", "Mean and standard deviation (sd) of each measure over the runs that have it.", means)
     for measure in study.study.measure_names:
         if study.measures[measure].notna().any():
             yield from _about(study, measure)
@@ -104,7 +114,8 @@ def sections(study: StudyResults) -> Iterator[Section]:
             yield Section(measure, "No run has this measure.")
     failed = study.runs[study.runs["status"] == "failed"]
     if len(failed):
-        note = f"The tracebacks are in the folder failed. The first {MOST_LINES} are shown." if len(failed) else ""
+        some = f" The first {MOST_LINES} of {len(failed)} are shown." if len(failed) > MOST_LINES else ""
+        note = f"They are missing from everything above. Their tracebacks are in the folder failed.{some}"
         yield Section("Failed runs", note, failed[["error", "run", "scenario", "point"]].head(MOST_LINES))
 
 
@@ -113,9 +124,13 @@ def _about(study: StudyResults, measure: str) -> Iterator[Section]:
     field = contrast(study)
     if field is not None:
         table = paired_differences(study, measure, field)
+        title = f"{measure}: differences"
         if len(table):
-            yield Section(f"{measure}: differences", _difference_note(study, field), table.head(MOST_LINES),
+            yield Section(title, _difference_note(study, field, int(table["pairs"].min())), table.head(MOST_LINES),
                           partial(difference_plot, table, measure, field))  # fmt: skip
+        else:
+            yield Section(title, f"Nothing can be compared to {field} = {study.baseline(field)}: no run of it is done, "
+                          "or no other run differs in nothing else.")  # fmt: skip
     if study.fields:
         effects = main_effects(study, measure)
         yield Section(
@@ -134,12 +149,14 @@ def _about(study: StudyResults, measure: str) -> Iterator[Section]:
     yield from _boxes(study, measure)
 
 
-def _difference_note(study: StudyResults, field: str) -> str:
-    base = study.study.baseline.get(field, study.measures[field].iloc[0])
+def _difference_note(study: StudyResults, field: str, fewest: int) -> str:
+    base = study.baseline(field)
     how = "paired by seed" if study.study.pairing == "paired" else "of independent runs"
     return (
         f"Differences {how} to {field} = {base}, with 95 % bootstrap intervals (BCa). 'all' pools the other fields, "
         "one value per seed; 'needed' is the number of pairs that would halve the interval."
+        + f" {TOO_FEW}"
+        * (fewest < FEW_PAIRS)
     )
 
 
@@ -169,11 +186,12 @@ def _boxes(study: StudyResults, measure: str) -> Iterator[Section]:
         )  # fmt: skip
 
 
-def _printed(table: pd.DataFrame | None) -> dict[str, Any] | None:
-    """Headings and cells as text."""
+def _printed(table: pd.DataFrame | None, levels: Collection[str] = ()) -> dict[str, Any] | None:
+    """Headings and cells as text; ``levels``: columns that say what was set, whose numbers stand as they were set."""
     if table is None:
         return None
-    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    prints = [label if name in levels else _cell for name in table.columns]
+    rows = [[text(value) for text, value in zip(prints, row, strict=True)] for row in table.itertuples(index=False)]
     return {"headings": list(table.columns), "rows": rows}
 
 

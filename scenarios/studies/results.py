@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from learning.columns import FloatColumn
 from scenarios.results import BadRun, Run, open_run
-from scenarios.studies.gathering import Listing, table_of_runs
+from scenarios.studies.gathering import Listing, factor_column, table_of_runs
+from scenarios.studies.measuring import empty_table, query
 from scenarios.studies.schema import Measure, Study
 from scenarios.studies.store import RUNS_FILE, STUDY_FILE, BadStudy, Store
 from scenarios.tables import TABLES
@@ -50,13 +51,25 @@ class StudyResults:
         """Places of drawn points in the unit cube [points, factors]; None for a grid or list."""
         return None if self.listing.places is None else np.array(self.listing.places)
 
+    def baseline(self, field: str) -> Any:
+        """What differences in a field that varies are taken to, as it stands in the tables: the study's baseline, or
+        the first scenario or level of the design."""
+        chosen = self.study.baseline
+        if field == "scenario":
+            return chosen.get(field, next(iter(self.study.scenarios)))
+        values = [point[field] for point in self.listing.points]
+        _, written = factor_column(values)
+        return written[values.index(chosen[field]) if field in chosen else 0]
+
     @cached_property
     def runs(self) -> pd.DataFrame:
         """One row per planned run: what varies, ``status``, ``error``, and its key figures where it is done."""
         path = self.folder / RUNS_FILE
-        file = path if path.exists() else io.BytesIO(table_of_runs(self.store, self.listing))
         try:
+            file = path if path.exists() else io.BytesIO(table_of_runs(self.store, self.listing))
             frame: pd.DataFrame = pq.ParquetFile(file).read().to_pandas()
+        except BadStudy as problem:
+            raise BadRun(str(problem)) from None
         except (OSError, pa.ArrowException) as problem:
             raise BadRun(f"{path}: cannot be read as a table: {' '.join(str(problem).split())}") from None
         return frame
@@ -107,8 +120,7 @@ class StudyResults:
         ids = dict.fromkeys(run for run, _ in self.listing.runs if run in done)
         files = [str(self.store.run_folder(run) / table.file_name) for run in ids]
         if not files:
-            empty = pa.schema([pa.field("run", pa.string()), *table.schema]).empty_table()
-            self._connection.register(name, empty)
+            self._connection.register(name, empty_table(name))
             return name
         relation = self._connection.read_parquet(files, filename=True)
         columns = ", ".join(f'"{column}"' for column in table.names)
@@ -119,7 +131,7 @@ class StudyResults:
         """A number per run, by SQL over one of its tables."""
         source = self._view(measure.table)
         try:
-            rows = self._connection.execute(f"SELECT run, {measure.value} FROM {source} GROUP BY run").fetchall()
+            rows = self._connection.execute(query(measure, source)).fetchall()
         except duckdb.Error as problem:
             line = str(problem).strip().splitlines()[0]
             raise BadRun(f"measure {measure.name}: {line}") from None

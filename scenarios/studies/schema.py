@@ -43,7 +43,7 @@ class Measure(Spec):
 class Resources(Spec):
     """What one run takes."""
 
-    cpus: Annotated[float, Field(gt=0, le=4096)] = Field(1.0, description="CPU cores of a run (Ray)")
+    cpus: Annotated[float, Field(gt=0, le=4096)] = Field(1.0, description="CPU cores of a run")
     gpus: Annotated[float, Field(ge=0, le=64)] = Field(
         0.0, description="share of a GPU of a run, such as 0.25; 0: runs share what device says"
     )

@@ -6,14 +6,12 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-import pyarrow.parquet as pq
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
-from scenarios.studies.gathering import Listing
+from scenarios.studies.gathering import Listing, measured_in
 from scenarios.studies.schema import Replications
 from scenarios.studies.store import Store
-from scenarios.tables import RUNS
 
 
 def interval_width(values: ArrayLike, confidence: float = 0.95) -> float:
@@ -57,7 +55,7 @@ def more_replications(store: Store, listing: Listing, wanted: Replications) -> l
     values: dict[tuple[str, int], list[float]] = {cell: [] for cell in listing.cells}
     for run, label, point, _, _ in listing.rows():
         if run in done:
-            values[label, point].append(_value(store, run, wanted.measure))
+            values[label, point].append(_number(measured_in(store, run)[wanted.measure]))
     return [
         _next_count(count, values[cell], wanted)
         for cell, count in zip(listing.cells, listing.replications, strict=True)
@@ -72,6 +70,5 @@ def _next_count(count: int, values: Sequence[float], wanted: Replications) -> in
     return min(max(needed, count + 1), 2 * count, wanted.most)
 
 
-def _value(store: Store, run: str, measure: str) -> float:
-    table = pq.ParquetFile(store.run_folder(run) / RUNS.file_name).read(columns=[measure])
-    return float(table.column(measure)[0].as_py())
+def _number(value: float | None) -> float:
+    return math.nan if value is None else float(value)

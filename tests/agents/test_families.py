@@ -134,7 +134,7 @@ def test_who_withholds_data_offers_no_more_than_it_trains_on(observe: Observe) -
         ("misreport_threshold", {"level": 1.5}, "level is 1.5"),
         ("reputation_milker", {"high": 0.3}, "low is 0.4"),
         ("seasonal", {"rounds": 11}, "rounds is 11"),
-        ("attack_backdoor", {"share": 0.0}, "share is 0.0"),
+        ("attack_backdoor", {"poisoned": 0.0}, "poisoned is 0.0"),
         ("hit_and_run", {"rounds": 0}, "rounds is 0"),
         ("free_rider_partial", {"share": 1.0}, "share is 1.0"),
     ],

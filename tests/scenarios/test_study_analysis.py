@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -149,6 +151,31 @@ def test_paired_runs_differ_less_by_chance_than_independent_ones(tmp_path):
     assert widths["paired"] < widths["independent"] / 2
 
 
+def test_a_baseline_that_is_a_mapping_is_found_in_the_tables(tmp_path):
+    fixed = {"name": "fixed_price", "price": 2.0}
+    plan = plan_of(
+        tmp_path, factors={"market.mechanism": ["proportional", fixed]}, replications=2, measures=["paid"],
+        baseline={"market.mechanism": fixed}, keep=["runs"],
+    )  # fmt: skip
+    study = play_here(plan, tmp_path / "out")
+    table = paired_differences(study, "paid")
+    assert table["market.mechanism"].tolist() == ["proportional"]
+    means = study.measures.groupby("market.mechanism")["paid"].mean()
+    assert table["mean"][0] == pytest.approx(means["proportional"] - means["{name: fixed_price, price: 2.0}"])
+
+
+def test_the_baseline_is_the_first_level_even_if_none_of_its_runs_is_done(tmp_path):
+    plan = plan_of(tmp_path, factors={"data.dataset": ["gone.npz", "digits"]}, measures=["welfare"], keep=["runs"])
+    study = play_here(plan, tmp_path / "out")
+    assert study.baseline("data.dataset") == "gone.npz"
+    assert paired_differences(study, "welfare").empty
+
+
+def test_one_pair_tells_nothing_of_how_many_are_needed(tmp_path):
+    study = play_here(plan_of(tmp_path, factors={BUDGET: [5.0, 20.0]}, measures=["paid"]), tmp_path / "out")
+    assert paired_differences(study, "paid")["needed"].isna().all()
+
+
 # ---- effects ------------------------------------------------------------------------------------------------------
 
 
@@ -187,6 +214,31 @@ def test_a_phase_diagram_has_the_means_over_two_fields(grid):
     assert (list(table.columns), list(table.index)) == ([0.0, 0.3, 0.9], [5.0, 20.0])
     here = grid.measures.query(f"`{RATE}` == 0.3 and `{BUDGET}` == 20.0")["welfare"]
     assert table.loc[20.0, 0.3] == pytest.approx(here.mean())
+
+
+def test_a_fine_grid_keeps_all_its_levels(tmp_path):
+    factors = {BUDGET: {"low": 1.0, "high": 20.0, "steps": 20}}
+    study = play_here(plan_of(tmp_path, factors=factors, measures=["paid"], keep=["runs"]), tmp_path / "out")
+    assert main_effects(study, "paid")["level"].tolist() == [float(level) for level in range(1, 21)]
+
+
+def drawn_effects(folder: Path, **range_: Any) -> pd.DataFrame:
+    """Effects over 16 points of a range."""
+    design = {"kind": "latin_hypercube", "samples": 16}
+    plan = plan_of(folder, factors={BUDGET: range_}, design=design, measures=["paid"], keep=["runs"])
+    return main_effects(play_here(plan, folder / "out"), "paid")
+
+
+def test_a_narrow_range_of_drawn_points_is_cut_into_bins_with_names_of_their_own(tmp_path):
+    table = drawn_effects(tmp_path, low=1000.0, high=1010.0)
+    assert table["level"].nunique() == len(table) == 6
+    assert table["runs"].sum() == 16
+
+
+def test_a_logarithmic_range_is_cut_by_equal_ratios(tmp_path):
+    table = drawn_effects(tmp_path, low=1e-3, high=1e3, scale="log")
+    assert table["runs"].sum() == 16
+    assert table["runs"].max() <= 4, "equally wide bins would have nearly all points in the first one"
 
 
 # ---- sensitivity --------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import resource
 import shutil
@@ -26,7 +27,7 @@ from scenarios.studies.batch import Batch
 from scenarios.studies.local import LocalEngine
 from scenarios.studies.planning import Plan
 from scenarios.studies.progress import Standing
-from scenarios.studies.store import BadStudy, Store
+from scenarios.studies.store import BadStudy, Store, commit
 
 GONE = "gone.npz"
 STUDY: dict[str, Any] = {
@@ -82,6 +83,23 @@ def test_a_failed_run_is_a_row_with_its_error_and_a_file_with_its_traceback(play
     text = (folder / "failed" / f"{failed.iloc[0]['run']}.txt").read_text()
     assert text.startswith("Traceback (most recent call last):")
     assert "in play_into" in text
+
+
+def test_all_files_of_a_run_are_on_the_disk_before_it_gets_its_name(tmp_path, monkeypatch):
+    finished, target = tmp_path / "finished", tmp_path / "runs" / "done"
+    finished.mkdir()
+    target.parent.mkdir()
+    for name in "abc":
+        (finished / name).write_text(name)
+    flushed: list[str] = []
+
+    def note(handle: int) -> None:
+        flushed.append(os.readlink(f"/proc/self/fd/{handle}"))
+
+    monkeypatch.setattr(os, "fsync", note)
+    commit(finished, target)
+    assert set(flushed[:3]) == {str(finished / name) for name in "abc"}
+    assert flushed[3:] == [str(finished), str(target.parent)]
 
 
 def test_nothing_is_left_of_the_work(played):
@@ -146,7 +164,7 @@ def test_batch_prints_a_table_resumes_with_more_replications_and_tells_machines(
     assert main(["batch", "mine.yaml", "--workers", "1", "--resume", "--json"]) == 0
     told = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["event"] for line in told] == ["progress"] * (len(told) - 1) + ["end"]
-    assert (told[0]["runs"], told[0]["done"], told[0]["failed"]) == (6, 5, 0)
+    assert (told[0]["runs"], told[0]["done"], told[0]["failed"]) == (6, 4, 0), "where it starts"
     assert (told[-1]["done"], told[-1]["folder"]) == (6, str(place / "runs" / "mine"))
 
 
@@ -171,6 +189,12 @@ def test_a_folder_with_something_else_is_refused(place, capfd):
         f"--out: {place / 'mine'} is not empty, give a new folder or use --resume"
     )
     assert refused(capfd, "study.yaml", "--out", "mine", "--resume").startswith("--out: ")
+
+
+def test_what_a_machine_lacks_is_told_before_anything_is_written(place, capfd):
+    write_study(place, resources={"gpus": 64})
+    assert refused(capfd, "study.yaml").startswith("resources.gpus: 64: this machine has ")
+    assert not (place / "runs").exists()
 
 
 def test_an_address_needs_the_engine_that_has_one(place, capfd):
@@ -207,11 +231,25 @@ def test_a_damaged_manifest_is_told_in_one_line_and_loses_nothing(played, capfd)
         manifest.write_bytes(whole)
 
 
+def test_a_damaged_run_is_named_and_played_again_when_its_folder_is_removed(place, capfd):
+    write_study(place, replications=2)
+    study = play_here(plan_of(place, replications=2), place / "out")
+    damaged = study.store.run_folder(study.runs["run"][1])
+    whole = (damaged / "runs.parquet").read_bytes()
+    (damaged / "runs.parquet").write_bytes(whole[:50])
+    assert refused(capfd, "study.yaml", "--out", "out", "--resume") == (
+        f"{damaged}/runs.parquet: is damaged; remove {damaged} and resume the batch, which plays it again"
+    )
+    shutil.rmtree(damaged)
+    assert main(["batch", "study.yaml", "--out", "out", "--resume", "--quiet", "--workers", "1"]) == 0
+    assert (damaged / "runs.parquet").read_bytes() == whole
+
+
 def test_a_full_disk_is_told_in_one_line_and_loses_nothing(place):
     """The kernel refuses every file that grows beyond a few kilobytes, as a full disk would."""
     write_study(place, replications=2)
     code = "import sys; from scenarios.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "batch", "study.yaml", "--workers", "1"]
+    command = [sys.executable, "-c", code, "batch", "study.yaml", "--workers", "1", "--quiet"]
 
     def narrow() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
@@ -241,7 +279,7 @@ def test_the_parent_does_not_grow_with_the_runs_that_have_ended(tmp_path, runs):
 
     class Watch:
         def tell(self, standing: Standing) -> None:
-            if (standing.done * 10) % runs == 0:
+            if standing.done == (len(seen) + 1) * runs // 10:
                 seen.append(resident())
 
     with store.begin(), LocalEngine(seats(store, 1), recycle=1000) as engine:

@@ -11,12 +11,14 @@ import time
 from pathlib import Path
 
 import pytest
-from study_files import plan_of, play, play_here, results
+from study_files import plan_of, play, play_here, results, seats
 
 from scenarios.results import open_run
 from scenarios.studies import open_study
-from scenarios.studies.local import MOST_DEATHS
+from scenarios.studies.batch import Batch
+from scenarios.studies.local import MOST_DEATHS, LocalEngine
 from scenarios.studies.planning import Plan
+from scenarios.studies.progress import Standing
 from scenarios.studies.store import Store
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds worker processes in /proc")
@@ -73,6 +75,25 @@ def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
     assert not list(store.folder.glob(".swept*"))
     play_here(plan, tmp_path / "whole")
     assert results(store.folder) == results(tmp_path / "whole")
+
+
+def test_workers_that_are_killed_while_they_start_do_not_end_a_study_that_goes_on(tmp_path):
+    plan = plan_of(tmp_path, replications=8, keep=["runs"], set={"horizon": 1})
+    store = Store(tmp_path / "out")
+    killed: list[int] = []
+
+    class KillTheOther:
+        def tell(self, standing: Standing) -> None:
+            others = [worker.process.pid for worker in engine._workers if worker.played == 0 and standing.done]
+            for process in others:
+                if process is not None and process not in killed:
+                    os.kill(process, signal.SIGKILL)
+                    killed.append(process)
+
+    with store.begin(), LocalEngine(seats(store, 2)) as engine:
+        standing = Batch(plan, store).play(engine, lambda total: KillTheOther())
+    assert len(killed) >= MOST_DEATHS
+    assert (standing.done, standing.failed) == (8, 0)
 
 
 def test_a_run_that_ends_its_worker_every_time_becomes_an_error_and_the_others_are_played(tmp_path):

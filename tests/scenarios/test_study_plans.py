@@ -36,14 +36,24 @@ def line(folder: Path, **content: Any) -> str:
     return text.replace(f"{folder}/", "")
 
 
+def measured(value: str, *, name: str = "x", table: str = "rounds") -> dict[str, Any]:
+    """A study with a measure of its own, which keeps the rows of rounds."""
+    return {"measures": [{"name": name, "table": table, "value": value}], "keep": ["rounds"]}
+
+
 # ---- designs ------------------------------------------------------------------------------------------------------
 
 
 def test_a_grid_has_every_combination_and_the_last_factor_changes_fastest(tmp_path):
     plan = plan_of(tmp_path, factors={BUDGET: [5.0, 10.0], RATE: {"low": 0.0, "high": 0.4, "steps": 3}})
-    assert [(point[BUDGET], round(point[RATE], 9)) for point in plan.points.values] == [
+    assert [(point[BUDGET], point[RATE]) for point in plan.points.values] == [
         (5.0, 0.0), (5.0, 0.2), (5.0, 0.4), (10.0, 0.0), (10.0, 0.2), (10.0, 0.4),
     ]  # fmt: skip
+
+
+def test_steps_of_a_range_are_the_numbers_that_a_person_would_write():
+    assert Factor("x", range=Range(low=0.0, high=1.0, steps=11)).grid()[3] == 0.3
+    assert Factor("x", range=Range(low=0.1, high=0.7, steps=3)).grid() == (0.1, 0.4, 0.7)
 
 
 def test_a_list_is_played_as_it_is_written(tmp_path):
@@ -191,6 +201,18 @@ def test_points_that_meet_are_one_run(tmp_path):
         ({"measures": ["accuracies"]}, "measures: accuracies: no measure, known: windows, rounds"),
         ({"measures": ["welfare", "welfare"]}, "measures: welfare: two measures of this name"),
         ({"baseline": {RATE: 0.5}}, f"baseline.{RATE}: 0.5: nothing that varies, known: scenario"),
+        ({"replications": {"least": 3, "width": 0}}, "replications.width: 0: expected a number above 0"),
+        (
+            {"measures": [{"name": "a", "tabel": "rounds"}]},
+            "measures.0.tabel: rounds: unknown key, did you mean 'table'",
+        ),
+        (measured("sum(lyingg)"), 'measures.x: sum(lyingg): Binder Error: Referenced column "lyingg" not found'),
+        (measured("round"), "measures.x: round: Binder Error: column"),
+        (measured("max('a')"), "measures.x: max('a'): expected one number per run, but this is VARCHAR"),
+        (measured("max(round), 1"), "expected one number per run, but this is BIGINT, INTEGER"),
+        (measured("count(*)", table="owners"), "measures.x: owners: rows of this table are not kept, see keep"),
+        (measured("count(*)", name="run"), "measures.run: this name is taken by a column of the tables of a study"),
+        ({**measured("count(*)", name=BUDGET), "factors": {BUDGET: [1.0]}}, f"measures.{BUDGET}: this name is taken"),
         ({"repetitions": 3}, "repetitions: 3: unknown key, did you mean 'replications'?"),
     ],
 )

@@ -17,13 +17,14 @@ with warnings.catch_warnings():
     from ray.cluster_utils import Cluster
 
 from learning.streams import Streams
+from scenarios.errors import BadInput
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
-from scenarios.spreading import spread
+from scenarios.spreading import gpu_share, room_on, spread
 from scenarios.studies import open_study
 from scenarios.studies.batch import Batch
 from scenarios.studies.progress import Standing
-from scenarios.studies.ray_engine import RayEngine
+from scenarios.studies.ray_engine import RayEngine, check_room
 from scenarios.studies.schema import Resources
 from scenarios.studies.store import Store
 
@@ -51,19 +52,20 @@ def test_a_study_survives_the_end_of_a_node_and_gives_the_bytes_of_a_local_one(c
     content = {"market.budget": [5.0, 10.0], "data.dataset": ["digits", "gone.npz"]}
     plan = plan_of(tmp_path, factors=content, replications=3, keep=["rounds"], set={"horizon": 4})
     store = Store(tmp_path / "ray")
-    nodes: list[int] = []
+    nodes: dict[int, int] = {}
 
     class EndANode:
         def tell(self, standing: Standing) -> None:
-            if standing.done + standing.failed == 3:
+            ended = standing.done + standing.failed
+            if ended == 3 and ended not in nodes:
                 machines.remove_node(second, allow_graceful=False)
                 while alive() > 1:  # the cluster notices a moment later
                     time.sleep(0.1)
-            nodes.append(alive())
+            nodes[ended] = alive()
 
     with store.begin(), RayEngine(store, Resources(), address=machines.address) as engine:
         standing = Batch(plan, store).play(engine, lambda total: EndANode())
-    assert nodes == [2, 2, *[1] * 10]
+    assert nodes == {ended: 2 if ended < 3 else 1 for ended in range(13)}
     assert (standing.runs, standing.done, standing.failed) == (12, 6, 6)
     assert "gone.npz" in open_study(store.folder).runs["error"].dropna().iloc[0]
     play_here(plan, tmp_path / "local")
@@ -89,6 +91,26 @@ def test_a_run_spread_over_workers_trains_the_models_of_a_single_process_and_sur
     expected, found = whole.world.federation.weights, dealt.world.federation.weights
     assert (expected - whole.world.federation.model.initial(Streams(1))).abs().max() > 0.001
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_what_no_cluster_has_room_for_is_told_in_one_line_instead_of_waited_for(cluster):
+    machines, _ = cluster
+    ray.init(address=machines.address, log_to_driver=False)
+    check_room(Resources(cpus=2.0))
+    with pytest.raises(BadInput, match=r"^resources: no machine of the cluster has 3 CPUs and 0 GPUs$"):
+        check_room(Resources(cpus=3.0))  # there are three, but on two machines
+    with pytest.raises(BadInput, match=r"^resources: no machine of the cluster has 1 CPUs and 0.5 GPUs$"):
+        check_room(Resources(gpus=0.5))
+    simulation = Simulation(scenario=Scenario.model_validate(TINY | {"learning": {"model": "mlp"}}), device="cpu")
+    with pytest.raises(BadInput, match=r"^--spread: 8: the cluster has room for 3 workers$"), spread(simulation, 8):
+        pass
+
+
+@pytest.mark.parametrize(("gpus", "workers", "share"), [(0, 4, 0), (8, 4, 1), (2, 3, 0.5), (4, 9, 1 / 3), (1, 1, 1)])
+def test_shares_of_gpus_let_every_worker_find_a_place(gpus, workers, share):
+    assert gpu_share(gpus, workers) == share
+    if gpus:
+        assert room_on({"CPU": 64.0, "GPU": float(gpus)}, 1, share) >= workers
 
 
 def alive() -> int:

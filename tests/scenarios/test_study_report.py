@@ -9,6 +9,7 @@ import pytest
 from study_files import plan_of, play_here
 
 from scenarios.cli import main
+from scenarios.studies.end_table import cell_means
 from scenarios.studies.report import write_report
 
 BUDGET, RATE = "market.budget", "enforcement.audit_rate"
@@ -55,6 +56,44 @@ def test_a_study_of_which_nothing_is_done_has_no_page(tmp_path, capsys):
     play_here(plan_of(tmp_path, set={"data.dataset": "gone.npz"}), tmp_path / "out")
     assert main(["report", str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'out'}: no run of this study is done\n"
+
+
+def test_failed_runs_are_told_with_their_errors_beside_what_the_others_gave(tmp_path):
+    page = page_of(tmp_path, factors={"data.dataset": ["gone.npz", "digits"]}, measures=["welfare"], replications=2)
+    assert titles(page) == [
+        "Means", "welfare: differences", "welfare: effects", "Failed runs", "How this study came about",
+    ]  # fmt: skip
+    assert "Nothing can be compared to data.dataset = gone.npz" in page
+    assert page.count("BadData: gone.npz: there is no such file") == 2
+
+
+def test_a_run_without_a_measure_is_left_out_of_its_mean(tmp_path):
+    longer = {"name": "last of longer ones", "table": "rounds", "value": "CASE WHEN count(*) > 1 THEN max(round) END"}
+    design = {"kind": "latin_hypercube", "samples": 4}
+    plan = plan_of(tmp_path, factors={"horizon": [1, 3]}, design=design, measures=[longer], keep=["rounds"])
+    means = cell_means(play_here(plan, tmp_path / "out"))
+    assert means["runs"].tolist() == [4], "drawn points are not told one by one"
+    assert means["last of longer ones"].tolist() == [2.0]
+
+
+def test_levels_stand_as_they_were_set(tmp_path):
+    page = page_of(tmp_path, factors={RATE: [0.4], BUDGET: [5.0, 12.5]}, measures=["paid"])
+    assert "<td>12.5</td>" in page
+    assert "0.400" not in page
+
+
+def test_pictures_of_an_older_report_go_and_a_page_that_cannot_be_written_leaves_them(tmp_path):
+    page_of(tmp_path, factors={BUDGET: [5.0, 12.5]}, measures=["paid"])
+    plots = tmp_path / "out" / "plots"
+    (plots / "99.png").write_bytes(b"old")
+    write_report(tmp_path / "out")
+    assert not (plots / "99.png").exists()
+    kept = sorted(plots.iterdir())
+    (tmp_path / "out" / "report.html").unlink()
+    (tmp_path / "out" / "report.html").mkdir()
+    with pytest.raises(OSError, match=r"report\.html"):
+        write_report(tmp_path / "out")
+    assert sorted(plots.iterdir()) == kept
 
 
 @pytest.mark.parametrize("measures", [["final_accuracy"]])
