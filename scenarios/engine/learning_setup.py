@@ -15,7 +15,7 @@ from learning.data import Dataset, load_dataset
 from learning.partition import deal
 from learning.streams import Streams
 from learning.uploads import Upload, recalls
-from market.mechanism import LabelMixes
+from market.mechanism import Generating, LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
 from scenarios.engine.learning_rules import (
     blamed_on,
@@ -27,7 +27,7 @@ from scenarios.engine.learning_rules import (
     terms_of,
 )
 from scenarios.errors import BadInput
-from scenarios.registries import mechanisms
+from scenarios.interventions import mechanisms_of_run
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
@@ -160,14 +160,14 @@ def _workbench(
     from learning.generation import generator_for
     from learning.generation.workbench import Workbench, mix_of
 
-    mechanism = mechanisms()[scenario.market.mechanism.name](**scenario.market.mechanism.params)
+    first = next(mechanism for mechanism in mechanisms_of_run(scenario) if isinstance(mechanism, Generating))
     with blamed_on("learning.generation.generator", spec.generator.name):
         generator = generator_for(spec.generator.name, dataset, **spec.generator.params)
     shared = None
     if public is not None:
         x, y = torch.from_numpy(public.x_train), torch.from_numpy(public.y_train)
         shared = generator.fit(x.to(shards.x.device), y.to(shards.y.device), dataset.classes, EVERYBODY, 0, streams)
-    return Workbench(generator, shards, mix_of(shards), mechanism.synthetic_target, streams, shared)
+    return Workbench(generator, shards, mix_of(shards), first.synthetic_target, streams, shared)
 
 
 def _may_copy(share: StrategyShare) -> bool:
