@@ -46,10 +46,8 @@ def mechanisms_of_run(scenario: Scenario) -> list[Mechanism]:
     """The mechanism that a run starts with and those that its interventions bring, built; they must be valid."""
     from scenarios.registries import mechanisms
 
-    chosen = [scenario.market.mechanism]
-    for intervention in scenario.interventions:
-        if MECHANISM in intervention.set:
-            chosen.append(changed(scenario, {MECHANISM: intervention.set[MECHANISM]}).market.mechanism)
+    later = [{MECHANISM: one.set[MECHANISM]} for one in scenario.interventions if MECHANISM in one.set]
+    chosen = [scenario.market.mechanism, *(changed(scenario, settings).market.mechanism for settings in later)]
     return [mechanisms()[one.name](**one.params) for one in chosen]
 
 

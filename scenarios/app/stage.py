@@ -11,10 +11,12 @@ from typing import Any
 import mesa
 
 from learning.data import BadData
+from scenarios.app.controls import mechanism_parameters
 from scenarios.app.draft import Draft
 from scenarios.app.layout import Layout
 from scenarios.app.reel import Reel, Tape, reel_of
 from scenarios.errors import BadInput
+from scenarios.interventions import MECHANISM
 from scenarios.results import open_run
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
@@ -40,6 +42,14 @@ class Show:
     def marks(self) -> tuple[int, ...]:
         """Rounds at whose opening a lever was turned."""
         return tuple(one["round"] for one in self.scenario.get("interventions") or ())
+
+    def mechanism_at(self, number: int) -> dict[str, Any]:
+        """The mechanism of a round, its name and the parameters given."""
+        chosen = self.scenario["market"]["mechanism"]
+        for one in self.scenario.get("interventions") or ():
+            if one["round"] <= number:
+                chosen = one["set"].get(MECHANISM, chosen)
+        return dict(chosen) if isinstance(chosen, Mapping) else {"name": str(chosen)}
 
 
 class Stage(mesa.Model):
@@ -116,6 +126,13 @@ class Stage(mesa.Model):
             value = value[part]
         value = turned[-1] if turned else value
         return value["name"] if isinstance(value, dict) else value
+
+    def mechanism(self) -> dict[str, Any]:
+        """The mechanism in force, with the lever as last turned, and all its parameters."""
+        if not self.shows:
+            return self.draft.mechanism()
+        show = max(self.shows, key=lambda show: max(show.marks, default=-1))
+        return mechanism_parameters(show.mechanism_at(max(show.marks, default=0)))
 
     @property
     def length(self) -> int:

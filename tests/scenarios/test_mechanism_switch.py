@@ -75,8 +75,9 @@ def test_synthetic_data_deposits_and_rivalry_stop_and_start_with_the_mechanism_t
 
 
 def test_the_run_with_a_switch_to_rivals_is_up_to_there_the_run_without_it():
-    plain = play(rivals({"learning": {"enabled": False}, "market": {"competition": None}})).table("events")
-    turned = play(rivals({"learning": {"enabled": False}}, switching((3, CURVE["market"]["mechanism"])))).table("events")
+    untrained = {"learning": {"enabled": False}}
+    plain = play(rivals(untrained, {"market": {"competition": None}})).table("events")
+    turned = play(rivals(untrained, switching((3, CURVE["market"]["mechanism"])))).table("events")
     first = int(turned[turned["kind"] == "intervene"]["seq"].iloc[0])
     assert first > 20
     pd.testing.assert_frame_equal(turned[:first], plain[:first], check_categorical=False)
