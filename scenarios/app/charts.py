@@ -141,12 +141,12 @@ def _name_ends(axes: Axes, rounds: NDArray[np.float64], lines: Sequence[Course])
         x, y = float(axes.x(rounds[last])), float(axes.y(line.values[last]))
         ends.append((y, x, line, float(line.values[last])))
     ends.sort(key=lambda end: end[0])
-    heights = spread([end[0] for end in ends], 15, picture.height - BOTTOM + 2)
+    heights = spread([end[0] for end in ends], 15, picture.height - BOTTOM - 4)
     for (y, x, line, value), height in zip(ends, heights, strict=True):
         colour = picture.theme.text(line.colour)
         picture.dot(x, y, 2.6, picture.theme.fill(line.colour))
         picture.lines([(x + 3, y, edge + 6, height)], colour, 0.6, 0.7)
-        digits = line.digits if line.digits is not None else digits_for([end[3] for end in ends])
+        digits = line.digits if line.digits is not None else digits_for(axes.values)
         label = f"{shortened(line.name, 24)} {number(value, digits)}"
         picture.text(edge + 8, height + 3.5, label, size=10.5, colour=colour)
 

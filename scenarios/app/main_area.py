@@ -46,6 +46,10 @@ def Board(stage: Stage, theme: Theme, open_stage: Open) -> None:
         Cards(stage, open_stage)
         return
     last = stage.length - 1
+    if last < 0:
+        _introduction(stage)
+        Cards(stage, open_stage)
+        return
     shown = last if place.value < 0 else min(place.value, last)
     names = [*TABS, *([DIFFERENCE_TAB] if len(stage.shows) > 1 else [])]
     with solara.Div(classes=["dg-bar"]):
@@ -60,10 +64,6 @@ def Board(stage: Stage, theme: Theme, open_stage: Open) -> None:
             with solara.Div(classes=["dg-grow"]):
                 solara.SliderInt("", value=shown, min=0, max=last, on_value=lambda k: place.set(-1 if k >= last else k))
             solara.Button("Latest", text=True, disabled=place.value < 0, on_click=lambda: place.set(-1))
-    if last < 0:
-        _introduction(stage)
-        Cards(stage, open_stage)
-        return
     pairs = [(show, view_of(show, shown, theme)) for show in stage.shows]
     views = [view for _, view in pairs]
     chosen = names[min(tab.value, len(names) - 1)]
@@ -88,6 +88,7 @@ def view_of(show: Show, place: int, theme: Theme) -> View:
         show.strategies,
         strategy_families(),
         show.marks,
+        show.levers,
         mechanism,
         told_claims(mechanism, show.strategies),
         show.layout,
@@ -107,8 +108,6 @@ def _grid(pictures: list[Picture], *classes: str) -> None:
 
 
 def _time_text(stage: Stage, shown: int, latest: bool) -> str:
-    if shown < 0:
-        return "No round yet"
     number = stage.shows[0].reel.frames[shown].number
     return f"Round {number}{'' if latest else f' of {stage.shows[0].reel.frames[-1].number}'}"
 
@@ -148,7 +147,7 @@ def Cards(stage: Stage, open_stage: Open) -> None:
 
 
 def _card(name: str, title: str, description: str, here: bool, open_stage: Open) -> None:
-    about = description.split(". ")[0].rstrip(".") + "."
+    about = _beginning(description, 110)
     card = solara.v.Html(
         tag="div",
         class_=f"dg-card{' dg-here' if here else ''}",
@@ -161,6 +160,16 @@ def _card(name: str, title: str, description: str, here: bool, open_stage: Open)
     )
     for event in ("click", "keydown.enter"):
         solara.v.use_event(card, event, lambda *_: open_stage(Stage(Draft(name))))
+
+
+def _beginning(words: str, least: int) -> str:
+    """As many whole sentences as it takes to say so many letters."""
+    told = ""
+    for sentence in words.split(". "):
+        if len(told) >= least:
+            break
+        told += f"{sentence.rstrip('.')}. "
+    return told.strip()
 
 
 def _what_to_do(stage: Stage) -> None:
@@ -178,7 +187,7 @@ def _what_to_do(stage: Stage) -> None:
         )
     else:
         words = (
-            "Mend the value that the message names at the left and press Reset, or choose another scenario below. "
-            "If data are missing, the message says where to put them."
+            "Mend the value that the message names (at the left, or in the file) and press Reset, or choose another "
+            "scenario below. If data are missing, the message says where to put them."
         )
     solara.Text(words, style="display: block; margin: 10px 4px")

@@ -43,6 +43,12 @@ class Show:
         """Rounds at whose opening a lever was turned."""
         return tuple(one["round"] for one in self.scenario.get("interventions") or ())
 
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """What was turned at each intervention, in words."""
+        turned = (one["set"] for one in self.scenario.get("interventions") or ())
+        return tuple(", ".join(_in_words(path, value) for path, value in settings.items()) for settings in turned)
+
     def mechanism_at(self, number: int) -> dict[str, Any]:
         """The mechanism of a round, its name and the parameters given."""
         chosen = self.scenario["market"]["mechanism"]
@@ -155,3 +161,8 @@ def _playing(name: str, scenario: Scenario) -> Show:
 def _finished(folder: Path) -> Show:
     run = open_run(folder.expanduser())
     return Show("", run.scenario, reel_of(run))
+
+
+def _in_words(path: str, value: Any) -> str:
+    named = value.get("name", value) if isinstance(value, Mapping) else value
+    return f"{path.split('.')[-1].replace('_', ' ')} {named}"

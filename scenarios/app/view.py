@@ -23,8 +23,8 @@ class View:
     """One world as it stood after ``frames[-1]``.
 
     ``strategies``: those of the scenario, so that colours and order stay while kinds come and go; ``marks``: rounds
-    before which a lever was turned; ``mechanism``: the name of the one in force; ``claims``: what owners say to it,
-    first what somebody lies about; ``layout`` remembers where owners were drawn.
+    before which a lever was turned, and ``levers``: which one, in words; ``mechanism``: the name of the one in force;
+    ``claims``: what owners say to it, first what somebody lies about; ``layout`` remembers where owners were drawn.
     """
 
     frames: tuple[Frame, ...]
@@ -32,6 +32,7 @@ class View:
     strategies: tuple[str, ...]
     families: Mapping[str, str]
     marks: tuple[int, ...] = ()
+    levers: tuple[str, ...] = ()
     mechanism: str = ""
     claims: tuple[str, ...] = (DATA_SIZE,)
     layout: Layout = field(default_factory=Layout, compare=False)

@@ -50,6 +50,8 @@ def network(view: View) -> Picture:
     for ghost, kind in ghosts:
         if ghost is not None:
             _cross(picture, _on_paper(ghost[None, :])[0], kind, view)
+    if total == 0:
+        picture.text(*_CENTRE, "Nobody is in the market.", size=12, anchor="middle", colour=view.theme.muted)
     _legend(picture, view, strategy, len(gone), total)
     return picture
 
@@ -164,7 +166,7 @@ def _marks(view: View) -> list[str]:
     if view.theme.name == "dark":
         words[1] = "bright ring: good reputation"
     if (edges["user"] == MODEL_OWNER).any():
-        words.append("thin line: upload to the model owner")
+        words.append("thin line: upload that is used")
     if between.any():
         words.append("grey line: uses or copies a model")
     if (between & (edges["payment"] > 0)).any():

@@ -136,11 +136,11 @@ def leaderboard(view: View) -> Picture:
         picture.text(20, y, str(k + 1), size=10, anchor="end", colour=view.theme.muted)
         picture.text(28, y, str(owner), size=10.5)
         picture.dot(66, y - 3.5, 3.8, view.fill(strategy), view.theme.ink, 0.4)
-        picture.text(74, y, shortened(strategy, 24), size=10.5)
+        picture.text(74, y, shortened(strategy, 17 if len(claims) > 1 else 24), size=10.5)
         for claim, x in claims:
             true, said = float(table[claim][row]), float(table[f"reported_{claim}"][row])
             lies = np.isfinite(said) and abs(said - true) > 0.05 * max(abs(true), 1e-9)
-            places = 0 if claim == DATA_SIZE else min(3, digits_for([true, said]))
+            places = 0 if claim == DATA_SIZE else digits_for([true, said]) - (abs(true) < 1)
             words = f"{number(true, places)} / {number(said, places)}"
             picture.text(x, y, words, size=10.5, anchor="end", bold=bool(lies),
                          colour=view.theme.text("#D55E00") if lies else None)  # fmt: skip
@@ -206,22 +206,24 @@ def _told(frame: Frame, before: Frame, view: View) -> list[tuple[float, str, str
         if len(rows) and (kind != "join" or len(rows) > 4):
             lines.append((float(events["tick"][rows[-1]]), f"{words}: {len(rows):,}", theme.muted))
     for kind, words, tone in (
-        ("guilty", "{who} found guilty, {value} of its deposit taken", "#D55E00"),
+        ("guilty", "{who} guilty: {value} of its deposit", "#D55E00"),
         ("leave", "{who} leaves: {why}", "#616E7C"),
         ("switch", "{who} switches to {other}", "#56B4E9"),
-        ("intervene", "a lever is turned: rules change with this round", "#CC79A7"),
+        ("intervene", "lever: {lever}", "#CC79A7"),
         ("plan", "plan: {count} owners selected", "#0072B2"),
-        ("close", "round {round} closed, accuracy {value}", "#009E73"),
+        ("close", "round {round} closed{reached}", "#009E73"),
     ):
         for row in np.flatnonzero(events["kind"] == kind)[-8:].tolist():
             value = float(events["value"][row])
             owner = int(events["owner"][row])
             told = words.format(
                 who=f"owner {owner} ({strategy.get(owner, 'gone')})",
-                value=number(value, 3 if kind == "close" else 2),
+                value=number(value, 2),
+                reached=f", accuracy {number(value, 3)}" if np.isfinite(value) else "",
                 count=number(value),
                 round=frame.number,
                 why=ExitKind(int(value)).name.lower() if kind == "leave" else "",
+                lever=view.levers[int(value)] if kind == "intervene" and value < len(view.levers) else "",
                 other=view.strategies[int(value)] if kind == "switch" and value < len(view.strategies) else "",
             )
             lines.append((float(events["tick"][row]), told, theme.text(tone)))
