@@ -168,7 +168,7 @@ def _marks(view: View) -> list[str]:
     if (edges["user"] == MODEL_OWNER).any():
         words.append("thin line: upload that is used")
     if between.any():
-        words.append("grey line: uses or copies a model")
+        words.append("grey line: model used or copied")
     if (between & (edges["payment"] > 0)).any():
         words.append("green line: pays for it")
     return [*words, "green halo: joined · ×: left", "bold ×: expelled"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 
 import matplotlib.image
 import numpy as np
@@ -194,6 +195,11 @@ def _kinds(frame: Frame) -> dict[int, str]:
     return dict(zip(frame.owners["owner"].tolist(), frame.owners["strategy"].tolist(), strict=True))
 
 
+def _who(owner: int, strategy: Mapping[int, str]) -> str:
+    """An owner with its strategy; who came and went within one round has none in the tables."""
+    return f"owner {owner} ({strategy[owner]})" if owner in strategy else f"owner {owner}"
+
+
 def _told(frame: Frame, before: Frame, view: View) -> list[tuple[float, str, str]]:
     """The events of a round in words, newest first; those of which there are many are counted."""
     events, theme = frame.tables["events"], view.theme
@@ -217,7 +223,7 @@ def _told(frame: Frame, before: Frame, view: View) -> list[tuple[float, str, str
             value = float(events["value"][row])
             owner = int(events["owner"][row])
             told = words.format(
-                who=f"owner {owner} ({strategy.get(owner, 'gone')})",
+                who=_who(owner, strategy),
                 value=number(value, 2),
                 reached=f", accuracy {number(value, 3)}" if np.isfinite(value) else "",
                 count=number(value),
@@ -230,6 +236,5 @@ def _told(frame: Frame, before: Frame, view: View) -> list[tuple[float, str, str
     if len(groups["join"]) <= 4:
         for row in groups["join"].tolist():
             owner = int(events["owner"][row])
-            who = f"owner {owner} ({strategy.get(owner, 'gone')}) joins"
-            lines.append((float(events["tick"][row]), who, theme.text("#009E73")))
+            lines.append((float(events["tick"][row]), f"{_who(owner, strategy)} joins", theme.text("#009E73")))
     return sorted(lines, key=lambda line: -line[0])
