@@ -132,6 +132,8 @@ def _introduction(stage: Stage) -> None:
         solara.Info("This run has no closed round: there is nothing to see.", dense=True)
         return
     solara.Info(f"{words} Press ▶ to play, or Step for one round.".strip(), dense=True)
+    for show in stage.shows if len(stage.shows) > 1 else ():
+        solara.Text(f"World {show.name}: {_what_differs(show, stage)}", classes=["dg-world"])
 
 
 @solara.component
@@ -143,7 +145,8 @@ def Cards(stage: Stage, open_stage: Open) -> None:
         solara.Text("Ready-made scenarios: press one to open it", style="font-weight: 600")
         with solara.Div(classes=["dg-cards"]):
             for name in names:
-                _card(name, *ready[name], name == stage.draft.source and not stage.folder, open_stage)
+                title, description = ready[name]
+                _card(name, title, description, name == stage.draft.source and not stage.folder, open_stage)
 
 
 def _card(name: str, title: str, description: str, here: bool, open_stage: Open) -> None:

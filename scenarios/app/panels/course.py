@@ -82,16 +82,18 @@ def free_riding(view: View) -> Picture:
     )
     found = f"{hits:,} caught, {wrong:,} wronged, {missed:,} missed"
     verdicts = f"{audited:,} audits: {found}" if audited else "no audits yet"
-    return courses(
+    picture = courses(
         "Free riding and audits",
         view.theme,
         view.rounds,
         lines,
-        unit=f"share · {verdicts}",
+        unit="share",
         bounds=(0.0, 1.0),
         marks=view.marks,
         empty="Nobody has uploaded anything yet." if view.frames else NOT_YET,
     )
+    picture.text(picture.width - 12, 32, verdicts, size=10, anchor="end", colour=view.theme.muted)
+    return picture
 
 
 def welfare(view: View) -> Picture:
