@@ -76,7 +76,7 @@ def in_the_browser(owners: int, chromium: str) -> float:
         browser = tool.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 800})
         page.goto(address)
-        page.wait_for_selector("svg[aria-label='Collaboration graph']", timeout=120_000)
+        page.get_by_text("Ready-made scenarios").wait_for(timeout=120_000)
         for window in range(WARM_UP + ROUNDS):
             start = time.perf_counter()
             page.get_by_role("button", name="Step", exact=True).click()

@@ -12,27 +12,36 @@ if TYPE_CHECKING:
 
 
 def check_generation(scenario: Scenario, mechanism: object) -> None:
-    """Synthetic data, competition and the mechanisms that know them go together.
+    """A mechanism that knows synthetic data has what it needs for them.
 
     ``mechanism`` is the one of the scenario, built. Raises the error of ``problem_at``.
     """
     from market.mechanism import Generating
 
     name, learning = scenario.market.mechanism.name, scenario.learning
-    if isinstance(mechanism, Generating):
-        if learning.enabled and learning.generation is None:
-            raise problem_at("learning.generation", None, f"is missing: {name} asks owners to make synthetic data")
-        if not learning.enabled and mechanism.pays_for == "measured":
-            expected = "curve, for without learning there is no accuracy"
-            raise problem_at("market.mechanism.pays_for", "measured", expected)
-        _check_number_of_rivals(scenario)
+    if not isinstance(mechanism, Generating):
         return
-    for field, given in (
-        ("learning.generation", learning.generation),
-        ("market.competition", scenario.market.competition),
-    ):
-        if given is not None:
-            raise problem_at(field, None, f"null, for the mechanism {name} knows neither synthetic data nor rivals")
+    if learning.enabled and learning.generation is None:
+        raise problem_at("learning.generation", None, f"is missing: {name} asks owners to make synthetic data")
+    if not learning.enabled and mechanism.pays_for == "measured":
+        expected = "curve, for without learning there is no accuracy"
+        raise problem_at("market.mechanism.pays_for", "measured", expected)
+    _check_number_of_rivals(scenario)
+
+
+def check_generation_is_used(scenario: Scenario) -> None:
+    """Synthetic data and competition are set only where a mechanism of the run knows them.
+
+    The interventions of the scenario must be valid. Raises the error of ``problem_at``.
+    """
+    from market.mechanism import Generating
+    from scenarios.interventions import mechanisms_of_run
+
+    settings = {"learning.generation": scenario.learning.generation, "market.competition": scenario.market.competition}
+    given = [field for field, value in settings.items() if value is not None]
+    if given and not any(isinstance(mechanism, Generating) for mechanism in mechanisms_of_run(scenario)):
+        name = scenario.market.mechanism.name
+        raise problem_at(given[0], None, f"null, for the mechanism {name} knows neither synthetic data nor rivals")
 
 
 def _check_number_of_rivals(scenario: Scenario) -> None:

@@ -6,16 +6,18 @@ owner's budget, revenue and mechanism. An intervention names the round at whose 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 if TYPE_CHECKING:
+    from market.mechanism import Mechanism
     from scenarios.problems import Problem
     from scenarios.schema import Scenario
 
 MARKET_LEVERS = ("budget", "revenue", "mechanism")
+MECHANISM = "market.mechanism"
 
 
 def levers() -> tuple[str, ...]:
@@ -31,11 +33,22 @@ def changed(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
 
     Raises pydantic's ``ValidationError``; the paths must be levers.
     """
+    from scenarios.schema import WITHIN_A_RUN
+
     content = scenario.model_dump(mode="json", exclude={"interventions"})
     for path, value in settings.items():
         part, name = path.split(".")
         content[part][name] = value
-    return type(scenario).model_validate(content)
+    return type(scenario).model_validate(content, context=WITHIN_A_RUN)
+
+
+def mechanisms_of_run(scenario: Scenario) -> list[Mechanism]:
+    """The mechanism that a run starts with and those that its interventions bring, built; they must be valid."""
+    from scenarios.registries import mechanisms
+
+    later = [{MECHANISM: one.set[MECHANISM]} for one in scenario.interventions if MECHANISM in one.set]
+    chosen = [scenario.market.mechanism, *(changed(scenario, settings).market.mechanism for settings in later)]
+    return [mechanisms()[one.name](**one.params) for one in chosen]
 
 
 def check_interventions(scenario: Scenario) -> Problem | None:
@@ -54,29 +67,19 @@ def check_interventions(scenario: Scenario) -> Problem | None:
             field = (*place, "set", path)
             if path not in levers():
                 return Problem(field, value, problem=f"no lever, known: {', '.join(levers())}")
-            if path == "market.mechanism" and scenario.round.late == "buffer":
+            if path == MECHANISM and scenario.round.late == "buffer":
                 return Problem(field, value, problem="cannot change with late: buffer, which pays for earlier plans")
-            before = now
             try:
                 now = changed(now, {path: value})
             except ValidationError as error:
                 found = first_problem(error, {}, type(scenario))
-                return Problem(field, value, found.expected, found.problem)
-            if path == "market.mechanism" and (name := _only_from_the_start(before, now)):
-                return Problem(field, value, problem=f"{name} needs accounts that are opened at the start of a run")
+                return _blamed(Problem(field, value, found.expected, found.problem), path, found.field)
     return None
 
 
-def _only_from_the_start(before: Scenario, after: Scenario) -> str:
-    """The mechanism that cannot come or go between two rounds, where one of these two scenarios has one."""
-    from market.mechanism import PRIVACY_BUDGET, Generating
-    from scenarios.registries import mechanisms
-
-    names = [scenario.market.mechanism.name for scenario in (before, after)]
-    if names[0] == names[1]:
-        return ""
-    for scenario, name in zip((before, after), names, strict=True):
-        built = mechanisms()[name](**scenario.market.mechanism.params)
-        if isinstance(built, Generating) or PRIVACY_BUDGET in built.needs:
-            return name
-    return ""
+def _blamed(problem: Problem, path: str, found: Sequence[str | int]) -> Problem:
+    """The problem of a lever; where the lever is well but does not go with another value, that one is named."""
+    place = ".".join(map(str, found))
+    if place.startswith(path):
+        return problem
+    return problem._replace(expected="", problem=f"{place} {problem.problem or f'must be {problem.expected}'}")

@@ -39,11 +39,27 @@ _STRATEGIES = {
     "misreport_size": ORANGE,
     "misreport_quality": "#FFD27A",
     "misreport_cost": "#6B4700",
+    "misreport_valuation": "#F4C430",
+    "misreport_privacy_budget": "#B8860B",
+    "collusion_ring": "#7A3E00",
+    "misreport_emd": "#FFC04D",
+    "misreport_generation_cost": "#8A5A00",
+    "misreport_gain_scale": "#F2B134",
+    "misreport_sharing_cost": "#7D5100",
     "free_rider_global": VERMILION,
     "free_rider_replay": "#7A1F2B",
     "free_rider_noise": PURPLE,
     "free_rider_copy": "#4B1D6B",
+    "free_rider_stealthy": "#9A6FB0",
+    "under_generate": "#E3B5D6",
+    "generation_ring": "#A8407F",
+    "generate_nothing": "#5A1846",
+    "attack_random": "#F28E5C",
+    "attack_same_value": "#B23A00",
+    "attack_shuffle": "#FFBE9C",
+    "attack_sign_flip": "#6E1E00",
 }
+"""Strategies that meet in one market differ in lightness as well as in hue."""
 
 STATES = {
     "outside": "#F2F4F7",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from scenarios import registries
 from scenarios.choices import (
@@ -34,7 +34,7 @@ from scenarios.choices import (
     check_dataset,
     problem_at,
 )
-from scenarios.generation_checks import check_generation
+from scenarios.generation_checks import check_generation, check_generation_is_used
 from scenarios.personal_checks import check_personal, one_lambda
 from scenarios.privacy_checks import check_privacy, check_sample
 
@@ -402,6 +402,11 @@ class RecordingSpec(Spec):
     )
 
 
+WITHIN_A_RUN = "within a run"
+"""Context of validation: the scenario says what holds from some round on, so what only earlier or later rounds use
+stands there as well."""
+
+
 class Scenario(Spec):
     """One experiment."""
 
@@ -433,7 +438,7 @@ class Scenario(Spec):
         return _tuples(data, "interventions")
 
     @model_validator(mode="after")
-    def _consistent(self) -> Scenario:
+    def _consistent(self, info: ValidationInfo) -> Scenario:
         from market.mechanism import OWN_PERFORMANCE
 
         # At the very end of a window the next round opens, and the last one of the run would not be settled.
@@ -461,4 +466,6 @@ class Scenario(Spec):
             if wrong := check_interventions(self):
                 field = ".".join(map(str, wrong.field))
                 raise problem_at(field, wrong.value, wrong.problem or f"Input should be {wrong.expected}")
+        if info.context != WITHIN_A_RUN:
+            check_generation_is_used(self)
         return one_lambda(self)

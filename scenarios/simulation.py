@@ -33,7 +33,6 @@ from market.cocogen.rivalry import Rivalry
 from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import Ledger
-from market.mechanism import Generating
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine import rounds
@@ -343,11 +342,11 @@ class Simulation(mesa.Model):
             types={name: make_distribution(spec.name, spec.params) for name, spec in distributions.items()},
             shard_sizes=learning.shard_sizes,
             shard_quality=learning.shard_quality,
-            privacy=open_accounts(scenario, built),
+            accounts=open_accounts(scenario, built),
             shard_emd=emd(learning.labels.own, learning.labels.overall),
             sub_shards=learning.sub_shards,
             rivalry=self._rivalry(),
-            labels=learning.labels if isinstance(built, Generating) else None,
+            shard_labels=learning.labels,
             speed=self._generation_speed(),
             write=self._write,
             on_leave=self._on_leave,

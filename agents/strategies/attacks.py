@@ -138,7 +138,7 @@ class DataPoisoning(TrainedAttack):
 @STRATEGIES.register("attack_label_flip")
 @dataclass(frozen=True, kw_only=True)
 class AttackLabelFlip(DataPoisoning):
-    """Trains on data of which the share ``poisoned`` have the label C - 1 - y in place of y, and sends what it learnt."""
+    """Trains on data of which a share ``poisoned`` has the label C - 1 - y in place of y, and sends what it learnt."""
 
     name: ClassVar[str] = "attack_label_flip"
     reference: ClassVar[str] = (
@@ -150,7 +150,7 @@ class AttackLabelFlip(DataPoisoning):
 @STRATEGIES.register("attack_backdoor")
 @dataclass(frozen=True, kw_only=True)
 class AttackBackdoor(DataPoisoning):
-    """Trains on data of which the share ``poisoned`` bear a trigger and the label 0: the model learns to obey the trigger."""
+    """Trains on data of which a share ``poisoned`` bears a trigger and the label 0: the model learns to obey it."""
 
     name: ClassVar[str] = "attack_backdoor"
     reference: ClassVar[str] = "Gu, Dolan-Gavitt, Garg 2017, BadNets, arXiv:1708.06733"

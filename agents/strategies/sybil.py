@@ -12,8 +12,9 @@ from typing import ClassVar, Literal
 
 from agents.parameters import Bounds, check_whole, make
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
-from learning.columns import BoolColumn, FloatColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.registry import UnknownName
+from learning.uploads import Upload
 
 MOST_IDENTITIES = 256
 """Names that one person can have at once."""
@@ -47,15 +48,17 @@ class Sybil(Strategy):
             played = make(STRATEGIES, self.plays, {})
         except UnknownName as unknown:
             raise ValueError(f"plays: {unknown.line}") from None
-        self._declare(lies_about=played.lies_about, stochastic=played.stochastic)
-        object.__setattr__(self, "trains", played.trains)
-        object.__setattr__(self, "_played", played)
+        names = ("lies_about", "trains", "conditional", "stochastic", "calendar", "renaming")
+        self._declare(**{name: getattr(played, name) for name in names}, _played=played)
 
     @property
     def each(self) -> Strategy:
         """What each of the identities does."""
         played: Strategy = self.__dict__["_played"]
         return played
+
+    def sends(self) -> frozenset[Upload]:
+        return self.each.sends()
 
     def report(self, seen: Observation) -> Mapping[str, FloatColumn]:
         return self.each.report(seen)
@@ -75,5 +78,11 @@ class Sybil(Strategy):
     def react(self, seen: Observation) -> BoolColumn:
         return self.each.react(seen)
 
-    def learn(self, seen: Observation) -> Mapping[str, FloatColumn]:
+    def renames(self, seen: Observation) -> BoolColumn:
+        return self.each.renames(seen)
+
+    def stays(self, seen: Observation) -> BoolColumn:
+        return self.each.stays(seen)
+
+    def learn(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         return self.each.learn(seen)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from scenarios.app.drawing import HEIGHT, WIDTH, Picture, Theme, shortened, tick
 from scenarios.number_text import number
 from scenarios.plots.canvas import spread
 
-LEFT, RIGHT, TOP, BOTTOM = 50.0, 134.0, 36.0, 34.0
+LEFT, RIGHT, TOP, BOTTOM = 50.0, 140.0, 36.0, 34.0
 """Margins of the axes, in units of a picture."""
 
 BROAD = 1.8
@@ -21,14 +22,17 @@ BROAD = 1.8
 
 @dataclass(frozen=True)
 class Course:
-    """One line: its name, one value per round (NaN where unknown), its colour. ``digits`` of the value beside it."""
+    """One line: its name, one value per round (NaN where unknown), its colour.
+
+    ``digits`` of the value beside it; None: as many as its size needs.
+    """
 
     name: str
     values: NDArray[np.float64]
     colour: str
     width: float = 2.0
     dash: str = ""
-    digits: int = 2
+    digits: int | None = 2
 
 
 @dataclass
@@ -59,13 +63,13 @@ class Axes:
         edge = picture.width - self.right
         for value, y in _placed(ticks(*self.values), self.y):
             picture.line(LEFT, y, edge, y, theme.faint, 0.8)
-            picture.text(LEFT - 6, y + 4, tick_text(value), size=10, anchor="end", colour=theme.muted)
+            picture.text(LEFT - 6, y + 4, tick_text(value), size=10.5, anchor="end", colour=theme.muted)
         for value, x in _placed([t for t in ticks(*self.rounds, most=7) if t == int(t)], self.x):
             picture.text(
-                x, picture.height - BOTTOM + 14, tick_text(value), size=10, anchor="middle", colour=theme.muted
+                x, picture.height - BOTTOM + 14, tick_text(value), size=10.5, anchor="middle", colour=theme.muted
             )
-        picture.text((LEFT + edge) / 2, picture.height - 6, "round", size=10, anchor="middle", colour=theme.muted)
-        picture.text(picture.width - 12, 20, unit, size=10, anchor="end", colour=theme.muted)
+        picture.text((LEFT + edge) / 2, picture.height - 6, "round", size=10.5, anchor="middle", colour=theme.muted)
+        picture.text(picture.width - 12, 20, unit, size=10.5, anchor="end", colour=theme.muted)
         for mark in (mark for mark in self.marks if self.rounds[0] < mark <= self.rounds[1]):
             at = float(self.x(np.array(mark - 0.5)))
             picture.line(at, TOP, at, picture.height - BOTTOM, theme.ink, 1, "2 3")
@@ -95,7 +99,9 @@ def courses(
     if not known:
         picture.note(empty)
         return picture
-    axes = Axes(picture, span_of(rounds), bounds or _bounds([line.values for line in known]), marks=marks)
+    right = min(210.0, max(RIGHT, 48 + 6.4 * max(len(line.name) for line in known)))
+    bounds = bounds or _bounds([line.values for line in known])
+    axes = Axes(picture, span_of(rounds), bounds, right=right, marks=marks)
     axes.draw(unit)
     x = axes.x(rounds)
     if band is not None:
@@ -126,19 +132,26 @@ def _bounds(columns: list[NDArray[np.float64]]) -> tuple[float, float]:
 
 
 def _name_ends(axes: Axes, rounds: NDArray[np.float64], lines: Sequence[Course]) -> None:
-    """Each line's name and last value beside its end, moved apart where they would overlap."""
+    """Each line's name and last value beside the end of the lines, moved apart where they would overlap."""
     picture = axes.picture
-    edge = picture.width - axes.right
+    edge = float(axes.x(rounds[-1:])[0])
     ends = []
     for line in lines:
         last = int(np.flatnonzero(np.isfinite(line.values))[-1])
         x, y = float(axes.x(rounds[last])), float(axes.y(line.values[last]))
         ends.append((y, x, line, float(line.values[last])))
     ends.sort(key=lambda end: end[0])
-    heights = spread([end[0] for end in ends], 15, picture.height - BOTTOM + 2)
+    heights = spread([end[0] for end in ends], 15, picture.height - BOTTOM - 4)
     for (y, x, line, value), height in zip(ends, heights, strict=True):
         colour = picture.theme.text(line.colour)
         picture.dot(x, y, 2.6, picture.theme.fill(line.colour))
-        picture.lines([(x + 3, y, edge + 4, height)], colour, 0.6, 0.7)
-        label = f"{shortened(line.name, 13)} {number(value, line.digits)}"
-        picture.text(edge + 6, height + 3.5, label, size=10, colour=colour)
+        picture.lines([(x + 3, y, edge + 6, height)], colour, 0.6, 0.7)
+        digits = line.digits if line.digits is not None else digits_for(axes.values)
+        label = f"{shortened(line.name, 24)} {number(value, digits)}"
+        picture.text(edge + 8, height + 3.5, label, size=10.5, colour=colour)
+
+
+def digits_for(values: Sequence[float] | NDArray[np.float64]) -> int:
+    """Digits after the point that show three figures of the largest of some values, 0 to 4."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return 2 if largest == 0 else min(4, max(0, 2 - math.floor(math.log10(largest))))

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from annotated_types import Ge, Gt, Le, Lt
-from pydantic import AfterValidator, BaseModel, BeforeValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
 from learning.registry import Registry
 from scenarios.choices import Named, check_dataset
 from scenarios.interventions import levers
 from scenarios.registries import datasets
-from scenarios.schema import Scenario
+from scenarios.schema import MarketSpec, Scenario
 
 Kind = Literal["share", "number", "whole", "choice", "switch"]
 """``share`` is a number from 0 to 1; ``choice`` one of some names."""
@@ -36,6 +36,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "Run": ("seed", "horizon"),
 }
 """Dotted paths of the values that the view offers, by group; the mix of strategies is beside them."""
+
+LABELS = {"population.initial": "initial owners", "learning.enabled": "train models", "horizon": "horizon (windows)"}
+"""Names of values whose own name says too little without the part of the scenario that they stand in."""
 
 LEVERS = tuple(path for path in levers() if any(path in paths for paths in GROUPS.values()))
 """Those that can be turned while a run goes on."""
@@ -68,7 +71,7 @@ def _control(path: str) -> Control:
         assert isinstance(inner, type)
         model = inner
     field = model.model_fields[name]
-    label, meaning = name.replace("_", " "), field.description or ""
+    label, meaning = LABELS.get(path, name.replace("_", " ")), field.description or ""
     registry = next(_registries(field.annotation, field.metadata), None)
     if registry is not None:
         return Control(path, label, meaning, "choice", choices=tuple(registry))
@@ -119,6 +122,15 @@ def value_at(scenario: Scenario, path: str) -> Any:
     return value.name if isinstance(value, Named) else value
 
 
+def mechanism_parameters(chosen: str | Mapping[str, Any]) -> dict[str, Any]:
+    """A mechanism by name, or by name and some parameters, with all of its parameters; as given if that cannot be."""
+    given = {"name": chosen} if isinstance(chosen, str) else dict(chosen)
+    try:
+        return MarketSpec.model_validate({"mechanism": given}).mechanism.model_dump(mode="json")
+    except ValidationError:
+        return given
+
+
 def strategy_names() -> tuple[str, ...]:
     """All strategies that a population can hold."""
     from scenarios.registries import strategies
@@ -132,7 +144,7 @@ def mix_of(scenario: Scenario) -> tuple[dict[str, Any], ...]:
 
 
 def factors(share: Mapping[str, Any]) -> dict[str, float | int]:
-    """The numeric parameters of a strategy, such as the factor of a misreport."""
+    """The numeric parameters of a strategy or a mechanism, such as the factor of a misreport."""
     return {
         name: value
         for name, value in share.items()

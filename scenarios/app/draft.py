@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from scenarios.app.controls import mix_of, value_at
+from scenarios.app.controls import mechanism_parameters, mix_of, value_at
 from scenarios.errors import BadInput
+from scenarios.interventions import MECHANISM
 from scenarios.loading import load_scenario
 from scenarios.schema import Scenario
 from scenarios.yaml_text import write_line
@@ -47,7 +48,8 @@ class Draft:
 
     def with_change(self, path: str, value: Any) -> Draft:
         """A value set for both worlds; what equals the scenario as written is no change."""
-        same = value == self._written(path)
+        written = self.base.market.mechanism.model_dump(mode="json") if _is_named(value) else self._written(path)
+        same = value == written
         rest = {key: other for key, other in self.changes.items() if key != path}
         return dataclasses.replace(self, changes=rest if same else {**rest, path: value})
 
@@ -61,9 +63,15 @@ class Draft:
         """The value at a path as it is set now."""
         if rival and self.rival and path in self.rival:
             return self.rival[path]
-        if path in self.changes:
-            return self.changes[path]
-        return self._written(path)
+        value = self.changes[path] if path in self.changes else self._written(path)
+        return value["name"] if isinstance(value, Mapping) else value
+
+    def mechanism(self) -> dict[str, Any]:
+        """The mechanism as it is set now, with all its parameters."""
+        chosen = self.changes.get(MECHANISM)
+        if chosen is None or chosen == self.base.market.mechanism.name:
+            return self.base.market.mechanism.model_dump(mode="json")
+        return mechanism_parameters(chosen)
 
     def _written(self, path: str) -> Any:
         """The value that the scenario has as it is written."""
@@ -76,3 +84,8 @@ MIX = "population.strategies"
 
 def _overrides(changes: Mapping[str, Any]) -> list[str]:
     return [f"{path}={write_line(value)}" for path, value in changes.items()]
+
+
+def _is_named(value: Any) -> bool:
+    """Whether it is something with parameters, given with them."""
+    return isinstance(value, Mapping) and "name" in value

@@ -2,8 +2,16 @@
 
 CSS = """
 .solara-autorouter-content > .v-sheet { row-gap: 0 !important; }
-.dg-panels { display: grid; gap: 10px; grid-template-columns: repeat(auto-fit, minmax(400px, 1fr)); }
-.dg-panels.dg-pairs { grid-template-columns: 1fr 1fr; }
+.dg-panels { display: grid; gap: 10px; grid-template-columns: 1fr 1fr; width: 100%; margin: 0 auto; }
+.dg-panels { max-width: max(700px, calc((100vh - 205px) * 480 / 290)); } /* two rows of pictures fill the window */
+@media (max-width: 1000px) { .dg-panels { grid-template-columns: 1fr; } }
+.dg-cards { display: grid; gap: 10px; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); }
+.dg-card { cursor: pointer; border-radius: 6px; padding: 10px 14px; border: 1px solid rgba(128, 128, 128, 0.4); }
+.dg-card:hover, .dg-card:focus { border-color: #1976D2; box-shadow: 0 1px 6px rgba(25, 118, 210, 0.45); }
+.dg-card.dg-here { border: 2px solid #1976D2; }
+.dg-card .dg-name { font-size: 12px; opacity: 0.75; }
+.dg-card .dg-title { font-weight: bold; font-size: 14.5px; }
+.dg-card .dg-about { font-size: 13px; line-height: 1.35; opacity: 0.9; }
 .dg-panel { border-radius: 6px; box-shadow: 0 1px 3px rgba(0, 0, 0, 0.25); line-height: 0; overflow: hidden; }
 .dg-world { font-weight: bold; font-size: 15px; padding: 2px 4px; }
 .dg-help { font-size: 11.5px; opacity: 0.75; line-height: 1.3; margin: 0 0 10px 0; }

@@ -49,7 +49,7 @@ def Page() -> None:
         solara.lab.ThemeToggle(enable_auto=False)
     with solara.Sidebar():
         Desk(stage, draft, open_stage, generation.value, ModelController)
-    Board(stage.value, theme).key(f"board-{id(stage.value)}")
+    Board(stage.value, theme, open_stage).key(f"board-{id(stage.value)}")
 
 
 def _title(stage: Stage) -> str:

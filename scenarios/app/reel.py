@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from market.mechanism import CLAIMS
 from market.money import from_micro
 from market.parties import MODEL_OWNER, REGULATOR, WORLD
 from scenarios.buffers import Codes
@@ -26,9 +27,13 @@ Columns = Mapping[str, NDArray[Any]]
 KEPT = ("owners", "edges", "transfers", "events")
 """Tables of which a frame holds the rows of its round."""
 
+TOLD = tuple(claim for claim in CLAIMS if f"reported_{claim}" in {column.name for column in TABLES["owners"].columns})
+"""Claims that the owners table has beside the truth."""
+
 _OWNER_COLUMNS = (
     *("owner", "person", "status", "strategy", "weight", "utility", "reputation", "round"),
-    *("data_size", "reported_data_size", "quality", "reported_quality"),
+    *TOLD,
+    *(f"reported_{claim}" for claim in TOLD),
     *("took_part", "arrived", "trained", "audited", "flagged", "violation"),
 )
 """Columns of the owners table that panels draw; the others would only fill the memory."""
@@ -43,7 +48,8 @@ class Frame:
 
     ``row``: its row of the rounds table; ``tables``: the rows of ``KEPT``; ``balances``: money of each of
     ``PARTY_GROUPS`` after the round; ``counts``: active owners by strategy; ``posted``: money moved by kind since the
-    start; ``gains``: utility of each owner (index: owner id) since the start.
+    start; ``gains``: utility of each owner (index: owner id) since the start; ``earned``: by strategy, the utility of
+    all its owners and their number, added up over the rounds.
     """
 
     row: Mapping[str, Any]
@@ -52,6 +58,7 @@ class Frame:
     counts: Mapping[str, int]
     posted: Mapping[str, float]
     gains: NDArray[np.float64]
+    earned: Mapping[str, tuple[float, int]]
 
     @property
     def number(self) -> int:
@@ -79,7 +86,8 @@ class Reel:
         gains = _gained(owners, last.gains if last else np.zeros(0))
         there = owners["strategy"][owners["status"] == "active"].astype(str)
         counts = dict(zip(*(part.tolist() for part in np.unique(there, return_counts=True)), strict=True))
-        self.frames.append(Frame(row, tables, balances, counts, posted, gains))
+        earned = _earned(owners, last.earned if last else {})
+        self.frames.append(Frame(row, {**tables, "owners": _small(owners)}, balances, counts, posted, gains, earned))
 
     def until(self, place: int) -> tuple[Frame, ...]:
         """The frames up to the one at ``place`` (counted from 0), inclusive."""
@@ -228,3 +236,21 @@ def _gained(owners: Columns, before: NDArray[np.float64]) -> NDArray[np.float64]
     after[: len(before)] = before
     after[ids] += np.nan_to_num(np.asarray(owners["utility"], dtype=np.float64))
     return after
+
+
+def _earned(owners: Columns, before: Mapping[str, tuple[float, int]]) -> dict[str, tuple[float, int]]:
+    """Utility and owner-rounds of each strategy since the start."""
+    names, place = np.unique(owners["strategy"].astype(str), return_inverse=True)
+    money = np.bincount(place, np.nan_to_num(np.asarray(owners["utility"], dtype=np.float64)), len(names))
+    counts = np.bincount(place, minlength=len(names))
+    after = dict(before)
+    for name, gained, count in zip(names.tolist(), money.tolist(), counts.tolist(), strict=True):
+        had, number = after.get(name, (0.0, 0))
+        after[name] = (had + gained, number + count)
+    return after
+
+
+def _small(owners: Columns) -> Columns:
+    """The claims in half the memory: they are only printed."""
+    claims = {*TOLD, *(f"reported_{claim}" for claim in TOLD)}
+    return {name: column.astype(np.float32) if name in claims else column for name, column in owners.items()}

@@ -29,6 +29,7 @@ def serve(opening: str, port: int) -> None:
     import uvicorn
 
     warnings.filterwarnings("ignore", message="Cookies with samesite=none")  # it concerns pages within other pages
+    print("Starting ...", file=sys.stderr, flush=True)
     _warm_up()
     print(f"http://{HOST}:{port}", file=sys.stderr, flush=True)
     uvicorn.run("solara.server.starlette:app", host=HOST, port=port, log_level="warning")

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import solara
 
-from scenarios.app.controls import GROUPS, LEVERS, Control, controls, factors, strategy_names
+from scenarios.app.controls import (
+    GROUPS,
+    LEVERS,
+    Control,
+    controls,
+    factors,
+    mechanism_parameters,
+    strategy_names,
+)
 from scenarios.app.draft import MIX, Draft
 from scenarios.app.keeping import Keep
 from scenarios.app.mesa_controls import force_update, update_counter
 from scenarios.app.stage import Stage
 from scenarios.errors import BadInput
+from scenarios.interventions import MECHANISM
 from scenarios.loading import library
 
 Open = Callable[[Stage], None]
@@ -47,8 +57,8 @@ def Desk(
                 use_threads=threads,
             ).key(f"controller-{generation}")
             Clock(stage.value, draft.value != stage.value.draft)
-            solara.SliderInt("pause (ms)", value=interval, min=1, max=1000)
-            solara.SliderInt("rounds per picture", value=redraw, min=1, max=20)
+            solara.SliderInt(f"pause: {interval.value} ms", value=interval, min=1, max=1000)
+            solara.SliderInt(f"rounds per picture: {redraw.value}", value=redraw, min=1, max=20)
         Gallery(stage.value, open_stage).key("gallery")
         # While another scenario is opened, the stage and the draft change one after the other.
         if stage.value.folder or not (draft.value.readable and stage.value.draft.readable):
@@ -58,6 +68,8 @@ def Desk(
             with solara.Details(group), solara.Column(gap="2px"):
                 for path in paths:
                     _input(controls()[path], draft.value.value(path), _setter(draft, path))
+                    if path == MECHANISM:
+                        _parameters(draft.value.mechanism(), _setter(draft, path))
                 if group == "Population":
                     Mix(draft)
         Rival(draft)
@@ -71,13 +83,16 @@ def Clock(stage: Stage, changed: bool) -> None:
     played, horizon = stage.windows
     ended = "" if stage.running or stage.problem else " · the end"
     news = " · Reset to play the new values" if changed else ""
-    solara.Text(f"window {played} of {horizon}{ended}{news}", classes=["dg-clock", *(["dg-news"] if changed else [])])
+    seconds = next((float(show.scenario["window"]) for show in stage.shows), 0.0)
+    each = f" ({seconds:g} s each)" if seconds else ""
+    classes = ["dg-clock", *(["dg-news"] if changed else [])]
+    solara.Text(f"window {played} of {horizon}{each}{ended}{news}", classes=classes)
 
 
 @solara.component
 def Gallery(stage: Stage, open_stage: Open) -> None:
     """Ready-made scenarios, a file of one's own, a finished run."""
-    titles = {f"{name}: {title}": name for name, (title, _) in library().items()}
+    titles = {f"{name}: {title}": name for name, (title, _) in solara.use_memo(library, []).items()}
     here = next((label for label, name in titles.items() if name == stage.draft.source and not stage.folder), None)
     path, folder = solara.use_reactive(""), solara.use_reactive("")
 
@@ -110,9 +125,11 @@ def Levers(stage: Stage) -> None:
 
     def turn() -> None:
         try:
-            rounds = stage.turn(staged.value, {"both": "AB"}.get(worlds.value, worlds.value))
+            settings = {path: _with_parameters(value, stage) if path == MECHANISM else value
+                        for path, value in staged.value.items()}  # fmt: skip
+            rounds = stage.turn(settings, {"both": "AB"}.get(worlds.value, worlds.value))
         except BadInput as problem:
-            said.set(str(problem))
+            said.set(re.sub(r"^interventions\.\d+\.set\.", "", str(problem)))
             return
         said.set(f"Acts in round {rounds[0]}." if rounds else "The run is over: press Reset.")
         staged.set({})
@@ -121,7 +138,12 @@ def Levers(stage: Stage) -> None:
     with solara.Details("Levers during the run"), solara.Column(gap="2px"):
         for path in LEVERS:
             value = staged.value.get(path, stage.in_force(path))
-            _input(controls()[path], value, stager(path))
+            if path != MECHANISM:
+                _input(controls()[path], value, stager(path))
+                continue
+            chosen = _with_parameters(value, stage) if path in staged.value else stage.mechanism()
+            _input(controls()[path], chosen["name"], stager(path))
+            _parameters(chosen, stager(path))
         if len(stage.shows) > 1:
             solara.ToggleButtonsSingle(worlds, values=["both", "A", "B"])
         solara.Button("Turn levers", color="primary", small=True, disabled=not staged.value, on_click=turn)
@@ -192,6 +214,23 @@ def Rival(draft: solara.Reactive[Draft]) -> None:
                 )  # fmt: skip
 
 
+def _with_parameters(chosen: str | Mapping[str, Any], stage: Stage) -> dict[str, Any]:
+    """A mechanism with all its parameters; the one that the scenario starts with, by its name, has those written."""
+    written = stage.shows[0].scenario["market"]["mechanism"] if stage.shows else {}
+    return mechanism_parameters(written if chosen == written.get("name") else chosen)
+
+
+def _parameters(mechanism: Mapping[str, Any], put: Put) -> None:
+    """Inputs for the numeric parameters of a mechanism."""
+
+    def putter(name: str) -> Put:
+        return lambda value: None if value in (None, mechanism[name]) else put({**mechanism, name: value})
+
+    for name, value in factors(mechanism).items():
+        edit = solara.InputInt if isinstance(value, int) else solara.InputFloat
+        edit(f"{name.replace('_', ' ')} ({mechanism['name']})", value=value, on_value=putter(name))
+
+
 def _setter(draft: solara.Reactive[Draft], path: str) -> Put:
     return lambda value: draft.set(draft.value.with_change(path, value))
 
@@ -208,7 +247,8 @@ def _input(control: Control, value: Any, put: Put) -> None:
             put(given)
 
     if control.kind == "share":
-        solara.SliderFloat(control.label, value=float(value), min=0, max=1, step=0.01, on_value=known)
+        label = f"{control.label}: {float(value):.4g}"
+        solara.SliderFloat(label, value=float(value), min=0, max=1, step=0.01, thumb_label=False, on_value=known)
     elif control.kind == "choice":
         choices = [*control.choices, *([value] if value not in control.choices else [])]
         solara.Select(control.label, values=choices, value=value, on_value=known)

@@ -12,10 +12,12 @@ import mesa
 
 from agents.strategies import strategy_label
 from learning.data import BadData
+from scenarios.app.controls import mechanism_parameters
 from scenarios.app.draft import Draft
 from scenarios.app.layout import Layout
 from scenarios.app.reel import Reel, Tape, reel_of
 from scenarios.errors import BadInput
+from scenarios.interventions import MECHANISM
 from scenarios.results import open_run
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
@@ -42,6 +44,20 @@ class Show:
     def marks(self) -> tuple[int, ...]:
         """Rounds at whose opening a lever was turned."""
         return tuple(one["round"] for one in self.scenario.get("interventions") or ())
+
+    @property
+    def levers(self) -> tuple[str, ...]:
+        """What was turned at each intervention, in words."""
+        turned = (one["set"] for one in self.scenario.get("interventions") or ())
+        return tuple(", ".join(_in_words(path, value) for path, value in settings.items()) for settings in turned)
+
+    def mechanism_at(self, number: int) -> dict[str, Any]:
+        """The mechanism of a round, its name and the parameters given."""
+        chosen = self.scenario["market"]["mechanism"]
+        for one in self.scenario.get("interventions") or ():
+            if one["round"] <= number:
+                chosen = one["set"].get(MECHANISM, chosen)
+        return dict(chosen) if isinstance(chosen, Mapping) else {"name": str(chosen)}
 
 
 class Stage(mesa.Model):
@@ -119,6 +135,13 @@ class Stage(mesa.Model):
         value = turned[-1] if turned else value
         return value["name"] if isinstance(value, dict) else value
 
+    def mechanism(self) -> dict[str, Any]:
+        """The mechanism in force, with the lever as last turned, and all its parameters."""
+        if not self.shows:
+            return self.draft.mechanism()
+        show = max(self.shows, key=lambda show: max(show.marks, default=-1))
+        return mechanism_parameters(show.mechanism_at(max(show.marks, default=0)))
+
     @property
     def length(self) -> int:
         """Closed rounds that all worlds have."""
@@ -140,3 +163,8 @@ def _playing(name: str, scenario: Scenario) -> Show:
 def _finished(folder: Path) -> Show:
     run = open_run(folder.expanduser())
     return Show("", run.scenario, reel_of(run))
+
+
+def _in_words(path: str, value: Any) -> str:
+    named = value.get("name", value) if isinstance(value, Mapping) else value
+    return f"{path.split('.')[-1].replace('_', ' ')} {named}"

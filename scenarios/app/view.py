@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,9 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from market.mechanism import DATA_SIZE
+from scenarios import registries
 from scenarios.app.drawing import Theme
 from scenarios.app.layout import Layout
-from scenarios.app.reel import Frame
+from scenarios.app.reel import TOLD, Frame
 from scenarios.palette import strategy_colours
 
 
@@ -19,8 +22,9 @@ from scenarios.palette import strategy_colours
 class View:
     """One world as it stood after ``frames[-1]``.
 
-    ``strategies``: those of the scenario, so that colours and order stay while kinds come and go; ``window``: seconds
-    of a window; ``marks``: rounds before which a lever was turned; ``layout`` remembers where owners were drawn.
+    ``strategies``: those of the scenario, so that colours and order stay while kinds come and go; ``marks``: rounds
+    before which a lever was turned, and ``levers``: which one, in words; ``mechanism``: the name of the one in force;
+    ``claims``: what owners say to it, first what somebody lies about; ``layout`` remembers where owners were drawn.
     """
 
     frames: tuple[Frame, ...]
@@ -28,6 +32,9 @@ class View:
     strategies: tuple[str, ...]
     families: Mapping[str, str]
     marks: tuple[int, ...] = ()
+    levers: tuple[str, ...] = ()
+    mechanism: str = ""
+    claims: tuple[str, ...] = (DATA_SIZE,)
     layout: Layout = field(default_factory=Layout, compare=False)
 
     @property
@@ -61,3 +68,12 @@ class View:
 
 NOT_YET = "No round has been closed yet: press Step or Play."
 """What a panel says before there is anything to draw."""
+
+
+@functools.lru_cache(maxsize=64)
+def told_claims(mechanism: str, strategies: tuple[str, ...]) -> tuple[str, ...]:
+    """What owners say to a mechanism: first what one of these strategies lies about."""
+    told = [claim for claim in registries.mechanisms()[mechanism].needs if claim in TOLD] or [DATA_SIZE]
+    kinds = registries.strategies()
+    lied = {claim for name in strategies if name in kinds for claim in getattr(kinds[name], "lies_about", ())}
+    return tuple(sorted(told, key=lambda claim: claim not in lied))

@@ -6,9 +6,11 @@ import dataclasses
 from typing import Any
 
 from market.enforcement import EnforcementPolicy
+from market.mechanism import Generating
 from market.money import to_micro
 from market.parties import REGULATOR
 from scenarios.engine.event_log import Event
+from scenarios.engine.privacy import open_accounts_of_everybody
 from scenarios.engine.world import World
 from scenarios.interventions import changed
 from scenarios.registries import mechanisms
@@ -47,9 +49,18 @@ def _enact(world: World, policy: EnforcementPolicy) -> None:
 
 
 def _replace_mechanism(world: World, scenario: Scenario) -> None:
-    """Another mechanism takes over; the records of the old one, and the units it counted in, mean nothing to it."""
+    """Another mechanism takes over; the records of the old one, and the units it counted in, mean nothing to it.
+
+    The old one's deposits went back when its last round was settled. Accounts of privacy are opened when privacy is
+    sold for the first time, and are kept: what a person has lost stays lost while nobody buys any.
+    """
     chosen = scenario.market.mechanism
     world.mechanism = mechanisms()[chosen.name](**chosen.params)
+    if world.accounts is None:
+        open_accounts_of_everybody(world, scenario)
+    bench = world.federation.workbench if world.federation is not None else None
+    if isinstance(world.mechanism, Generating) and bench is not None:
+        bench.target = world.mechanism.synthetic_target
     world.records.clear()
     world.remembered.clear()
     world.flights.claims.clear()  # no flights are under way between two rounds

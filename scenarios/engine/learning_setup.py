@@ -17,7 +17,7 @@ from learning.partition import deal
 from learning.splitting import Split, in_order, parts_of, pieces_of
 from learning.streams import Streams
 from learning.uploads import Upload, poisons, recalls
-from market.mechanism import LabelMixes
+from market.mechanism import Generating, LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
 from scenarios.engine.learning_rules import (
     blamed_on,
@@ -30,7 +30,7 @@ from scenarios.engine.learning_rules import (
 )
 from scenarios.engine.sub_shards import SubShards, splits
 from scenarios.errors import BadInput
-from scenarios.registries import mechanisms
+from scenarios.interventions import mechanisms_of_run
 from scenarios.schema import Scenario
 
 if TYPE_CHECKING:
@@ -178,14 +178,14 @@ def _workbench(
     from learning.generation import generator_for
     from learning.generation.workbench import Workbench, mix_of
 
-    mechanism = mechanisms()[scenario.market.mechanism.name](**scenario.market.mechanism.params)
+    first = next(mechanism for mechanism in mechanisms_of_run(scenario) if isinstance(mechanism, Generating))
     with blamed_on("learning.generation.generator", spec.generator.name):
         generator = generator_for(spec.generator.name, dataset, **spec.generator.params)
     shared = None
     if public is not None:
         x, y = torch.from_numpy(public.x_train), torch.from_numpy(public.y_train)
         shared = generator.fit(x.to(shards.x.device), y.to(shards.y.device), dataset.classes, EVERYBODY, 0, streams)
-    return Workbench(generator, shards, mix_of(shards), mechanism.synthetic_target, streams, shared)
+    return Workbench(generator, shards, mix_of(shards), first.synthetic_target, streams, shared)
 
 
 def _sends(share: StrategyShare, kinds: Callable[[list[Upload]], BoolColumn]) -> bool:

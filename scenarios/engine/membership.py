@@ -96,9 +96,9 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     population.privacy_cap[ids] = population.privacy_budget[ids]
     population.valuation[ids] += further_valuation(world, ids)
     population.privacy_budget[ids] = np.minimum(population.privacy_cap[ids], population.lifetime_privacy[ids])
-    if world.privacy is not None:
-        world.privacy.admit(population.lifetime_privacy[ids])
-        population.privacy_budget[ids] = world.privacy.left(persons, population.privacy_cap[ids])
+    if world.accounts is not None:
+        world.accounts.admit(population.lifetime_privacy[ids])
+        population.privacy_budget[ids] = world.accounts.left(persons, population.privacy_cap[ids])
     population.emd[ids] = world.shard_emd[population.shard[ids]]
     population.reputation[ids] = world.policy.initial_reputation
     population.strategy[ids] = first_strategies(world.scenario, world.streams, persons)

@@ -132,6 +132,17 @@ def open_accounts(scenario: Scenario, mechanism: Mechanism) -> PrivacyAccounts |
     return PrivacyAccounts(terms, _weigh(spec, terms), scenario.population.sold_out == "leave")
 
 
+def open_accounts_of_everybody(world: World, scenario: Scenario) -> None:
+    """Accounts of all persons that have come so far, if the scenario's mechanism buys privacy; they have lost none."""
+    world.accounts = open_accounts(scenario, world.mechanism)
+    if world.accounts is None:
+        return
+    population = world.population
+    first_identity = np.unique(population.person, return_index=True)[1]
+    world.accounts.admit(population.lifetime_privacy[first_identity])
+    population.privacy_budget[:] = world.accounts.left(population.person, population.privacy_cap)
+
+
 def _weigh(spec: PrivacySpec, terms: PrivacyTerms) -> Weigh:
     if spec.weights == "least_error":
         return partial(_least_error, terms, spec.bias_weight)

@@ -21,7 +21,7 @@ from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.graph_metrics import EdgeColumns
 from market.ledger import WALLET, Book, Entries, Ledger
-from market.mechanism import Board, LabelMixes, Mechanism, Terms
+from market.mechanism import PRIVACY_BUDGET, Board, Generating, LabelMixes, Mechanism, Terms
 from scenarios.engine.clock import Clock, to_ticks
 from scenarios.engine.decisions import Decisions
 from scenarios.engine.event_log import EventLog
@@ -121,13 +121,13 @@ class World:
     shard_quality: FloatColumn
     shard_emd: FloatColumn
     sub_shards: SubShards  # parts of shards, for persons with several identities at once
-    privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
+    accounts: PrivacyAccounts | None  # what persons have sold, since a mechanism has bought privacy
+    shard_labels: LabelMixes  # classes in each shard
     write: Write
     on_leave: Callable[[int], None]
     deposit_micro: int
     fee_micro: int
     rivalry: Rivalry | None = None  # who competes with whom
-    labels: LabelMixes | None = None  # classes in each shard, for mechanisms with synthetic data
     speed: GenerationSpeed | None = None  # how long synthetic data take
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
@@ -147,6 +147,16 @@ class World:
     pictured: bool = False  # generated images have been kept
     network: EdgeColumns | None = None  # who used whose model when the network was last looked at
     last_row: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def privacy(self) -> PrivacyAccounts | None:
+        """The accounts, while the mechanism buys privacy."""
+        return self.accounts if PRIVACY_BUDGET in self.mechanism.needs else None
+
+    @property
+    def labels(self) -> LabelMixes | None:
+        """Classes in each shard, for mechanisms with synthetic data."""
+        return self.shard_labels if isinstance(self.mechanism, Generating) else None
 
     @property
     def several(self) -> bool:

@@ -94,9 +94,8 @@ def browser() -> Iterator[Any]:
 class Visit:
     """One tab, with what went wrong in it."""
 
-    def __init__(self, browser: Any, address: str, scheme: str = "light") -> None:
-        size = {"width": 1280, "height": 800}
-        self.context = browser.new_context(viewport=size, accept_downloads=True)
+    def __init__(self, browser: Any, address: str, scheme: str = "light", size: tuple[int, int] = (1280, 800)) -> None:
+        self.context = browser.new_context(viewport={"width": size[0], "height": size[1]}, accept_downloads=True)
         self.context.add_init_script(f"localStorage.setItem(':solara:theme.variant', JSON.stringify('{scheme}'))")
         self.page = self.context.new_page()
         self.page.set_default_timeout(60_000)
@@ -106,7 +105,7 @@ class Visit:
         self.page.on("requestfailed", lambda request: self.wrong.append(f"failed: {request.url}"))
         self.page.on("request", lambda request: self._is_local(request.url))
         self.page.goto(address)
-        self.sees("Collaboration graph")
+        self.reads("Ready-made scenarios")
 
     def _is_local(self, url: str) -> None:
         if not url.startswith(("http://127.0.0.1", "ws://127.0.0.1", "data:", "blob:")):
@@ -283,7 +282,7 @@ def test_what_is_wrong_is_told_on_the_page_and_can_be_mended(visit: Visit, marke
     panel.get_by_label("scenario file").fill(str(market))
     panel.get_by_label("scenario file").press("Enter")
     panel.get_by_role("button", name="Open file").click()
-    visit.sees("Collaboration graph")
+    visit.reads("window 0 of 14")
     run = visit.unfolds("Run")
     run.get_by_label("horizon").fill("0")
     run.get_by_label("horizon").press("Enter")
@@ -310,9 +309,28 @@ def test_two_visitors_share_nothing(visit: Visit, browser: Any, server: str):
     assert not other.wrong
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_no_words_overlap_in_any_tab(browser: Any, server: str, scheme: str):
-    visit = Visit(browser, server, scheme)
+def test_a_card_of_the_gallery_opens_its_scenario_and_a_switch_without_its_needs_is_refused(visit: Visit):
+    visit.keeps("gallery")
+    visit.page.get_by_role("link", name="Open free_rider_deterred").click()
+    visit.reads("Free riders with audits and deposits")
+    visit.steps(1)
+    levers = visit.unfolds("Levers during the run")
+    visit.chooses(levers, "mechanism", "cocogen")
+    levers.get_by_role("button", name="Turn levers").click()
+    visit.reads("learning.generation is missing: cocogen asks owners")
+    visit.chooses(levers, "mechanism", "fixed_price")
+    levers.get_by_label("price (fixed_price)").fill("0.07")
+    levers.get_by_label("price (fixed_price)").press("Enter")
+    levers.get_by_role("button", name="Turn levers").click()
+    visit.reads("Acts in round 1.")
+    visit.steps(2)
+    visit.page.get_by_role("tab", name="Owners").click()
+    visit.sees("Mechanism: fixed_price")
+
+
+@pytest.mark.parametrize(("scheme", "size"), [("light", (1280, 800)), ("dark", (1920, 1080))], ids=["light", "dark"])
+def test_no_words_overlap_in_any_tab(browser: Any, server: str, scheme: str, size: tuple[int, int]):
+    visit = Visit(browser, server, scheme, size)
     for window in range(1, 7):
         visit.steps(window)
     for tab, title in (("Market", "Accuracy"), ("Money", "Ledger"), ("Owners", "Every owner's life")):
@@ -320,7 +338,11 @@ def test_no_words_overlap_in_any_tab(browser: Any, server: str, scheme: str):
         visit.page.wait_for_selector(f'svg[aria-label="{title}"]')
         assert not visit.page.evaluate(OVERLAPS), tab
         visit.keeps(f"{tab.lower()}_{scheme}")
-    assert visit.page.evaluate("document.documentElement.scrollWidth") <= 1280
+        bottom = (
+            "Math.max(...[...document.querySelectorAll('.dg-shot svg')].map(s => s.getBoundingClientRect().bottom))"
+        )
+        assert 0.9 * size[1] < visit.page.evaluate(bottom) <= size[1], "four pictures fill the window"
+    assert visit.page.evaluate("document.documentElement.scrollWidth") <= size[0]
     paper = visit.page.evaluate("document.querySelector('.dg-shot svg rect').getAttribute('fill')")
     assert paper == {"light": "#FFFFFF", "dark": "#1B2026"}[scheme]
     visit.context.close()

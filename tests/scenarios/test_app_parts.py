@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,12 +11,14 @@ from hypothesis import strategies as st
 
 pytest.importorskip("solara", reason="the page needs the extra app")
 
-from scenarios.app.charts import Course, courses
-from scenarios.app.controls import GROUPS, LEVERS, controls, factors
+from scenarios.app.charts import Course, courses, digits_for
+from scenarios.app.controls import GROUPS, LEVERS, controls, factors, mechanism_parameters
 from scenarios.app.drawing import DARK, LIGHT, READABLE, Picture, contrast, ticks, wrapped
 from scenarios.app.layout import Layout
+from scenarios.app.view import told_claims
 from scenarios.interventions import levers
-from scenarios.palette import flow_colours, strategy_colours
+from scenarios.loading import LIBRARY, library, read_mapping
+from scenarios.palette import flow_colours, rgb, strategy_colours
 from scenarios.registries import mechanisms, strategies
 
 
@@ -48,6 +52,51 @@ def test_every_colour_of_the_palette_can_be_read_as_text(theme):
     assert contrast(theme.ink, theme.paper) > 12
     assert contrast(theme.muted, theme.paper) >= READABLE
     assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+
+
+DEUTERANOPIA = np.array([[0.367, 0.861, -0.228], [0.280, 0.673, 0.047], [-0.012, 0.043, 0.969]])
+"""Machado, Oliveira and Fernandes 2009, linear sRGB as it is seen without green cones."""
+TO_XYZ = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+
+
+def lab(colour: str, sight: np.ndarray) -> np.ndarray:
+    channels = np.array(rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    xyz = TO_XYZ @ np.clip(sight @ linear, 0, 1) / [0.9505, 1.0, 1.089]
+    f = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("sight", [np.eye(3), DEUTERANOPIA], ids=["all colours", "deuteranopia"])
+def test_strategies_that_meet_in_a_ready_made_market_can_be_told_apart(sight: np.ndarray):
+    """A distance of 20 in CIE Lab is far more than the eye needs side by side (about 2)."""
+    for name in library():
+        present = read_mapping(LIBRARY / f"{name}.yaml").get("population", {}).get("strategies", [])
+        colours = strategy_colours(share["name"] for share in present)
+        for one, other in itertools.combinations(colours, 2):
+            apart = np.linalg.norm(lab(colours[one], sight) - lab(colours[other], sight))
+            assert apart > 20, (name, one, other)
+
+
+def test_the_leaderboard_shows_the_claims_that_somebody_lies_about():
+    assert told_claims("privacy_auction", ("honest", "misreport_privacy_budget"))[0] == "privacy_budget"
+    assert told_claims("privacy_auction", ("honest", "misreport_valuation"))[:2] == ("valuation", "privacy_budget")
+    assert told_claims("cocogen", ("misreport_generation_cost",))[0] == "generation_cost"
+    assert told_claims("free", ("honest",)) == ("data_size",)
+
+
+def test_a_mechanism_is_offered_with_all_its_parameters():
+    assert mechanism_parameters("fixed_price") == {"name": "fixed_price", "price": 0.02}
+    assert mechanism_parameters({"name": "fixed_price", "price": 0.5})["price"] == 0.5
+    assert mechanism_parameters("magic") == {"name": "magic"}
+    assert factors(mechanism_parameters("fixed_price")) == {"price": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("values", "digits"), [([0.0], 2), ([1234.5, 0.1], 0), ([12.3], 1), ([1.0], 2), ([0.042], 4), ([np.nan, -5.0], 2)]
+)
+def test_numbers_beside_lines_show_three_figures_of_the_largest(values: list[float], digits: int):
+    assert digits_for(values) == digits
 
 
 def test_words_in_a_picture_are_escaped():

@@ -14,7 +14,9 @@ from scenarios.app.draft import MIX, Draft
 from scenarios.app.drawing import DARK, LIGHT
 from scenarios.app.keeping import export_run, session_scenario
 from scenarios.app.main_area import TABS, view_of
+from scenarios.app.panels.course import rules
 from scenarios.app.panels.differences import DIFFERENCES, MEASURES
+from scenarios.app.panels.people import leaderboard, ticker
 from scenarios.app.reel import Reel, reel_of
 from scenarios.app.stage import Stage
 from scenarios.errors import BadInput
@@ -82,7 +84,7 @@ def test_a_finished_run_shows_what_the_live_one_did(market: str, tmp_path: Path)
         np.testing.assert_allclose(shown.gains, was.gains)
     read = view_of(stage.shows[0], 8, LIGHT)
     played = view_of(play(Stage(Draft(market))).shows[0], 8, LIGHT)
-    for panel in (*TABS["Money"][:3], *TABS["Owners"], *TABS["Market"][1:]):
+    for panel in (*TABS["Money"], *TABS["Owners"], *TABS["Market"][1:]):
         assert panel(read).svg() == panel(played).svg(), panel
 
 
@@ -93,6 +95,50 @@ def test_the_balances_of_every_frame_sum_to_zero_and_the_gains_to_the_owners_uti
     owners = pd.concat(pd.DataFrame(dict(frame.owners)) for frame in reel.frames)
     expected = owners.groupby("owner")["utility"].sum()
     np.testing.assert_allclose(reel.frames[-1].gains[expected.index], expected)
+    by_strategy = owners.groupby("strategy")["utility"].agg(["sum", "size"])
+    for strategy, (gained, rounds) in reel.frames[-1].earned.items():
+        assert (gained, rounds) == (pytest.approx(by_strategy["sum"][strategy]), by_strategy["size"][strategy])
+
+
+def test_the_mechanism_shown_is_the_one_of_the_round_shown(market: str):
+    stage = play(Stage(Draft(market, {"learning.enabled": False})), 3)
+    written = stage.mechanism()
+    stage.turn({"market.mechanism": {"name": "fixed_price", "price": 0.01}})
+    play(stage, 2)
+    titles = [rules(view_of(stage.shows[0], place, LIGHT)).title for place in (2, 3)]
+    assert titles == ["Mechanism: proportional", "Mechanism: fixed_price"]
+    assert stage.mechanism() == {"name": "fixed_price", "price": 0.01}
+    assert written == {"name": "proportional", "reputation_exponent": 0.0}
+    assert "lever: mechanism fixed_price" in ticker(view_of(stage.shows[0], 4, LIGHT)).svg()
+
+
+def test_a_lie_about_privacy_stands_in_the_leaderboard():
+    changes = {"population.initial": 30, "learning.enabled": False}
+    stage = play(Stage(Draft("privacy_auction_market", changes)), 2)
+    svg = leaderboard(view_of(stage.shows[0], 1, LIGHT)).svg()
+    assert ">valuation<" in svg
+    assert ">privacy budget<" in svg
+    lies = [part for part in svg.split("<text")[1:] if LIGHT.text("#D55E00") in part and " / " in part]
+    assert len(lies) > 2
+
+
+def test_the_ticker_knows_who_has_left(market: str):
+    changes = {"population.departure_rate": 0.3, "learning.enabled": False}
+    stage = play(Stage(Draft(market, changes)), 9)
+    told = [ticker(view_of(stage.shows[0], place, LIGHT)).svg() for place in range(1, 9)]
+    leaving = [line for svg in told for line in svg.split("</text>") if "leaves: voluntary" in line]
+    known = [line for line in leaving if any(f"({name})" in line for name in stage.shows[0].strategies)]
+    assert len(leaving) > 5
+    assert len(known) > len(leaving) / 2, "all but those that came and went within a round"
+
+
+def test_the_parameters_of_a_mechanism_are_set_like_any_value(market: str):
+    draft = Draft(market).with_change("market.mechanism", {"name": "fixed_price", "price": 0.3})
+    assert draft.value("market.mechanism") == "fixed_price"
+    assert draft.mechanism() == {"name": "fixed_price", "price": 0.3}
+    assert draft.scenarios()[0].market.mechanism.params == {"price": 0.3}
+    written = Draft(market).mechanism()
+    assert draft.with_change("market.mechanism", written).changes == {}
 
 
 def test_reel_of_reads_every_round_of_a_folder(market: str, tmp_path: Path):
@@ -135,6 +181,16 @@ def test_two_worlds_have_the_same_people_and_their_differences_are_paired(market
     assert len([draw(*views).svg() for draw in DIFFERENCES]) == len(MEASURES) + 1
     same = [draw(views[0], views[0]).svg() for draw in DIFFERENCES]
     assert ">B − A 0.000<" in same[1], "a world differs from itself by nothing"
+
+
+def test_an_empty_market_says_that_nobody_is_there(market: str):
+    changes = {"population.types.outside_option": 1000.0, "population.participation": "strict"}
+    stage = play(Stage(Draft(market, {**changes, "learning.enabled": False})), 2)
+    view = view_of(stage.shows[0], 1, LIGHT)
+    pictures = {panel.__name__: panel(view).svg() for panels in TABS.values() for panel in panels}
+    assert "Nobody is in the market." in pictures["network"]
+    assert "Nobody has been in the market yet." in pictures["raster"]
+    assert "accuracy" not in pictures["ticker"]
 
 
 @pytest.mark.parametrize("name", ["ipfl_market", "qd_rdfl_market"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from scenarios.app.charts import Axes, Course, courses, span_of
+from market.mechanism import PRIVACY_BUDGET, PROFITABILITY
+from scenarios import registries
+from scenarios.app.charts import RIGHT, Axes, Course, courses, span_of
 from scenarios.app.drawing import Picture, shortened
 from scenarios.app.view import NOT_YET, View
-from scenarios.palette import BLUE, MUTED, ORANGE, PARTIES, PURPLE
+from scenarios.palette import BLUE, GREEN, MUTED, ORANGE, PARTIES, PURPLE
 from scenarios.plots.canvas import smoothed
 from scenarios.plots.course import AUDIT_SMOOTHING
 
@@ -21,7 +23,10 @@ def population(view: View) -> Picture:
     names = list(view.colours)
     counts = np.array([[frame.counts.get(name, 0) for name in names] for frame in view.frames])  # [rounds, strategies]
     stack = np.concatenate([np.zeros((len(counts), 1)), np.cumsum(counts, axis=1)], axis=1)
-    axes = Axes(picture, span_of(view.rounds), (0.0, max(1.0, 1.06 * float(stack.max()))), marks=view.marks)
+    longest = max(len(f"{shortened(name, 24)} {int(count)}") for name, count in zip(names, counts[-1], strict=True))
+    right = max(RIGHT, 30 + 6.5 * longest)
+    top = max(1.0, 1.06 * float(stack.max()))
+    axes = Axes(picture, span_of(view.rounds), (0.0, top), right=right, marks=view.marks)
     # A round is a step one round wide.
     at = axes.x(np.clip(np.repeat(np.append(view.rounds, view.rounds[-1] + 1), 2)[1:-1] - 0.5, *axes.rounds))
     for k, name in enumerate(names):
@@ -32,7 +37,7 @@ def population(view: View) -> Picture:
     for name, count in list(zip(names, counts[-1], strict=True))[::-1]:
         x = picture.width - axes.right + 10
         picture.box(x, y - 8, 9, 9, view.fill(name))
-        picture.text(x + 13, y, f"{shortened(name, 17)} {int(count)}", size=9.5)
+        picture.text(x + 13, y, f"{shortened(name, 24)} {int(count)}", size=10.5)
         y += 16
     return picture
 
@@ -66,26 +71,29 @@ def free_riding(view: View) -> Picture:
         return np.asarray(view.series(part) / np.where(below > 0, below, np.nan))
 
     # Single rounds audit few owners: as in the report, the mean over some rounds is shown.
-    found, audits = (smoothed(view.series(name), AUDIT_SMOOTHING) for name in ("flagged", "audited"))
+    guilty, audits = (smoothed(view.series(name), AUDIT_SMOOTHING) for name in ("flagged", "audited"))
     lines = [
-        Course("forged", share("free_riding", "trained", "free_riding"), PURPLE, 3.0),
-        Course("lying", share("lying", "participants"), ORANGE, 1.8),
-        Course("guilty/audits", found / np.where(audits > 0, audits, np.nan), view.theme.ink, 1.2, "3 3"),
+        Course("forged uploads", share("free_riding", "trained", "free_riding"), PURPLE, 3.0),
+        Course("false reports", share("lying", "participants"), ORANGE, 1.8),
+        Course("audits: guilty", guilty / np.where(audits > 0, audits, np.nan), view.theme.ink, 1.2, "3 3"),
     ]
     audited, hits, wrong, missed = (
         int(view.series(name).sum()) for name in ("audited", "true_positives", "false_positives", "false_negatives")
     )
-    verdicts = f"{audited:,} audits: {hits:,} right, {wrong:,} wrong, {missed:,} missed" if audited else "no audits yet"
-    return courses(
+    found = f"{hits:,} caught, {wrong:,} wronged, {missed:,} missed"
+    verdicts = f"{audited:,} audits: {found}" if audited else "no audits yet"
+    picture = courses(
         "Free riding and audits",
         view.theme,
         view.rounds,
         lines,
-        unit=f"share · {verdicts}",
+        unit="share",
         bounds=(0.0, 1.0),
         marks=view.marks,
         empty="Nobody has uploaded anything yet." if view.frames else NOT_YET,
     )
+    picture.text(picture.width - 12, 32, verdicts, size=10, anchor="end", colour=view.theme.muted)
+    return picture
 
 
 def welfare(view: View) -> Picture:
@@ -102,8 +110,46 @@ def welfare(view: View) -> Picture:
         values = np.nan_to_num(view.series(column)) if view.frames else np.zeros(0)
         if party != "centers" or values.any():
             colour = view.theme.ink if party == "all" else PARTIES[party]
-            lines.append(Course(party, np.cumsum(values), colour, dash="5 3" if party == "all" else "", digits=0))
+            lines.append(Course(party, np.cumsum(values), colour, dash="5 3" if party == "all" else "", digits=None))
     return courses(
         "Welfare and who gets it", view.theme, view.rounds, lines, unit="money since the start", marks=view.marks,
         empty=NOT_YET,
     )  # fmt: skip
+
+
+def earnings(view: View) -> Picture:
+    """What an owner of each strategy has gained per round in the market, on average since the start: does lying pay?"""
+    lines = []
+    for name in view.colours:
+        totals = [frame.earned.get(name, (0.0, 0)) for frame in view.frames]
+        values = np.array([gained / count if count else np.nan for gained, count in totals])
+        lines.append(Course(name, values, view.colours[name], digits=None))
+    return courses(
+        "Gain by strategy: does honesty pay?", view.theme, view.rounds, lines, unit="money per owner and round",
+        marks=view.marks, empty="Nobody has been in the market yet." if view.frames else NOT_YET,
+    )  # fmt: skip
+
+
+def rules(view: View) -> Picture:
+    """What the mechanism in force is about: privacy, synthetic data, models traded, or money offered."""
+    entry = registries.mechanisms()[view.mechanism] if view.mechanism else None
+    if entry is not None and PRIVACY_BUDGET in entry.needs:
+        unit, columns = "privacy loss (epsilon), all owners", PRIVACY
+    elif entry is not None and PROFITABILITY in entry.needs:
+        unit, columns = "synthetic samples, all owners", SYNTHETIC
+    elif entry is not None and hasattr(entry, "sharing"):
+        unit, columns = "models used by other owners", MODELS
+    else:
+        unit, columns = "money per round", MONEY
+    lines = [Course(name, view.series(column), colour, digits=None) for name, (column, colour) in columns.items()]
+    title = f"Mechanism: {view.mechanism}"
+    return courses(
+        title, view.theme, view.rounds, lines if view.frames else [], unit=unit, marks=view.marks, empty=NOT_YET
+    )
+
+
+PRIVACY = {"offered": ("epsilon_offered", MUTED), "sold": ("epsilon_sold", BLUE), "lost": ("epsilon_lost", ORANGE)}
+SYNTHETIC = {"made": ("synthetic_volume", PURPLE)}
+MODELS = {"used": ("graph_edges", BLUE)}
+MONEY = {"budget": ("budget", MUTED), "paid to owners": ("paid", BLUE), "revenue": ("revenue", GREEN)}
+"""Lines of the mechanism's picture: column of the rounds table and colour, by name."""

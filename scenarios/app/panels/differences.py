@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from scenarios.app.charts import Course, courses
+from scenarios.app.charts import Course, courses, digits_for
 from scenarios.app.drawing import Picture
 from scenarios.app.view import NOT_YET, View
 from scenarios.number_text import number
@@ -25,12 +25,12 @@ def _summed(name: str) -> Callable[[View], Values]:
     return lambda view: np.cumsum(np.nan_to_num(view.series(name)))
 
 
-MEASURES: dict[str, tuple[Callable[[View], Values], str, int]] = {
+MEASURES: dict[str, tuple[Callable[[View], Values], str, int | None]] = {
     "accuracy": (lambda view: view.series("accuracy"), BLUE, 3),
     "owners in the market": (lambda view: view.series("active"), GREEN, 0),
     "share of forged uploads": (_forged, PURPLE, 2),
-    "welfare since the start": (_summed("welfare"), ORANGE, 1),
-    "paid to owners since the start": (_summed("paid"), GREEN, 1),
+    "welfare since the start": (_summed("welfare"), ORANGE, None),
+    "paid to owners since the start": (_summed("paid"), GREEN, None),
 }
 """What is compared: how it is read off a world, its colour, digits."""
 
@@ -65,10 +65,11 @@ def table(first: View, second: View) -> Picture:
     rows = [(name, float(read(first)[-1]), float(read(second)[-1]), digits)
             for name, (read, _, digits) in MEASURES.items()]  # fmt: skip
     mean_a, mean_b, persons = _per_person(first, second)
-    rows.append(("gain per person in both worlds", mean_a, mean_b, 2))
+    rows.append(("gain per person in both worlds", mean_a, mean_b, None))
     for k, (name, a, b, digits) in enumerate(rows):
         y = 72.0 + 26 * k
         picture.text(16, y, name, size=11)
+        digits = digits_for((a, b)) if digits is None else digits
         for value, (_, x) in zip((a, b, b - a), columns, strict=True):
             picture.text(x, y, number(value, digits), size=11, anchor="end", bold=x == columns[2][1])
     words = f"Same seed: the same people with the same luck; {persons:,} persons are in both."

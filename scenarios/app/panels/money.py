@@ -23,17 +23,17 @@ def flows(view: View) -> Picture:
     totals = dict(sorted(view.last.posted.items(), key=lambda item: -item[1])[:MOST_KINDS])
     colours = flow_colours(view.last.posted)
     top, left, right = 52.0, 168.0, 394.0
-    picture.text(left, 38, "this round (log scale)", size=9.5, colour=view.theme.muted)
-    picture.text(picture.width - 12, 38, "since the start", size=9.5, anchor="end", colour=view.theme.muted)
+    picture.text(left, 38, "money this round (log scale)", size=10, colour=view.theme.muted)
+    picture.text(picture.width - 12, 38, "since the start", size=10, anchor="end", colour=view.theme.muted)
     largest = max([*now.values(), 1e-6])
     for k, (kind, total) in enumerate(totals.items()):
         y = top + 18.5 * k
         amount = now.get(kind, 0.0)
         # Three decades below the largest flow is where bars end.
         length = 0.0 if amount <= 0 else max(0.02, 1 + math.log10(amount / largest) / 3) * (right - left - 52)
-        picture.text(left - 8, y + 9, shortened(kind, 26), size=10, anchor="end")
+        picture.text(left - 8, y + 9, shortened(kind, 26), size=10.5, anchor="end")
         picture.box(left, y, length, 12, view.theme.fill(colours[kind]), 2)
-        picture.text(left + length + 5, y + 10, number(amount, 2), size=9.5, colour=view.theme.muted)
+        picture.text(left + length + 5, y + 10, number(amount, 2), size=10, colour=view.theme.muted)
         picture.text(picture.width - 12, y + 10, number(total, 1), size=10, anchor="end")
     return picture
 
@@ -46,7 +46,7 @@ def ledger(view: View) -> Picture:
         return picture
     picture.text(12, 44, "balances", size=10, bold=True)
     before = view.frames[-2].balances if len(view.frames) > 1 else dict.fromkeys(view.last.balances, 0.0)
-    picture.text(236, 44, "this round", size=9.5, anchor="end", colour=view.theme.muted)
+    picture.text(236, 44, "this round", size=10, anchor="end", colour=view.theme.muted)
     for k, (party, money) in enumerate(view.last.balances.items()):
         y = 64 + 18 * k
         change = money - before[party]
@@ -64,6 +64,6 @@ def ledger(view: View) -> Picture:
     for k, (kind, (amount, count)) in enumerate(list(by_kind(view.last.tables["transfers"]).items())[:MOST_KINDS]):
         y = 64 + 18 * k
         picture.text(256, y, shortened(kind, 20), size=10)
-        picture.text(406, y, f"{count:,} ×", size=9.5, anchor="end", colour=view.theme.muted)
+        picture.text(406, y, f"{count:,} ×", size=10, anchor="end", colour=view.theme.muted)
         picture.text(picture.width - 12, y, number(amount, 2), size=10, anchor="end")
     return picture

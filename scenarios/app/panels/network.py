@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from market.parties import MODEL_OWNER
-from scenarios.app.drawing import Picture
+from scenarios.app.drawing import Picture, shortened
 from scenarios.app.reel import Frame
 from scenarios.app.view import NOT_YET, View
 from scenarios.engine.membership import ExitKind
 from scenarios.palette import FAINT, GREEN, INK, MUTED, PARTIES, STATES, mix
 
 MOST_OWNERS, MOST_EDGES = 400, 600
-_CENTRE, _REACH = (190.0, 156.0), 122.0
+_CENTRE, _REACH = (150.0, 158.0), 122.0
 
 
 def network(view: View) -> Picture:
@@ -50,6 +50,8 @@ def network(view: View) -> Picture:
     for ghost, kind in ghosts:
         if ghost is not None:
             _cross(picture, _on_paper(ghost[None, :])[0], kind, view)
+    if total == 0:
+        picture.text(*_CENTRE, "Nobody is in the market.", size=12, anchor="middle", colour=view.theme.muted)
     _legend(picture, view, strategy, len(gone), total)
     return picture
 
@@ -139,18 +141,34 @@ def _cross(picture: Picture, place: NDArray[np.float64], kind: ExitKind, view: V
 
 
 def _legend(picture: Picture, view: View, strategy: NDArray[np.str_], gone: int, total: int) -> None:
-    y, x = 48.0, 332.0
+    y, x = 48.0, 292.0
     for name in view.colours:
         count = int((strategy == name).sum())
         picture.dot(x + 4, y - 3.5, 4.5, view.fill(name), view.theme.ink, 0.5)
-        picture.text(x + 14, y, f"{name} {count}", size=10, colour=view.theme.ink if count else view.theme.muted)
+        words = f"{shortened(name, 24)} {count}"
+        picture.text(x + 14, y, words, size=10.5, colour=view.theme.ink if count else view.theme.muted)
         y += 15
-    y += 5
-    marks = ["size: weight in the round", "ring: reputation", "green halo: joined", "×: left (bold: expelled)"]
-    for words in marks:
-        picture.text(x, y, words, size=9.5, colour=view.theme.muted)
-        y += 13
+    y += 6
+    for words in _marks(view):
+        picture.text(x, y, words, size=10, colour=view.theme.muted)
+        y += 14
     drawn = f"round {view.last.number}: {total:,} owners, {gone} left"
     if total > MOST_OWNERS:
         drawn = f"round {view.last.number}: {MOST_OWNERS} of {total:,} owners"
     picture.text(picture.width - 12, 20, drawn, size=10, anchor="end", colour=view.theme.muted)
+
+
+def _marks(view: View) -> list[str]:
+    """What size, ring, lines and signs mean; lines only as far as there are any."""
+    edges = view.last.tables["edges"]
+    between = (edges["user"] != MODEL_OWNER) & (edges["source"] != MODEL_OWNER)
+    words = ["dot size: weight in the round", "dark ring: good reputation"]
+    if view.theme.name == "dark":
+        words[1] = "bright ring: good reputation"
+    if (edges["user"] == MODEL_OWNER).any():
+        words.append("thin line: upload that is used")
+    if between.any():
+        words.append("grey line: model used or copied")
+    if (between & (edges["payment"] > 0)).any():
+        words.append("green line: pays for it")
+    return [*words, "green halo: joined · ×: left", "bold ×: expelled"]

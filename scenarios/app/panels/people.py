@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 
 import matplotlib.image
 import numpy as np
 from numpy.typing import NDArray
 
+from market.mechanism import DATA_SIZE
+from scenarios.app.charts import digits_for
 from scenarios.app.drawing import Picture, Theme, shortened
 from scenarios.app.reel import Columns, Frame
 from scenarios.app.view import NOT_YET, View
@@ -38,7 +41,7 @@ def raster(view: View) -> Picture:
     kept = np.unique(np.linspace(0, total - 1, min(total, MOST_LINES)).astype(int))
     owners, kinds = owners[kept], kinds[kept]
     image = np.stack([_column(frame, owners, view) for frame in frames], axis=1)  # [owners * lines, rounds, 3]
-    left, top, right, bottom = 128.0, 34.0, picture.width - 12.0, picture.height - 44.0
+    left, top, right, bottom = 158.0, 34.0, picture.width - 12.0, picture.height - 44.0
     span = max(10, len(frames))
     picture.image(left, top, (right - left) * len(frames) / span, bottom - top, _png(image))
     low = 0.0
@@ -48,7 +51,7 @@ def raster(view: View) -> Picture:
             continue
         y = top + (bottom - top) * (members[0] + members[-1] + 1) / 2 / len(owners)
         y = max(low, y + 4)
-        picture.text(left - 6, y, f"{shortened(name, 17)} {len(members)}", size=9.5, anchor="end",
+        picture.text(left - 6, y, f"{shortened(name, 20)} {len(members)}", size=10.5, anchor="end",
                      colour=view.text(name), bold=True)  # fmt: skip
         low = y + 12
     first, last = frames[0].number, frames[-1].number
@@ -57,7 +60,7 @@ def raster(view: View) -> Picture:
                  colour=view.theme.muted)  # fmt: skip
     marked = "dark" if view.theme.name == "light" else "white"
     words = f"full: trained · hollow: forged · pale: absent or late · {marked}: found guilty"
-    picture.text(12, picture.height - 10, words, size=9.5, colour=view.theme.muted)
+    picture.text(12, picture.height - 10, words, size=10, colour=view.theme.muted)
     if total > len(owners):
         picture.text(right, 20, f"{len(owners)} of {total:,} owners", size=10, anchor="end", colour=view.theme.muted)
     return picture
@@ -107,9 +110,11 @@ def _png(image: NDArray[np.float64]) -> str:
     return base64.b64encode(stream.getvalue()).decode("ascii")
 
 
+MOST_CLAIMS = 2
+_CLAIM_PLACES = (280.0, 366.0)
 _HEADINGS = (
-    ("#", 22, "end"), ("owner", 32, "start"), ("strategy", 74, "start"), ("data true / said", 262, "end"),
-    ("quality", 330, "end"), ("gain", 376, "end"), ("round", 420, "end"), ("rep.", 456, "end"),
+    ("#", 20, "end"), ("owner", 28, "start"), ("strategy", 68, "start"), ("gain", 408, "end"),
+    ("rep.", 442, "end"), ("audit", 476, "end"),
 )  # fmt: skip
 
 
@@ -122,28 +127,30 @@ def leaderboard(view: View) -> Picture:
     table, gains = view.last.owners, view.last.gains
     rows = np.flatnonzero(table["status"] == "active")
     rows = rows[np.argsort(-gains[table["owner"][rows].astype(np.int64)], kind="stable")][:12]
-    for words, x, anchor in _HEADINGS:
-        picture.text(x, 44, words, size=9.5, anchor=anchor, colour=view.theme.muted)
+    claims = list(zip(view.claims[:MOST_CLAIMS], _CLAIM_PLACES[-len(view.claims) :], strict=False))
+    for words, x, anchor in (*_HEADINGS, *((claim.replace("_", " "), place, "end") for claim, place in claims)):
+        picture.text(x, 44, words, size=10, anchor=anchor, colour=view.theme.muted)
+    digits = digits_for(gains[table["owner"][rows].astype(np.int64)])
     for k, row in enumerate(rows.tolist()):
         y = 62 + 18 * k
         owner, strategy = int(table["owner"][row]), str(table["strategy"][row])
-        picture.text(22, y, str(k + 1), size=10, anchor="end", colour=view.theme.muted)
-        picture.text(32, y, str(owner), size=10)
-        picture.dot(70, y - 3.5, 3.8, view.fill(strategy), view.theme.ink, 0.4)
-        picture.text(78, y, shortened(strategy, 18), size=10)
-        for name, x, digits in (("data_size", 262, 0), ("quality", 330, 2)):
-            true, said = float(table[name][row]), float(table[f"reported_{name}"][row])
+        picture.text(20, y, str(k + 1), size=10, anchor="end", colour=view.theme.muted)
+        picture.text(28, y, str(owner), size=10.5)
+        picture.dot(66, y - 3.5, 3.8, view.fill(strategy), view.theme.ink, 0.4)
+        picture.text(74, y, shortened(strategy, 17 if len(claims) > 1 else 24), size=10.5)
+        for claim, x in claims:
+            true, said = float(table[claim][row]), float(table[f"reported_{claim}"][row])
             lies = np.isfinite(said) and abs(said - true) > 0.05 * max(abs(true), 1e-9)
-            words = f"{number(true, digits)} / {number(said, digits)}"
-            picture.text(x, y, words, size=10, anchor="end", bold=bool(lies),
+            places = 0 if claim == DATA_SIZE else digits_for([true, said]) - (abs(true) < 1)
+            words = f"{number(true, places)} / {number(said, places)}"
+            picture.text(x, y, words, size=10.5, anchor="end", bold=bool(lies),
                          colour=view.theme.text("#D55E00") if lies else None)  # fmt: skip
-        picture.text(376, y, number(gains[owner], 1), size=10, anchor="end")
-        picture.text(420, y, number(float(table["utility"][row]), 2), size=10, anchor="end")
-        picture.text(456, y, number(float(table["reputation"][row]), 2), size=10, anchor="end")
+        picture.text(408, y, number(gains[owner], digits), size=10.5, anchor="end")
+        picture.text(442, y, number(float(table["reputation"][row]), 2), size=10.5, anchor="end")
         mark, tone = _verdict(table, row, view.theme)
-        picture.text(470, y, mark, size=10, anchor="middle", colour=tone, bold=True)
-    words = "orange: said is not true · last column: audited ✓ cleared, ! guilty, ? wrongly"
-    picture.text(12, picture.height - 8, words, size=9, colour=view.theme.muted)
+        picture.text(465, y, mark, size=11, anchor="middle", colour=tone, bold=True)
+    words = "true / said, orange: a lie · gain: money since the start · audit: ✓ cleared, ! guilty, ? wrongly"
+    picture.text(12, picture.height - 8, words, size=9.5, colour=view.theme.muted)
     return picture
 
 
@@ -158,19 +165,21 @@ def _verdict(table: Columns, row: int, theme: Theme) -> tuple[str, str]:
 def ticker(view: View) -> Picture:
     """The latest events worth telling, newest first."""
     picture = Picture("Event ticker", view.theme)
+    picture.text(picture.width - 12, 20, "market time, newest first", size=10, anchor="end", colour=view.theme.muted)
     if not view.frames:
         picture.note(NOT_YET)
         return picture
     told: list[tuple[float, str, str]] = []
-    for frame in view.frames[:-7:-1]:
-        told += _told(frame, view)
+    latest = view.frames[:-7:-1]
+    for frame, before in zip(latest, view.frames[-2:-8:-1] + latest[-1:], strict=False):
+        told += _told(frame, before, view)
         if len(told) >= 15:
             break
     for k, (tick, words, colour) in enumerate(told[:15]):
         y = 46 + 16 * k
-        picture.text(80, y, clock_text(tick), size=10, anchor="end", colour=view.theme.muted)
-        picture.dot(91, y - 3.5, 3, colour)
-        picture.text(100, y, shortened(words, 60), size=10)
+        picture.text(72, y, clock_text(tick), size=10.5, anchor="end", colour=view.theme.muted)
+        picture.dot(83, y - 3.5, 3, colour)
+        picture.text(92, y, shortened(words, 60), size=10.5)
     return picture
 
 
@@ -182,10 +191,19 @@ def clock_text(tick: float) -> str:
     return f"{int(seconds // 3600)}:{int(seconds % 3600 // 60):02d}:{seconds % 60:04.1f}"
 
 
-def _told(frame: Frame, view: View) -> list[tuple[float, str, str]]:
+def _kinds(frame: Frame) -> dict[int, str]:
+    return dict(zip(frame.owners["owner"].tolist(), frame.owners["strategy"].tolist(), strict=True))
+
+
+def _who(owner: int, strategy: Mapping[int, str]) -> str:
+    """An owner with its strategy; who came and went within one round has none in the tables."""
+    return f"owner {owner} ({strategy[owner]})" if owner in strategy else f"owner {owner}"
+
+
+def _told(frame: Frame, before: Frame, view: View) -> list[tuple[float, str, str]]:
     """The events of a round in words, newest first; those of which there are many are counted."""
     events, theme = frame.tables["events"], view.theme
-    strategy = dict(zip(frame.owners["owner"].tolist(), frame.owners["strategy"].tolist(), strict=True))
+    strategy = {**_kinds(before), **_kinds(frame)}  # who has left is found in the round before
     lines: list[tuple[float, str, str]] = []
     counted = {"join": "joins", "report": "reports in time", "update": "uploads in", "late": "uploads too late"}
     groups = {kind: np.flatnonzero(events["kind"] == kind) for kind in counted}
@@ -194,28 +212,29 @@ def _told(frame: Frame, view: View) -> list[tuple[float, str, str]]:
         if len(rows) and (kind != "join" or len(rows) > 4):
             lines.append((float(events["tick"][rows[-1]]), f"{words}: {len(rows):,}", theme.muted))
     for kind, words, tone in (
-        ("guilty", "{who} found guilty, {value} slashed", "#D55E00"),
+        ("guilty", "{who} guilty: {value} of its deposit", "#D55E00"),
         ("leave", "{who} leaves: {why}", "#616E7C"),
         ("switch", "{who} switches to {other}", "#56B4E9"),
-        ("intervene", "a lever is turned: rules change with this round", "#CC79A7"),
+        ("intervene", "lever: {lever}", "#CC79A7"),
         ("plan", "plan: {count} owners selected", "#0072B2"),
-        ("close", "round {round} closed, accuracy {value}", "#009E73"),
+        ("close", "round {round} closed{reached}", "#009E73"),
     ):
         for row in np.flatnonzero(events["kind"] == kind)[-8:].tolist():
             value = float(events["value"][row])
             owner = int(events["owner"][row])
             told = words.format(
-                who=f"owner {owner} ({strategy.get(owner, 'gone')})",
-                value=number(value, 3 if kind == "close" else 2),
+                who=_who(owner, strategy),
+                value=number(value, 2),
+                reached=f", accuracy {number(value, 3)}" if np.isfinite(value) else "",
                 count=number(value),
                 round=frame.number,
                 why=ExitKind(int(value)).name.lower() if kind == "leave" else "",
+                lever=view.levers[int(value)] if kind == "intervene" and value < len(view.levers) else "",
                 other=view.strategies[int(value)] if kind == "switch" and value < len(view.strategies) else "",
             )
             lines.append((float(events["tick"][row]), told, theme.text(tone)))
     if len(groups["join"]) <= 4:
         for row in groups["join"].tolist():
             owner = int(events["owner"][row])
-            who = f"owner {owner} ({strategy.get(owner, 'gone')}) joins"
-            lines.append((float(events["tick"][row]), who, theme.text("#009E73")))
+            lines.append((float(events["tick"][row]), f"{_who(owner, strategy)} joins", theme.text("#009E73")))
     return sorted(lines, key=lambda line: -line[0])
