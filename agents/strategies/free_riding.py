@@ -215,17 +215,17 @@ class FreeRiderResale(FreeRider):
 @STRATEGIES.register("free_rider_partial")
 @dataclass(frozen=True, kw_only=True)
 class FreeRiderPartial(Strategy):
-    """Offers the advised share of its data and really trains on ``share`` (> 0, below 1) of that: moral hazard."""
+    """Offers what is advised and really trains on the part ``trained_share`` (> 0, below 1) of that: moral hazard."""
 
     name: ClassVar[str] = "free_rider_partial"
     family: ClassVar[str] = "free_rider"
     reference: ClassVar[str] = "Holmström 1982, Moral hazard in teams, Bell J. Econ. 13(2)"
 
-    share: float = 0.2
+    trained_share: float = 0.2
 
     def __post_init__(self) -> None:
-        check_number("share", self.share, Bounds(above=0, below=1))
+        check_number("trained_share", self.trained_share, Bounds(above=0, below=1))
 
     def train(self, seen: Observation) -> Work:
         honest = super().train(seen)
-        return replace(honest, data_share=self.share * honest.data_share)
+        return replace(honest, data_share=self.trained_share * honest.data_share)

@@ -42,20 +42,20 @@ class Altruist(Strategy):
 @STRATEGIES.register("withhold_data")
 @dataclass(frozen=True, kw_only=True)
 class WithholdData(Strategy):
-    """Offers ``share`` (> 0, at most 1) of the advised data, and trains on what it offers: honest, but holding back."""
+    """Offers the part ``offered_share`` (> 0, at most 1) of the advised data and trains on it: honest, but holding back."""
 
     name: ClassVar[str] = "withhold_data"
     reference: ClassVar[str] = (
         "Ausubel et al. 2014, Demand reduction and inefficiency in multi-unit auctions, RES 81(4)"
     )
 
-    share: float = 0.5
+    offered_share: float = 0.5
 
     def __post_init__(self) -> None:
-        check_number("share", self.share, Bounds(above=0, at_most=1))
+        check_number("offered_share", self.offered_share, Bounds(above=0, at_most=1))
 
     def offer(self, seen: Observation) -> FloatColumn:
-        return np.asarray(self.share * super().offer(seen))
+        return np.asarray(self.offered_share * super().offer(seen))
 
     def train(self, seen: Observation) -> Work:
         return replace(super().train(seen), data_share=self.offer(seen))

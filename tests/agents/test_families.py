@@ -115,13 +115,13 @@ def test_a_cherry_picker_wants_a_margin_over_its_cost(observe: Observe) -> None:
 
 
 def test_partial_training_offers_all_and_does_a_part(observe: Observe) -> None:
-    seen, lazy = observe(), make_strategy("free_rider_partial", {"share": 0.25})
+    seen, lazy = observe(), make_strategy("free_rider_partial", {"trained_share": 0.25})
     assert np.array_equal(lazy.offer(seen), seen.advice.data_share)
     assert lazy.train(seen).data_share == pytest.approx(0.25 * seen.advice.data_share)
 
 
 def test_who_withholds_data_offers_no_more_than_it_trains_on(observe: Observe) -> None:
-    seen, shy = observe(), make_strategy("withhold_data", {"share": 0.25})
+    seen, shy = observe(), make_strategy("withhold_data", {"offered_share": 0.25})
     assert shy.offer(seen) == pytest.approx(0.25 * seen.advice.data_share)
     assert np.array_equal(shy.train(seen).data_share, shy.offer(seen))
 
@@ -136,7 +136,7 @@ def test_who_withholds_data_offers_no_more_than_it_trains_on(observe: Observe) -
         ("seasonal", {"rounds": 11}, "rounds is 11"),
         ("attack_backdoor", {"poisoned": 0.0}, "poisoned is 0.0"),
         ("hit_and_run", {"rounds": 0}, "rounds is 0"),
-        ("free_rider_partial", {"share": 1.0}, "share is 1.0"),
+        ("free_rider_partial", {"trained_share": 1.0}, "trained_share is 1.0"),
     ],
 )
 def test_bad_parameters_are_refused_in_one_line(name: str, params: dict[str, object], complaint: str) -> None:
