@@ -33,19 +33,11 @@ def wronged(seen: Observation, fair: float) -> BoolColumn:
 
 @dataclass(frozen=True, kw_only=True)
 class Reciprocal(Switching):
-    """Sends the global model back while ``defecting`` is above 0.
-
-    ``fair`` (>= 0): share of the expected payment below which it feels wronged.
-    """
+    """Sends the global model back while ``defecting`` is above 0."""
 
     family: ClassVar[str] = "reciprocal"
     trains: ClassVar[bool] = False
     conditional: ClassVar[bool] = True
-
-    fair: float = 0.5
-
-    def __post_init__(self) -> None:
-        check_number("fair", self.fair, NOT_NEGATIVE)
 
     @property
     def other(self) -> Strategy:
@@ -53,6 +45,19 @@ class Reciprocal(Switching):
 
     def deviates(self, seen: Observation) -> BoolColumn:
         return np.asarray(seen.own.defecting > 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retaliating(Reciprocal):
+    """Decides how long to defect by the wrongs that it has suffered.
+
+    ``fair`` (>= 0): share of the expected payment below which it feels wronged.
+    """
+
+    fair: float = 0.5
+
+    def __post_init__(self) -> None:
+        check_number("fair", self.fair, NOT_NEGATIVE)
 
     def remember(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         """Count grievances, and decide for how long to defect."""
@@ -71,7 +76,7 @@ class Reciprocal(Switching):
 
 @STRATEGIES.register("grim")
 @dataclass(frozen=True, kw_only=True)
-class Grim(Reciprocal):
+class Grim(Retaliating):
     """Honest until it is wronged once: slashed, or paid below ``fair`` times what was promised; never again then."""
 
     name: ClassVar[str] = "grim"
@@ -83,7 +88,7 @@ class Grim(Reciprocal):
 
 @STRATEGIES.register("tit_for_tat")
 @dataclass(frozen=True, kw_only=True)
-class TitForTat(Reciprocal):
+class TitForTat(Retaliating):
     """Honest at first; then it defects in a round if it was wronged in the last one."""
 
     name: ClassVar[str] = "tit_for_tat"
@@ -95,7 +100,7 @@ class TitForTat(Reciprocal):
 
 @STRATEGIES.register("tit_for_two_tats")
 @dataclass(frozen=True, kw_only=True)
-class TitForTwoTats(Reciprocal):
+class TitForTwoTats(Retaliating):
     """Defects in a round if it was wronged in both of the last two."""
 
     name: ClassVar[str] = "tit_for_two_tats"
@@ -111,14 +116,14 @@ class TitForTwoTats(Reciprocal):
 
 @STRATEGIES.register("generous_tit_for_tat")
 @dataclass(frozen=True, kw_only=True)
-class GenerousTitForTat(Reciprocal):
+class GenerousTitForTat(Retaliating):
     """As tit for tat, but it forgives a wrong with probability ``forgiveness``."""
 
     name: ClassVar[str] = "generous_tit_for_tat"
     stochastic: ClassVar[bool] = True
     reference: ClassVar[str] = "Nowak, Sigmund 1992, Tit for tat in heterogeneous populations, Nature 355"
 
-    forgiveness: float = 1 / 3
+    forgiveness: float = 0.3
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -131,7 +136,7 @@ class GenerousTitForTat(Reciprocal):
 
 @STRATEGIES.register("gradual")
 @dataclass(frozen=True, kw_only=True)
-class Gradual(Reciprocal):
+class Gradual(Retaliating):
     """Answers its n-th grievance with n rounds of free riding, then makes peace."""
 
     name: ClassVar[str] = "gradual"
@@ -157,12 +162,12 @@ class WinStayLoseShift(Reciprocal):
     aspiration: float = 0.0
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_number("aspiration", self.aspiration)
 
-    def retaliation(self, seen: Observation, now: BoolColumn, grievances: IntColumn) -> IntColumn:
+    def remember(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
+        """Stay or shift."""
         won = seen.own.utility >= seen.own.outside_option + self.aspiration
-        return np.where(won, seen.own.defecting > 0, seen.own.defecting == 0).astype(np.int64)
+        return {"defecting": np.where(won, seen.own.defecting > 0, seen.own.defecting == 0).astype(np.int64)}
 
 
 @STRATEGIES.register("conditional_cooperator")
