@@ -221,14 +221,15 @@ def _with_parameters(chosen: str | Mapping[str, Any], stage: Stage) -> dict[str,
 
 
 def _parameters(mechanism: Mapping[str, Any], put: Put) -> None:
-    """Inputs for the numeric parameters of a mechanism."""
+    """Inputs for the numeric parameters of a mechanism, in a column: what stands below keeps its place in the page."""
 
     def putter(name: str) -> Put:
         return lambda value: None if value in (None, mechanism[name]) else put({**mechanism, name: value})
 
-    for name, value in factors(mechanism).items():
-        edit = solara.InputInt if isinstance(value, int) else solara.InputFloat
-        edit(f"{name.replace('_', ' ')} ({mechanism['name']})", value=value, on_value=putter(name))
+    with solara.Column(gap="2px"):
+        for name, value in factors(mechanism).items():
+            edit = solara.InputInt if isinstance(value, int) else solara.InputFloat
+            edit(f"{name.replace('_', ' ')} ({mechanism['name']})", value=value, on_value=putter(name))
 
 
 def _setter(draft: solara.Reactive[Draft], path: str) -> Put:
