@@ -29,7 +29,7 @@ from scenarios.app.stage import Stage
 from scenarios.loading import resolved_yaml
 
 OWNERS, WARM_UP, ROUNDS = (200, 2000), 15, 10
-SHOWN = "document.querySelector('svg[aria-label=\"Collaboration graph\"]').textContent.includes('round {}:')"
+SHOWN = "document.querySelector('svg[aria-label=\"Collaboration graph\"]')?.textContent.includes('round {}:')"
 """Whether the picture of a round stands on the page."""
 
 

@@ -12,13 +12,13 @@ import solara
 from scenarios.app.controls import (
     GROUPS,
     LEVERS,
-    Control,
     controls,
     factors,
     mechanism_parameters,
     strategy_names,
 )
 from scenarios.app.draft import MIX, Draft
+from scenarios.app.inputs import Put, parameter_inputs, value_input
 from scenarios.app.keeping import Keep
 from scenarios.app.mesa_controls import force_update, update_counter
 from scenarios.app.stage import Stage
@@ -27,7 +27,6 @@ from scenarios.interventions import MECHANISM
 from scenarios.loading import library
 
 Open = Callable[[Stage], None]
-Put = Callable[[Any], None]
 RIVAL = ("market.mechanism", "market.budget", "enforcement.audit_rate", "enforcement.deposit")
 """What the second world can have otherwise."""
 
@@ -67,9 +66,9 @@ def Desk(
         for group, paths in GROUPS.items():
             with solara.Details(group), solara.Column(gap="2px"):
                 for path in paths:
-                    _input(controls()[path], draft.value.value(path), _setter(draft, path))
+                    value_input(controls()[path], draft.value.value(path), _setter(draft, path))
                     if path == MECHANISM:
-                        _parameters(draft.value.mechanism(), _setter(draft, path))
+                        parameter_inputs(draft.value.mechanism(), _setter(draft, path))
                 if group == "Population":
                     Mix(draft)
         Rival(draft)
@@ -139,11 +138,11 @@ def Levers(stage: Stage) -> None:
         for path in LEVERS:
             value = staged.value.get(path, stage.in_force(path))
             if path != MECHANISM:
-                _input(controls()[path], value, stager(path))
+                value_input(controls()[path], value, stager(path))
                 continue
             chosen = _with_parameters(value, stage) if path in staged.value else stage.mechanism()
-            _input(controls()[path], chosen["name"], stager(path))
-            _parameters(chosen, stager(path))
+            value_input(controls()[path], chosen["name"], stager(path))
+            parameter_inputs(chosen, stager(path))
         if len(stage.shows) > 1:
             solara.ToggleButtonsSingle(worlds, values=["both", "A", "B"])
         solara.Button("Turn levers", color="primary", small=True, disabled=not staged.value, on_click=turn)
@@ -208,7 +207,7 @@ def Rival(draft: solara.Reactive[Draft]) -> None:
         if there:
             solara.Text("World B has the values of A, but for these:")
             for path in RIVAL:
-                _input(
+                value_input(
                     controls()[path], draft.value.value(path, rival=True),
                     _rival_setter(draft, path),
                 )  # fmt: skip
@@ -220,42 +219,9 @@ def _with_parameters(chosen: str | Mapping[str, Any], stage: Stage) -> dict[str,
     return mechanism_parameters(written if chosen == written.get("name") else chosen)
 
 
-def _parameters(mechanism: Mapping[str, Any], put: Put) -> None:
-    """Inputs for the numeric parameters of a mechanism."""
-
-    def putter(name: str) -> Put:
-        return lambda value: None if value in (None, mechanism[name]) else put({**mechanism, name: value})
-
-    for name, value in factors(mechanism).items():
-        edit = solara.InputInt if isinstance(value, int) else solara.InputFloat
-        edit(f"{name.replace('_', ' ')} ({mechanism['name']})", value=value, on_value=putter(name))
-
-
 def _setter(draft: solara.Reactive[Draft], path: str) -> Put:
     return lambda value: draft.set(draft.value.with_change(path, value))
 
 
 def _rival_setter(draft: solara.Reactive[Draft], path: str) -> Put:
     return lambda value: draft.set(draft.value.with_rival(path, value))
-
-
-def _input(control: Control, value: Any, put: Put) -> None:
-    """The input for one value, with its meaning below."""
-
-    def known(given: Any) -> None:
-        if given is not None and given != value:
-            put(given)
-
-    if control.kind == "share":
-        label = f"{control.label}: {float(value):.4g}"
-        solara.SliderFloat(label, value=float(value), min=0, max=1, step=0.01, thumb_label=False, on_value=known)
-    elif control.kind == "choice":
-        choices = [*control.choices, *([value] if value not in control.choices else [])]
-        solara.Select(control.label, values=choices, value=value, on_value=known)
-    elif control.kind == "switch":
-        solara.Switch(label=control.label, value=bool(value), on_value=known)
-    elif control.kind == "whole":
-        solara.InputInt(control.label, value=int(value), on_value=known)
-    else:
-        solara.InputFloat(control.label, value=float(value), on_value=known)
-    solara.Text(control.help, classes=["dg-help"])

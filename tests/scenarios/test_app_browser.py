@@ -321,6 +321,8 @@ def test_a_card_of_the_gallery_opens_its_scenario_and_a_switch_without_its_needs
     visit.chooses(levers, "mechanism", "fixed_price")
     levers.get_by_label("price (fixed_price)").fill("0.07")
     levers.get_by_label("price (fixed_price)").press("Enter")
+    time.sleep(0.5)  # the server has taken the price
+    visit.keeps("lever_with_its_price")
     levers.get_by_role("button", name="Turn levers").click()
     visit.reads("Acts in round 1.")
     visit.steps(2)
