@@ -42,7 +42,7 @@ class Altruist(Strategy):
 @STRATEGIES.register("withhold_data")
 @dataclass(frozen=True, kw_only=True)
 class WithholdData(Strategy):
-    """Offers a part ``offered_share`` (> 0, at most 1) of what is advised, and trains on it: honest but holding back."""
+    """Offers ``offered_share`` (> 0, at most 1) of what is advised, and trains on it: honest but holding back."""
 
     name: ClassVar[str] = "withhold_data"
     reference: ClassVar[str] = (
