@@ -102,7 +102,7 @@ def _misreports(name: str, markets: Sequence[Market]) -> list[Row]:
 
 def _of_one(name: str, gains: Sequence[float]) -> Verdict | None:
     if name in ("pac", "vcg", "csra", "csra_declared", "all_in"):
-        return law(max(gains) <= NEGLIGIBLE, "truthful: this lie does not pay on average")
+        return law(max(gains) <= NEGLIGIBLE, "truthful: in no market does this lie pay the average owner")
     if name == "mfg_regretnet":
         return law(float(np.mean(gains)) < 1.0, "nearly truthful: this lie gains less than 1 % of cost on average")
     return None
