@@ -22,6 +22,7 @@ import numpy as np
 
 from agents.population import Status
 from learning.columns import BoolColumn, IntColumn
+from learning.inspection_names import SIGNALS
 from learning.uploads import Upload, works
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
@@ -235,6 +236,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "link_ticks": after(0, link),
             "contribution": np.full(len(owners), np.nan),
             "contribution_error": np.full(len(owners), np.nan),
+            **{name: np.full(len(owners), np.nan) for name in SIGNALS},
         },
         {name: column[selected] for name, column in allocation.claims.items()},
     )
