@@ -1,6 +1,6 @@
 """Interventions: policy levers that are turned while a run goes on, written into the scenario so that it replays.
 
-A lever is a scenario's value that can change between two rounds: everything under ``enforcement``, and the model
+A lever is a scenario's value that can change between two rounds: every number under ``enforcement``, and the model
 owner's budget, revenue and mechanism. An intervention names the round at whose opening it acts.
 """
 
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
 
 MARKET_LEVERS = ("budget", "revenue", "mechanism")
+RULES = ("audit_policy", "detectors", "votes", "slashing", "deposits", "ban", "appeal", "regulation")
+"""Parts of ``enforcement`` that hold for the whole run: what has to be measured follows from them."""
 
 
 def levers() -> tuple[str, ...]:
     """Dotted paths of everything that an intervention can set, in the order of the schema."""
     from scenarios.schema import EnforcementSpec
 
-    enforcement = (f"enforcement.{name}" for name in EnforcementSpec.model_fields)
+    enforcement = (f"enforcement.{name}" for name in EnforcementSpec.model_fields if name not in RULES)
     return (*(f"market.{name}" for name in MARKET_LEVERS), *enforcement)
 
 
@@ -35,7 +37,7 @@ def changed(scenario: Scenario, settings: Mapping[str, Any]) -> Scenario:
     for path, value in settings.items():
         part, name = path.split(".")
         content[part][name] = value
-    return type(scenario).model_validate(content)
+    return type(scenario).model_validate(content, context={"levers": "turned"})
 
 
 def check_interventions(scenario: Scenario) -> Problem | None:

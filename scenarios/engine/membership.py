@@ -7,18 +7,18 @@ from enum import IntEnum
 
 import numpy as np
 
-from agents.participation import expected_utility
-from agents.population import MEMORY, Status
-from agents.private_types import draw_types
-from learning.columns import BoolColumn, IntColumn
+from agents.participation import ExitCause, expected_utility
+from agents.population import MEMORY, NEVER, Status
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
-from market.mechanism import FURTHER_CLAIMS, Types
-from market.money import to_micro
+from market.mechanism import DATA_SIZE, FURTHER_CLAIMS, Types
+from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
-from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
+from scenarios.engine.arriving import heard_at_the_door
+from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.decisions import decide
 from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import further_valuation, may_enter, privacy_cost
@@ -45,23 +45,14 @@ _STATUS = {
 }
 
 
-def schedule_arrivals(world: World) -> None:
-    """File everybody who is ever going to come by chance: the initial persons, the trace, the Poisson process."""
-    scenario = world.scenario
-    end = scenario.horizon * world.window_ticks
-    ticks = [0] * scenario.population.initial
-    ticks += [to_ticks(second) for second in scenario.population.arrival_times]
-    if scenario.population.arrival_rate > 0:
-        mean_gap, at, number = world.window_ticks / scenario.population.arrival_rate, 0.0, 0
-        while at < end:
-            at += mean_gap * float(world.streams.exponential("arrival gap", 0, number))
-            number += 1
-            ticks.append(round(at))
-    kept = np.sort(np.array([tick for tick in ticks if tick < end], dtype=np.int64))
-    # Everybody's private type is drawn in one go; it is the same whenever and wherever the person turns up.
-    world.private_types = draw_types(np.arange(len(kept)), world.types, world.streams)
-    nobody = np.full(len(kept), NOBODY, dtype=np.int64)
-    world.clock.schedule(Kind.ARRIVE, kept, nobody, np.zeros_like(kept), np.zeros_like(kept))
+_CAUSE = {
+    ExitKind.VOLUNTARY: ExitCause.DISAPPOINTED,
+    ExitKind.EXPELLED: ExitCause.EXPELLED,
+    ExitKind.BANKRUPT: ExitCause.BROKE,
+    ExitKind.CENSORED: ExitCause.END_OF_RUN,
+    ExitKind.QUIT: ExitCause.REFUSED_BILL,
+}
+"""What a way out usually comes of."""
 
 
 def arrive(world: World, happening: Happening) -> None:
@@ -90,6 +81,7 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     wealth = to_micro(drawn.pop("wealth"))
     for name, column in drawn.items():
         getattr(population, name)[ids] = column
+    population.leaves_at[ids] = world.trace_ends[persons]
     population.shard[ids] = persons % len(world.shard_sizes)
     population.data_size[ids] = world.shard_sizes[population.shard[ids]]
     population.quality[ids] = world.shard_quality[population.shard[ids]]
@@ -120,7 +112,7 @@ def _new_names(world: World, owners: IntColumn, tick: int) -> IntColumn:
     world.ledger.open_accounts(len(population))
     kept = ("person", "shard", "data_size", "quality", "cost", "compute_rate", "link_time", "think_time")
     sold = ("privacy_cap", "lifetime_privacy", "epsilon_spent")
-    for name in (*kept, *FURTHER_CLAIMS, *sold, "model_value", "outside_option", "strategy", *MEMORY):
+    for name in (*kept, *FURTHER_CLAIMS, *sold, "model_value", "outside_option", "strategy", "leaves_at", *MEMORY):
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
     world.post(tick, "new identity", owners, ids, world.ledger.wallet[owners])
@@ -144,24 +136,31 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     if advice.expected_epsilon is not None:
         own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
     expected = expected_utility(board, advice, own_cost, population.model_value[ids], decisions.violation)
+    if world.participation.listens:
+        expected = world.participation.hears(expected, heard_at_the_door(world, ids))
     # A visit is told from the next by its round and by how often the owner has stayed before.
     draw = world.uniform("join", ids, board.round * 4096 + population.stay[ids])
     willing = world.participation.joins(expected, population.outside_option[ids], draw)
-    able = (world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro) & may_enter(world, ids)
+    locked = required_deposit(world, ids, decisions.claims[DATA_SIZE])
+    able = (world.ledger.wallet[ids] >= locked + world.fee_micro) & may_enter(world, ids)
+    banned = population.banned_until[ids] > board.round
+    able &= ~banned & ((population.leaves_at[ids] == NEVER) | (population.leaves_at[ids] > tick))
     surplus = expected - population.outside_option[ids]
     world.log.add(Event.ARRIVE, tick, world.rounds_closed, ids, surplus)
     declined = ids[~(willing & able)]
     world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~(willing & able)])
-    schedule_return(world, declined, tick)
+    schedule_return(world, ids[~(willing & able) & ~banned], tick)
+    _wait_out(world, ids[banned], tick)
     joining = ids[willing & able]
     for claim, column in decisions.claims.items():  # who joins registers with its claims
         getattr(population, f"reported_{claim}")[joining] = column[willing & able]
     if len(joining):
         population.believed_utility[joining] = expected[willing & able]
-        _join(world, joining, tick)
+        _join(world, joining, locked[willing & able], tick)
 
 
-def _join(world: World, ids: IntColumn, tick: int) -> None:
+def _join(world: World, ids: IntColumn, locked: IntColumn, tick: int) -> None:
+    """``locked``: the deposits, in micro-units."""
     population, policy, scenario = world.population, world.policy, world.scenario
     before = population.active()
     population.stay[ids] += 1
@@ -174,23 +173,27 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     for column in world.records.values():  # what a mechanism has on record belongs to a stay
         column[ids[ids < len(column)]] = np.nan
     population.strategy_joined[ids] = population.strategy[ids]
-    for name in ("stay_rounds", "disappointed", "observations"):
+    for name in ("stay_rounds", "disappointed", "observations", "regret"):
         getattr(population, name)[ids] = 0
+    population.invested[ids] = policy.admission_fee
     count = len(ids)
     population.stay_utility[ids] = -policy.admission_fee
     population.utility_total[ids] -= policy.admission_fee
     world.tally.fees += count * policy.admission_fee
     if world.fee_micro:
         world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
-    if world.deposit_micro:
-        world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
+    world.post(tick, "deposit", ids, ids, locked, payee_book=DEPOSIT)
     _into_the_graph(world, before, ids)
     world.totals.joins += count
-    world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
+    world.log.add(Event.JOIN, tick, world.rounds_closed, ids, from_micro(locked))
     if scenario.population.departure_rate > 0:
         life = world.exponential("departure", ids, population.stay[ids]) / scenario.population.departure_rate
         ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
-        world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
+        cause = np.full(count, ExitCause.MOVED_AWAY, dtype=np.int64)
+        world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids], cause)
+    ending = ids[population.leaves_at[ids] != NEVER]
+    cause = np.full(len(ending), ExitCause.END_OF_TRACE, dtype=np.int64)
+    world.clock.schedule(Kind.LEAVE, population.leaves_at[ending], ending, population.stay[ending], cause)
 
 
 def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
@@ -211,8 +214,11 @@ def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
         world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
-def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
-    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode."""
+def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None) -> None:
+    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
+
+    ``cause``: what it came of, if not the usual thing.
+    """
     population = world.population
     population.status[owner] = _STATUS[kind]
     population.center[owner] = -1
@@ -235,7 +241,7 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
         world.personal.restore_best(person)
         population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(person))
     world.graph.leave(owner)
-    write_episode(world, owner, kind, tick)
+    write_episode(world, owner, kind, tick, cause)
     world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
     world.on_leave(owner)
     totals = world.totals
@@ -244,8 +250,24 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int) -> None:
     totals.bankruptcies += kind is ExitKind.BANKRUPT
     if kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
         schedule_return(world, who, tick)
-    elif kind is ExitKind.EXPELLED:
-        _maybe_whitewash(world, owner, tick)
+
+
+def expel(world: World, owner: int, tick: int) -> None:
+    """Throw an owner out, as the ban of the rules in force says; it may come back under another name, or later."""
+    population, ban = world.population, world.policy.ban
+    leave(world, owner, ExitKind.EXPELLED, tick, ExitCause.BANNED if ban.rounds or ban.whole_person else None)
+    population.banned_until[owner] = ban.until(world.rounds_closed)
+    renamed = not ban.whole_person and _whitewashes(world, owner, tick)
+    if ban.rounds and not renamed:
+        population.status[owner] = Status.LEFT
+        _wait_out(world, np.array([owner]), tick)
+
+
+def _wait_out(world: World, owners: IntColumn, tick: int) -> None:
+    """Who is banned for some rounds comes to the door again when they should be over."""
+    left = world.population.banned_until[owners] - world.rounds_closed
+    ticks = tick + left * world.window_ticks
+    world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 
 def forget_flights(world: World, rows: BoolColumn) -> None:
@@ -266,16 +288,20 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 
-def _maybe_whitewash(world: World, owner: int, tick: int) -> None:
-    """An expelled person may come back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
+def _whitewashes(world: World, owner: int, tick: int) -> bool:
+    """Whether an expelled person comes back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
     rule, who, population = world.participation, np.array([owner]), world.population
     names = int((population.person == population.person[owner]).sum())  # identities that this person has used
-    if world.uniform("whitewash", who, names)[0] < rule.whitewash:
-        back = after(tick, world.exponential("whitewash delay", who, names) * rule.return_delay)
-        world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
+    if world.uniform("whitewash", who, names)[0] >= rule.whitewash:
+        return False
+    back = after(tick, world.exponential("whitewash delay", who, names) * rule.return_delay)
+    world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
+    return True
 
 
-def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: int) -> None:
+def write_episode(
+    world: World, owner: int | IntColumn, kind: ExitKind, tick: int, cause: ExitCause | None = None
+) -> None:
     """One row per stay that ends: of one owner, or of several at once."""
     population, names = world.population, world.strategy_names
     world.write(
@@ -291,15 +317,23 @@ def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: in
             "left_tick": tick,
             "left_round": world.rounds_closed,
             "exit_kind": kind.name.lower(),
+            "exit_cause": (_CAUSE[kind] if cause is None else cause).name.lower(),
             "rounds_taken": population.stay_rounds[owner],
             "utility": population.stay_utility[owner],
         },
     )
 
 
+def required_deposit(world: World, owners: IntColumn, claimed: FloatColumn) -> IntColumn:
+    """What these owners have to lock, by the samples that they claim and their strikes, in micro-units."""
+    policy = world.policy
+    return policy.deposits.required(policy.deposit, claimed, world.population.strikes[owners])
+
+
 def top_up_deposit(world: World, owners: IntColumn, tick: int) -> IntColumn:
     """Owners restore their slashed deposits; returns those that cannot (they are bankrupt)."""
-    missing = world.deposit_micro - world.ledger.deposit[owners]
+    claimed = world.population.reported_data_size[owners]
+    missing = required_deposit(world, owners, claimed) - world.ledger.deposit[owners]
     able = world.ledger.wallet[owners] >= missing
     paying = owners[able & (missing > 0)]
     world.post(tick, "deposit", paying, paying, missing[able & (missing > 0)], payee_book=DEPOSIT)

@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 
+from agents.participation import ExitCause, Stay
 from agents.population import MEMORY, Status
 from agents.strategies.base import Observation, OwnRows, own_luck
 from learning.columns import BoolColumn, IntColumn
@@ -32,14 +33,38 @@ def react(world: World, settled: Settled, tick: int) -> None:
     population.observations[who] += 1
     believed = rule.believe(population.believed_utility[who], population.utility[who], population.observations[who])
     population.believed_utility[who] = believed
-    population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
-    leaving = rule.exits(population.disappointed[who], believed, outside, world.uniform("exit", who, number))
-    leaving |= _after_thoughts(world, who)
+    population.regret[who] = rule.regrets(population.regret[who], population.utility[who], outside)
+    spent = population.training_cost[who] + population.generation_spent[who]
+    population.invested[who] = rule.invests(population.invested[who], spent)
+    stay = _after_the_round(world, who)
+    fed_up = rule.exits(stay, world.uniform("exit", who, number))
+    leaving = fed_up | _after_thoughts(world, who)
     _adapt(world, who[~leaving], tick)
     going = who[leaving]
+    causes = np.where(fed_up, rule.causes(stay), ExitCause.STRATEGY)[leaving]
     delay = population.think_time[going] * world.exponential("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
-    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going])
+    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], causes)
+
+
+def _after_the_round(world: World, who: IntColumn) -> Stay:
+    """What these owners know of their stays now, with this round's disappointment counted."""
+    population, rule = world.population, world.participation
+    heard = np.full(len(who), np.nan)
+    if rule.listens:
+        heard = world.graph.told(who, population.believed_utility)
+    columns = (population.regret[who], population.invested[who], population.observations[who])
+    limit = world.patience.limit(rule.patience, columns[2], lambda: world.uniform("patience", who, 0))
+    stay = Stay(
+        population.believed_utility[who],
+        population.outside_option[who],
+        heard,
+        *columns,
+        population.disappointed[who],
+        limit,
+    )
+    population.disappointed[who] = world.patience.count(stay.disappointed, rule.unhappy(stay))
+    return dataclasses.replace(stay, disappointed=population.disappointed[who])
 
 
 def publish_board(world: World, settled: Settled) -> None:

@@ -20,6 +20,7 @@ import itertools
 
 import numpy as np
 
+from agents.participation import ExitCause
 from agents.population import Status
 from learning.columns import BoolColumn, IntColumn
 from learning.inspection_names import SIGNALS
@@ -34,7 +35,7 @@ from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
-from scenarios.engine.intervening import intervene
+from scenarios.engine.intervening import intervene, tune
 from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.privacy import sold_privacy
 from scenarios.engine.rivals import feel_rivals
@@ -50,6 +51,7 @@ def open_round(world: World, happening: Happening) -> None:
     number = world.rounds_closed
     _end_probation(world, number)
     intervene(world, number, tick)
+    tune(world, number)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
@@ -334,8 +336,8 @@ def close_when_complete(world: World, tick: int) -> None:
 
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
-    for tick, owner, _ in _entries(happening):
-        leave(world, owner, ExitKind.VOLUNTARY, tick)
+    for tick, owner, cause in _entries(happening):
+        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause))
         if world.scenario.round.late == "wait":
             close_when_complete(world, tick)
 
