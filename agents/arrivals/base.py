@@ -40,7 +40,7 @@ class Draws:
 
 @dataclass(frozen=True)
 class Visits:
-    """Arrivals in ascending order and, where the process knows, when each leaves again (NaN: it does not), in windows."""
+    """Arrivals in ascending order, and when each leaves again if the process knows (NaN: it does not), in windows."""
 
     arrive: FloatColumn
     leave: FloatColumn = field(default_factory=lambda: np.zeros(0))

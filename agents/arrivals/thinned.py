@@ -68,7 +68,10 @@ class VaryingRate(Thinned):
 @ARRIVALS.register("seasonal")
 @dataclass(frozen=True, kw_only=True)
 class Seasonal(Thinned):
-    """Arrivals at ``rate`` * (1 + ``swing`` * sin(2 pi (t / ``period`` + ``phase``))), t in windows, swing in [0, 1]."""
+    """Arrivals at ``rate`` * (1 + ``swing`` * sin(2 pi (t / ``period`` + ``phase``))), t in windows.
+
+    ``swing`` is in [0, 1].
+    """
 
     name: ClassVar[str] = "seasonal"
     rate: float

@@ -57,6 +57,7 @@ def share_out(weights: FloatColumn, total: float) -> FloatColumn:
     What one cannot take is shared among the others: p = min(1, c w) with the c that gives the sum.
     """
     chance = np.zeros(len(weights))
+    weights = weights / max(float(weights.max(initial=0.0)), 1e-300)  # so that tiny ones divide without overflow
     open_ = weights > 0
     while open_.any():
         left = total - float(chance[~open_].sum())
@@ -148,7 +149,7 @@ class ByAnomaly(Measured):
 @AUDIT_POLICIES.register("report_gap")
 @dataclass(frozen=True)
 class ByReportGap(Measured):
-    """By the gap from report to measurement: risk is how much higher an owner ranks by its claims than by what it gave."""
+    """By the gap from report to measurement: risk is how much higher an owner ranks by claims than by the latter."""
 
     name: ClassVar[str] = "report_gap"
 

@@ -58,7 +58,7 @@ DETECTORS: Registry[type[Detector]] = Registry("detector")
 @DETECTORS.register("update_norm")
 @dataclass(frozen=True)
 class NormDetector(Detector):
-    """Flags an update whose L2 norm is more than ``deviations`` robust standard deviations from the cohort's, on a log scale."""
+    """Flags an update whose norm is more than ``deviations`` robust standard deviations from the cohort's, in logs."""
 
     name: ClassVar[str] = "update_norm"
     deviations: float = 3.5
@@ -136,7 +136,7 @@ class GainDetector(Least):
 @DETECTORS.register("duplicate")
 @dataclass(frozen=True)
 class DuplicateDetector(Detector):
-    """Flags an upload that equals another one, an earlier one, the model itself or the model moved as last, bit for bit."""
+    """Flags an upload that equals another one, an earlier one, the model or the model moved as last, bit for bit."""
 
     name: ClassVar[str] = "duplicate"
 

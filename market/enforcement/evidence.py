@@ -59,7 +59,9 @@ def deviation(values: FloatColumn) -> FloatColumn:
     if scale == 0.0:
         scale = 1.2533 * away.mean()
     gap = values - np.median(finite)
-    return np.asarray(gap / scale if scale > 0.0 else np.where(gap == 0.0, 0.0, np.sign(gap) * np.inf))
+    if scale > 0.0:
+        return np.asarray(gap / scale)
+    return np.where(np.isnan(gap) | (gap == 0.0), gap, np.copysign(np.inf, gap))
 
 
 def rank_gap(claimed: FloatColumn, measured: FloatColumn) -> FloatColumn:

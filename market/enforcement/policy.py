@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 
 from market.enforcement.appeals import Appeal
 from market.enforcement.auditing import AuditPolicy, RandomAudits
@@ -65,21 +65,21 @@ class EnforcementPolicy:
     expel_after: int = 0
     expel_below: float = 0.0
     server_fee: float = 0.0
-    audit_policy: AuditPolicy = RandomAudits()
+    audit_policy: AuditPolicy = field(default_factory=RandomAudits)
     detectors: tuple[Detector, ...] = ()
     votes: int = 1
-    slashing: Slashing = Proportional()
-    deposits: DepositSchedule = FlatDeposit()
-    ban: Ban = IdentityBan()
+    slashing: Slashing = field(default_factory=Proportional)
+    deposits: DepositSchedule = field(default_factory=FlatDeposit)
+    ban: Ban = field(default_factory=IdentityBan)
     appeal: Appeal | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if field.name in _PROBABILITIES:
-                check_share(field.name, value)
+        for given in fields(self):
+            value = getattr(self, given.name)
+            if given.name in _PROBABILITIES:
+                check_share(given.name, value)
             elif isinstance(value, (int, float)):
-                check_amount(field.name, value)
+                check_amount(given.name, value)
 
     @property
     def needs(self) -> frozenset[str]:

@@ -65,7 +65,7 @@ class Flat(Slashing):
 @SLASHING.register("escalating")
 @dataclass(frozen=True)
 class Escalating(Slashing):
-    """The share ``first_share`` of the deposit at the first verdict, ``factor`` (>= 1) times as much at each further one."""
+    """``first_share`` of the deposit at the first verdict, ``factor`` (>= 1) times as much at each further one."""
 
     name: ClassVar[str] = "escalating"
     first_share: float = 0.25

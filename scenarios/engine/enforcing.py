@@ -23,7 +23,7 @@ from scenarios.engine.world import World
 
 
 def enforce(world: World, settled: Settled, tick: int) -> None:
-    """Draw audits, judge, hear appeals, slash, adjust standing, restrict and expel. The truth stands beside every verdict."""
+    """Draw audits, judge, hear appeals, slash, adjust standing, restrict and expel; note the truth beside verdicts."""
     population, policy, number = world.population, world.policy, world.rounds_closed
     took = settled.arrived & (population.status[settled.owner] == Status.ACTIVE)
     who, violation = settled.owner[took], settled.violation[took]
