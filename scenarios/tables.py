@@ -300,7 +300,7 @@ EPISODES = _table(
         "label",
         "voluntary, expelled, bankrupt, quit (refused its bill) or censored (there at the end)",
     ),
-    ("exit_cause", "label", "what ended it, finer: see agents.participation.ExitCause"),
+    ("exit_cause", "label", "what it came of: disappointed, regret, word_of_mouth, strategy, ..., end_of_run"),
     ("rounds_taken", "int", "rounds of the stay in which an upload arrived"),
     ("utility", "float", "sum of the realised utility of the stay, in money"),
 )
