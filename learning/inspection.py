@@ -60,11 +60,12 @@ def norms(given: Inspected) -> FloatColumn:
 
 
 def alignment(given: Inspected) -> FloatColumn:
-    """Cosine of each change with the sum of all the others' unit vectors; 0 without a change or without others."""
+    """Cosine of each change with the sum of all the others' unit vectors; 0 without a change, NaN without others."""
     unit = _directions(given.uploads - given.base)
     others = unit.sum(dim=0) - unit
     length = torch.linalg.vector_norm(others, dim=1)
     cosine = (unit * others).sum(dim=1) / torch.where(length > 0, length, 1.0)
+    cosine[length == 0] = torch.nan
     return np.asarray(cosine.clamp(-1.0, 1.0).cpu().numpy())
 
 

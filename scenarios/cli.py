@@ -237,7 +237,9 @@ def detectors(
         str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
     ] = "detector_trial",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs, from the scenario's seed on.")] = 1,
-    out: Annotated[Path | None, typer.Option(help="CSV file for the table.  [default: print only]", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file for the table.  [default: print only]", show_default=False)
+    ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
     change: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")

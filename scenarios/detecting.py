@@ -100,7 +100,7 @@ def measure(audits: pd.DataFrame, detectors: Sequence[Detector]) -> list[Measure
             if rows.any():
                 against = rows | ~violation
                 worth = np.nan if name == CLEAN else area(scores[against], rows[against])
-                found.append(Measured(detector.name, name, rate(scores[rows] > detector.limit), worth))
+                found.append(Measured(detector.name, name, rate(detector.flagged(scores[rows])), worth))
     return found
 
 

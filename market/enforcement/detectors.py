@@ -1,7 +1,7 @@
 """Detectors: what an audit reads in an upload. Their rates of error follow from the market and are measured there.
 
 A detector gives every owner a ``score``, the larger the more suspicious, NaN where there is nothing to go by, and
-flags scores above its limit. ``datagora detectors`` measures how often each is right on labelled runs.
+flags those beyond its limit. ``datagora detectors`` measures how often each is right on labelled runs.
 """
 
 from __future__ import annotations
@@ -40,16 +40,20 @@ class Detector:
 
     @property
     def limit(self) -> float:
-        """The score above which an owner is flagged."""
+        """The score beyond which an owner is flagged."""
         raise NotImplementedError
 
     def score(self, evidence: Evidence) -> FloatColumn:
         """How suspicious each owner is; NaN where there is nothing to go by."""
         raise NotImplementedError
 
+    def flagged(self, score: FloatColumn) -> BoolColumn:
+        """Whom it flags, by the scores."""
+        return np.asarray(score > self.limit)
+
     def flags(self, evidence: Evidence) -> BoolColumn:
         """Whom it flags."""
-        return np.asarray(self.score(evidence) > self.limit)
+        return self.flagged(self.score(evidence))
 
 
 DETECTORS: Registry[type[Detector]] = Registry("detector")
@@ -81,7 +85,7 @@ class NormDetector(Detector):
 
 @dataclass(frozen=True)
 class Least(Detector):
-    """Flags a signal below ``least``; the score is its negative."""
+    """Flags a signal of ``least`` or below; the score is its negative."""
 
     signal: ClassVar[str]
     least: float = 0.0
@@ -100,11 +104,14 @@ class Least(Detector):
     def score(self, evidence: Evidence) -> FloatColumn:
         return -evidence.measured[self.signal]
 
+    def flagged(self, score: FloatColumn) -> BoolColumn:
+        return np.asarray(score >= self.limit)  # what has not moved at all is among them
+
 
 @DETECTORS.register("update_direction")
 @dataclass(frozen=True)
 class DirectionDetector(Least):
-    """Flags an update whose cosine with the mean direction of the others is below ``least``."""
+    """Flags an update whose cosine with the mean direction of the others is at most ``least``."""
 
     name: ClassVar[str] = "update_direction"
     signal: ClassVar[str] = ALIGNMENT
@@ -113,7 +120,7 @@ class DirectionDetector(Least):
 @DETECTORS.register("loss_drop")
 @dataclass(frozen=True)
 class LossDropDetector(Least):
-    """Flags an update that lowers the loss on its owner's own data by less than ``least`` nats per sample."""
+    """Flags an update that lowers the loss on its owner's own data by at most ``least`` nats per sample."""
 
     name: ClassVar[str] = "loss_drop"
     signal: ClassVar[str] = LOSS_DROP
@@ -123,7 +130,7 @@ class LossDropDetector(Least):
 @DETECTORS.register("held_out_gain")
 @dataclass(frozen=True)
 class GainDetector(Least):
-    """Flags an update that lowers the loss on held-out data by less than ``least`` nats per sample (after Zeno, 2019).
+    """Flags an update that lowers the loss on held-out data by at most ``least`` nats per sample (after Zeno, 2019).
 
     Xie, Koyejo, Gupta 2019, Zeno: distributed stochastic gradient descent with suspicion-based fault-tolerance, ICML;
     here without its penalty on the norm.

@@ -22,9 +22,7 @@ def prospect(rate: float = 0.2, draw: float = 0.1, cost: float = COST, detection
 
 def supervise(rule: Budgeted, response, rounds: int = 200, detection: float = 0.8, alarm: float = 0.05):
     """Rates and money spent where each of ``OWNERS`` violates with probability ``response(rate)``; real audits."""
-    policy = EnforcementPolicy(
-        audit_rate=0.2, audit_cost=COST, detection_rate=detection, false_alarm_rate=alarm
-    )
+    policy = EnforcementPolicy(audit_rate=0.2, audit_cost=COST, detection_rate=detection, false_alarm_rate=alarm)
     regulator, streams, ids = Regulator(mesa.Model(seed=1), policy, rule), Streams(4), np.arange(OWNERS)
     rates, spent = [], []
     for number in range(rounds):

@@ -115,9 +115,9 @@ SIGNALS = {
     ("name", "flagged"),
     [
         ("update_norm", [4, 5]),
-        ("update_direction", [5]),
+        ("update_direction", [4, 5]),
         ("loss_drop", [4, 5]),
-        ("held_out_gain", [4, 5]),
+        ("held_out_gain", [1, 4, 5]),
         ("duplicate", [4, 5]),
         ("near_copy", [4, 5]),
     ],

@@ -67,7 +67,9 @@ def test_labelled_runs_measure_what_an_audit_would_have_found() -> None:
     audits = record(scenario, [1], "cpu")
     detectors = policy_of(labelled(scenario).enforcement).detectors
     for place, detector in enumerate(detectors):
-        assert ((score(audits, detector) > detector.limit) == (audits["found_by"].to_numpy() >> place & 1)).all(), detector.name
+        assert (detector.flagged(score(audits, detector)) == (audits["found_by"].to_numpy() >> place & 1)).all(), (
+            detector.name
+        )
     found = {(one.detector, one.cases): one for one in measure(audits, detectors)}
     clean = found["near_copy", "clean rounds (false alarms)"].flagged
     assert clean.count == (~audits["violation"]).sum()
@@ -134,8 +136,10 @@ def test_the_server_takes_its_share_of_what_owners_earn() -> None:
     free, dear = (play(market({"audit_rate": 0.0, "server_fee": fee}, **UNTRAINED), Inspector()) for fee in (0.0, 0.2))
     rounds = dear.table("rounds")
     assert books(free, "server fee") == 0.0
-    assert books(dear, "server fee") == pytest.approx(rounds["server_fees"].sum()) == pytest.approx(
-        0.2 * rounds["paid"].sum(), abs=1e-3
+    assert (
+        books(dear, "server fee")
+        == pytest.approx(rounds["server_fees"].sum())
+        == pytest.approx(0.2 * rounds["paid"].sum(), abs=1e-3)
     )
     owners = dear.table("owners").query("moment == 'round'")
     assert owners["payment"].sum() == pytest.approx(0.8 * rounds["paid"].sum(), abs=1e-3)
@@ -170,7 +174,9 @@ def test_the_money_of_appeals_comes_back_or_goes_to_the_regulator(appealed: Play
     audits, rounds = appealed.table("audits"), appealed.table("rounds")
     assert books(appealed, "refund") == pytest.approx(3.0 * audits["overturned"].sum())
     assert books(appealed, "slash") - books(appealed, "refund") == pytest.approx(audits["slashed"].sum())
-    assert books(appealed, "appeal fee") - books(appealed, "appeal fee back") == pytest.approx(audits["appeal_fee"].sum())
+    assert books(appealed, "appeal fee") - books(appealed, "appeal fee back") == pytest.approx(
+        audits["appeal_fee"].sum()
+    )
     assert books(appealed, "appeal") == pytest.approx(1.5 * audits["appealed"].sum())
     assert rounds["audit_cost"].sum() == pytest.approx(books(appealed, "audit") + books(appealed, "appeal"))
     income = books(appealed, "admission fee") + audits["slashed"].sum() + audits["appeal_fee"].sum()
@@ -209,7 +215,9 @@ def test_a_ban_keeps_out_whom_it_says_as_long_as_it_says(
 # ---- the regulator ------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("rule", [{"name": "budget", "budget": 0.4}, {"name": "deterrence", "budget": 0.4, "harm": 2.0}])
+@pytest.mark.parametrize(
+    "rule", [{"name": "budget", "budget": 0.4}, {"name": "deterrence", "budget": 0.4, "harm": 2.0}]
+)
 def test_a_regulator_announces_the_rate_that_it_sets_and_keeps_to_its_budget(rule: dict[str, Any]) -> None:
     rules = {"audit_rate": 0.1, "audit_cost": 0.1, "expel_after": 0, "regulation": rule}
     run = play(market(rules, {"initial": 20}, horizon=12, **UNTRAINED), Inspector())
@@ -235,8 +243,14 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
         ({"enforcement": {"detectors": [{"name": "near_copi"}]}}, "enforcement.detectors.0.name: near_copi: unknown"),
         ({"enforcement": {"detectors": [{"name": "near_copy", "similarity": 3.0}]}}, "similarity: expected a cosine"),
         ({"enforcement": {"votes": 2}}, "enforcement.votes: 2: at most 1"),
-        ({"enforcement": {"slash_share": 0.5, "slashing": {"name": "flat", "amount": 1.0}}}, "slash_share: 0.5: expected 1.0"),
-        ({"enforcement": {"audit_rate": 0.0, "audit_policy": "reputation"}}, "audit_policy: reputation: nobody is ever"),
+        (
+            {"enforcement": {"slash_share": 0.5, "slashing": {"name": "flat", "amount": 1.0}}},
+            "slash_share: 0.5: expected 1.0",
+        ),
+        (
+            {"enforcement": {"audit_rate": 0.0, "audit_policy": "reputation"}},
+            "audit_policy: reputation: nobody is ever",
+        ),
         ({"enforcement": {"audit_rate": 0.0, "appeal": "rational"}}, "appeal: rational: nobody is ever audited"),
         ({"enforcement": {"deposit": 0.0, "deposits": "escalating"}}, "deposits: escalating: nothing is ever locked"),
         ({"enforcement": {"expel_after": 0, "ban": "person"}}, "ban: person: nobody is ever expelled"),
@@ -258,7 +272,10 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
         ),
         ({"interventions": [{"round": 1, "set": {"enforcement.ban": "person"}}]}, "enforcement.ban"),
         ({"population": {"arrivals": ["self_excitin"]}}, "population.arrivals.0: self_excitin: unknown"),
-        ({"population": {"arrivals": [{"name": "trace", "file": "no.csv"}]}}, "population.arrivals.0.file: no.csv: file"),
+        (
+            {"population": {"arrivals": [{"name": "trace", "file": "no.csv"}]}},
+            "population.arrivals.0.file: no.csv: file",
+        ),
         ({"population": {"patience": "endless"}}, "population.patience: endless: unknown patience"),
     ],
 )

@@ -122,7 +122,7 @@ def test_what_was_put_in_keeps_owners_in() -> None:
 def test_the_content_are_talked_out_of_the_market_by_their_peers() -> None:
     # Costs differ much: most train for little and are content, and a few have so high costs that the mean is not.
     costs = {"kind": "lognormal", "median": 0.005, "sigma": 1.5}
-    types = {"outside_option": -0.2, "wealth": 100.0, "model_value": 20.0, "cost": costs}
+    types = {"outside_option": -0.12, "wealth": 100.0, "model_value": 20.0, "cost": costs}
     market = {"mechanism": "free", "neighbours": 13}
 
     def ends(rule: dict[str, Any]) -> set[str]:
