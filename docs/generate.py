@@ -288,6 +288,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "audit policies": lambda: choices(registries.audit_policies()),
     "detectors": lambda: choices(registries.detectors()),
     "slashing schedules": lambda: choices(registries.slashing_schedules()),
+    "admissions": lambda: choices(registries.admissions()),
     "deposit schedules": lambda: choices(registries.deposit_schedules()),
     "bans": lambda: choices(registries.bans()),
     "appeals": lambda: choices(registries.appeals()),

@@ -199,6 +199,7 @@ if TYPE_CHECKING:
     DetectorChoice: TypeAlias = Named
     SlashingChoice: TypeAlias = Named
     DepositChoice: TypeAlias = Named
+    AdmissionChoice: TypeAlias = Named
     BanChoice: TypeAlias = Named
     AppealChoice: TypeAlias = Named
 else:
@@ -225,6 +226,7 @@ else:
     DetectorChoice = _choice(Named, registries.detectors)
     SlashingChoice = _choice(Named, registries.slashing_schedules)
     DepositChoice = _choice(Named, registries.deposit_schedules)
+    AdmissionChoice = _choice(Named, registries.admissions)
     BanChoice = _choice(Named, registries.bans)
     AppealChoice = _choice(Named, registries.appeals)
     Partition = _choice(Named, registries.partitions, skip=("labels", "shards", "streams", "groups"))

@@ -46,6 +46,7 @@ class Kind(StrEnum):
     AUDITS = "audits"
     DETECTORS = "detectors"
     SLASHING = "slashing"
+    ADMISSION = "admission"
     DEPOSITS = "deposits"
     BANS = "bans"
     APPEALS = "appeals"
@@ -403,6 +404,7 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
         Kind.AUDITS: registries.audit_policies,
         Kind.DETECTORS: registries.detectors,
         Kind.SLASHING: registries.slashing_schedules,
+        Kind.ADMISSION: registries.admissions,
         Kind.DEPOSITS: registries.deposit_schedules,
         Kind.BANS: registries.bans,
         Kind.APPEALS: registries.appeals,

@@ -21,6 +21,7 @@ def policy_of(spec: EnforcementSpec) -> EnforcementPolicy:
     known = {
         "audit_policy": registries.audit_policies(),
         "slashing": registries.slashing_schedules(),
+        "admission": registries.admissions(),
         "deposits": registries.deposit_schedules(),
         "ban": registries.bans(),
         "appeal": registries.appeals(),

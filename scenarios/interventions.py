@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
 
 MARKET_LEVERS = ("budget", "revenue", "mechanism")
-RULES = ("audit_policy", "detectors", "votes", "slashing", "deposits", "ban", "appeal", "regulation")
+RULES = ("audit_policy", "detectors", "votes", "slashing", "admission", "deposits", "ban", "appeal", "regulation")
 """Parts of ``enforcement`` that hold for the whole run: what has to be measured follows from them."""
 
 

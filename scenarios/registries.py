@@ -86,6 +86,13 @@ def slashing_schedules() -> Registry[Any]:
     return SLASHING
 
 
+def admissions() -> Registry[Any]:
+    """The registry of admission fees."""
+    from market.enforcement.admission import ADMISSION
+
+    return ADMISSION
+
+
 def deposit_schedules() -> Registry[Any]:
     """The registry of deposit schedules."""
     from market.enforcement.deposits import DEPOSITS

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from scenarios import registries
 from scenarios.choices import (
     Adaptation,
+    AdmissionChoice,
     Aggregation,
     Algorithm,
     AppealChoice,
@@ -391,6 +392,9 @@ class EnforcementSpec(Spec):
     votes: Annotated[int, Field(ge=1)] = Field(1, description="detectors that must flag an owner to find it guilty")
     slashing: SlashingChoice = Field(
         default_factory=lambda: Named(name="proportional"), description="how much of its deposit a guilty owner loses"
+    )
+    admission: AdmissionChoice = Field(
+        default_factory=lambda: Named(name="flat"), description="what an owner pays when it joins"
     )
     deposits: DepositChoice = Field(
         default_factory=lambda: Named(name="flat"), description="how much each owner has to lock"

@@ -334,7 +334,6 @@ class Simulation(mesa.Model):
             adaptation=make_adaptation(change.name, change.params),
             confirmation=make_confirmation(paying.name, paying.params),
             policy=policy,
-            fee_micro=int(to_micro(policy.admission_fee)),
             patience=make_patience(calm.name, calm.params),
             model_owner=self.model_owner,
             regulator=self.regulator,

@@ -117,6 +117,7 @@ REGISTRIES = [
     registries.audit_policies,
     registries.detectors,
     registries.slashing_schedules,
+    registries.admissions,
     registries.deposit_schedules,
     registries.bans,
     registries.appeals,

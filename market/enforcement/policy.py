@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 
+from market.enforcement.admission import Admission, FlatAdmission
 from market.enforcement.appeals import Appeal
 from market.enforcement.auditing import AuditPolicy, RandomAudits
 from market.enforcement.bans import Ban, IdentityBan
@@ -43,8 +44,8 @@ class EnforcementPolicy:
     ``expel_below``. ``server_fee``: share of what an owner earns in a round that goes to the regulator.
 
     Chosen by name: ``audit_policy`` shares out the audits, ``detectors`` (none: audits err at the two rates above) find
-    guilty whom at least ``votes`` of them flag, ``deposits`` and ``slashing`` say who locks and loses how much, ``ban``
-    what an expulsion means, ``appeal`` whether there is a second look.
+    guilty whom at least ``votes`` of them flag, ``admission``, ``deposits`` and ``slashing`` say who pays, locks and
+    loses how much, ``ban`` what an expulsion means, ``appeal`` whether there is a second look.
 
     Raises ``ValueError`` with one line that names the field.
     """
@@ -69,6 +70,7 @@ class EnforcementPolicy:
     detectors: tuple[Detector, ...] = ()
     votes: int = 1
     slashing: Slashing = field(default_factory=Proportional)
+    admission: Admission = field(default_factory=FlatAdmission)
     deposits: DepositSchedule = field(default_factory=FlatDeposit)
     ban: Ban = field(default_factory=IdentityBan)
     appeal: Appeal | None = None

@@ -6,7 +6,6 @@ import dataclasses
 from typing import Any
 
 from market.enforcement import EnforcementPolicy
-from market.money import to_micro
 from market.parties import REGULATOR
 from scenarios.enforcement_checks import policy_of
 from scenarios.engine.event_log import Event
@@ -51,7 +50,6 @@ def tune(world: World, number: int) -> None:
 def enact(world: World, policy: EnforcementPolicy) -> None:
     """The new policy holds from now on; who is there tops up a higher deposit when its next round is settled."""
     world.policy = world.regulator.policy = policy
-    world.fee_micro = int(to_micro(policy.admission_fee))
     world.board = world.regulator.published(world.board)
 
 

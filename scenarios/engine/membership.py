@@ -142,7 +142,8 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     draw = world.uniform("join", ids, board.round * 4096 + population.stay[ids])
     willing = world.participation.joins(expected, population.outside_option[ids], draw)
     locked = required_deposit(world, ids, decisions.claims[DATA_SIZE])
-    able = (world.ledger.wallet[ids] >= locked + world.fee_micro) & may_enter(world, ids)
+    fee = admission_fee(world, ids)
+    able = (world.ledger.wallet[ids] >= locked + fee) & may_enter(world, ids)
     banned = population.banned_until[ids] > board.round
     able &= ~banned & ((population.leaves_at[ids] == NEVER) | (population.leaves_at[ids] > tick))
     surplus = expected - population.outside_option[ids]
@@ -156,12 +157,12 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
         getattr(population, f"reported_{claim}")[joining] = column[willing & able]
     if len(joining):
         population.believed_utility[joining] = expected[willing & able]
-        _join(world, joining, locked[willing & able], tick)
+        _join(world, joining, locked[willing & able], fee[willing & able], tick)
 
 
-def _join(world: World, ids: IntColumn, locked: IntColumn, tick: int) -> None:
-    """``locked``: the deposits, in micro-units."""
-    population, policy, scenario = world.population, world.policy, world.scenario
+def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick: int) -> None:
+    """``locked`` and ``fee``: deposits and admission fees, in micro-units."""
+    population, scenario = world.population, world.scenario
     before = population.active()
     population.stay[ids] += 1
     population.status[ids] = Status.ACTIVE
@@ -175,13 +176,13 @@ def _join(world: World, ids: IntColumn, locked: IntColumn, tick: int) -> None:
     population.strategy_joined[ids] = population.strategy[ids]
     for name in ("stay_rounds", "disappointed", "observations", "regret"):
         getattr(population, name)[ids] = 0
-    population.invested[ids] = policy.admission_fee
+    paid = from_micro(fee)
+    population.invested[ids] = paid
     count = len(ids)
-    population.stay_utility[ids] = -policy.admission_fee
-    population.utility_total[ids] -= policy.admission_fee
-    world.tally.fees += count * policy.admission_fee
-    if world.fee_micro:
-        world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
+    population.stay_utility[ids] = -paid
+    population.utility_total[ids] -= paid
+    world.tally.fees += float(paid.sum())
+    world.post(tick, "admission fee", ids, REGULATOR, fee)
     world.post(tick, "deposit", ids, ids, locked, payee_book=DEPOSIT)
     _into_the_graph(world, before, ids)
     world.totals.joins += count
@@ -322,6 +323,13 @@ def write_episode(
             "utility": population.stay_utility[owner],
         },
     )
+
+
+def admission_fee(world: World, owners: IntColumn) -> IntColumn:
+    """What these owners pay if they join now, by the rounds that they have missed, in micro-units."""
+    started = world.rounds_closed + (world.round is not None)
+    missed = started - world.population.rounds_taken[owners]
+    return to_micro(world.policy.admission.fee(world.policy.admission_fee, missed))
 
 
 def required_deposit(world: World, owners: IntColumn, claimed: FloatColumn) -> IntColumn:

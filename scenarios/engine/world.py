@@ -121,7 +121,6 @@ class World:
     privacy: PrivacyAccounts | None  # what persons have sold, where the mechanism buys privacy
     write: Write
     on_leave: Callable[[int], None]
-    fee_micro: int
     patience: Patience
     rivalry: Rivalry | None = None  # who competes with whom
     labels: LabelMixes | None = None  # classes in each shard, for mechanisms with synthetic data

@@ -11,6 +11,7 @@ from scipy import stats
 from learning.inspection_names import ALIGNMENT, DUPLICATES, HELD_OUT_GAIN, LOSS_DROP, SIMILARITY, UPDATE_NORM
 from learning.streams import Streams
 from market.enforcement import AUDIT_POLICIES, EnforcementPolicy, Evidence, Verdicts, audit, sanction
+from market.enforcement.admission import FlatAdmission, LateAdmission
 from market.enforcement.appeals import APPEALS, InnocentAppeal, RationalAppeal
 from market.enforcement.auditing import ByAnomaly, ByReportGap, ByReputation, RandomAudits, share_out
 from market.enforcement.bans import FOR_LIFE, IdentityBan, PersonBan
@@ -197,6 +198,12 @@ def test_deposits_are_flat_by_claim_or_by_record() -> None:
     assert by_claim.tolist() == [3_000_000, 12_000_000, 2_000_000]
     assert EscalatingDeposit().required(2.0, claimed, strikes).tolist() == [2_000_000, 4_000_000, 16_000_000]
     assert (EscalatingDeposit().required(2.0, claimed, np.full(3, 10**6)) == 16_000_000).all()
+
+
+def test_admission_is_flat_or_grows_with_the_rounds_missed() -> None:
+    missed = np.array([0, 3, 10])
+    assert FlatAdmission().fee(2.0, missed).tolist() == [2.0, 2.0, 2.0]
+    assert LateAdmission(per_round=0.5).fee(2.0, missed).tolist() == [2.0, 3.5, 7.0]
 
 
 # ---- bans and appeals ---------------------------------------------------------------------------------------------

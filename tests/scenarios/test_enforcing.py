@@ -146,12 +146,21 @@ def test_the_server_takes_its_share_of_what_owners_earn() -> None:
     assert rounds["welfare"].tolist() == pytest.approx(free.table("rounds")["welfare"].tolist(), abs=1e-5)
 
 
+def test_who_comes_late_pays_for_the_rounds_missed() -> None:
+    waves = {"name": "cohorts", "times": [2.5], "sizes": [3]}
+    rules = {"audit_rate": 0.0, "admission_fee": 1.0, "admission": {"name": "missed_rounds", "per_round": 0.25}}
+    run = play(market(rules, {"initial": 2, "arrivals": [waves]}, **UNTRAINED), Inspector())
+    transfers = run.table("transfers").query("kind == 'admission fee'")
+    assert transfers["amount_micro"].tolist() == [1_000_000] * 2 + [1_750_000] * 3  # rounds 0, 1 and 2 are missed
+    assert run.table("rounds")["regulator_income"].sum() == pytest.approx(books(run, "admission fee"))
+
+
 # ---- appeals ------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def appealed() -> Played:
-    rules = {"audit_rate": 0.8, "false_alarm_rate": 0.5, "expel_after": 2, "deposit": 3.0}
+    rules = {"audit_rate": 0.8, "false_alarm_rate": 0.5, "expel_after": 2, "deposit": 3.0, "server_fee": 0.1}
     rules |= {"appeal": {"name": "rational", "fee": 0.25, "cost": 1.5, "detection_rate": 0.7, "false_alarm_rate": 0.2}}
     return play(market(rules, {"initial": 20}, horizon=6, **UNTRAINED), Inspector())
 
@@ -180,7 +189,17 @@ def test_the_money_of_appeals_comes_back_or_goes_to_the_regulator(appealed: Play
     assert books(appealed, "appeal") == pytest.approx(1.5 * audits["appealed"].sum())
     assert rounds["audit_cost"].sum() == pytest.approx(books(appealed, "audit") + books(appealed, "appeal"))
     income = books(appealed, "admission fee") + audits["slashed"].sum() + audits["appeal_fee"].sum()
+    income += books(appealed, "server fee")
     assert rounds["regulator_income"].sum() == pytest.approx(income - rounds["audit_cost"].sum())
+
+
+def test_fines_fees_and_appeals_change_hands_and_only_looking_costs(appealed: Played) -> None:
+    run, rounds, owners = (appealed.table(name) for name in ("runs", "rounds", "owners"))
+    summary, recorded = run.iloc[0], owners[owners["moment"] == "round"]
+    assert appealed.table("episodes")["utility"].sum() == pytest.approx(summary["owner_utility"], abs=1e-6)
+    used_up = books(appealed, "training cost") + books(appealed, "audit") + books(appealed, "appeal")
+    earned = rounds["revenue"].sum() + recorded["model_benefit"].sum()
+    assert summary["welfare"] == pytest.approx(earned - used_up, abs=1e-5)
 
 
 # ---- bans ---------------------------------------------------------------------------------------------------------
