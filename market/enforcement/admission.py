@@ -52,4 +52,4 @@ class LateAdmission(Admission):
         check_amount("per_round", self.per_round)
 
     def fee(self, base: float, missed: IntColumn) -> FloatColumn:
-        return np.minimum(base + self.per_round * missed, LARGEST_AMOUNT)
+        return np.asarray(np.minimum(base + self.per_round * missed, LARGEST_AMOUNT), dtype=np.float64)
