@@ -69,10 +69,6 @@ def _check_measured(scenario: Scenario, mechanism: Any) -> None:
                 continue
             if not learning.enabled:
                 raise problem_at(f"{field}.name", name, f"{name} is read from uploads, so learning must be enabled")
-            if learning.personalization is not None:
-                raise problem_at(
-                    f"{field}.name", name, f"{name} is read from uploads for one global model, not personal ones"
-                )
             if learning.trained_sample is not None:
                 raise problem_at(
                     "learning.trained_sample", learning.trained_sample, f"null: {name} is read from every upload"

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 from learning_samples import CPU, blobs, clean_shards
+from personal_samples import personal, play
+from personal_samples import work as personal_work
 from torch.nn.functional import cross_entropy
 
 from learning.federation import CohortWork, Federation
@@ -117,6 +119,20 @@ def test_only_what_is_wanted_is_measured_and_nothing_changes(federation: Federat
     assert set(federation.signals(uploads, work, {LOSS_DROP})) == {LOSS_DROP}
     federation.signals(uploads, work, SIGNALS)
     assert all(torch.equal(part, before[name]) for name, part in federation.state().items())
+
+
+def test_personal_models_are_seen_from_what_their_owners_started_from() -> None:
+    running = personal("proximal_centre")
+    play(running, 2)
+    sent = running.uploads(personal_work([Upload.TRAINED, Upload.TRAINED, Upload.GLOBAL_COPY, Upload.REPLAY]), 2, 0.5)
+    signals = running.signals(sent, personal_work([Upload.TRAINED] * 4), SIGNALS)
+    np.testing.assert_allclose(
+        signals[UPDATE_NORM], running.norms(sent, personal_work([Upload.TRAINED] * 4)), rtol=1e-6
+    )
+    assert signals[UPDATE_NORM][2] == 0.0
+    assert (signals[LOSS_DROP][:2] > 0.0).all()
+    assert signals[LOSS_DROP][2] == 0.0
+    assert (signals[DUPLICATES] > 0).tolist() == [False, False, True, True]
 
 
 def test_in_the_first_round_there_is_nothing_to_copy_but_the_model() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from market_runs import Played, play, small
+from sharing_runs import shared
 from test_market_laws import Inspector
 
 from market.enforcement.detectors import DETECTORS
@@ -75,6 +76,15 @@ def test_labelled_runs_measure_what_an_audit_would_have_found() -> None:
     assert clean.count == (~audits["violation"]).sum()
     assert found["near_copy", "all violations"].flagged.count == audits["violation"].sum()
     assert not audits["slashed"].any()
+
+
+def test_detectors_read_personal_models_too() -> None:
+    people = {"strategies": ["honest", "free_rider_replay"], "assignment": [0, 0, 0, 0, 0, 1]}
+    rules = {"audit_rate": 1.0, "detectors": [{"name": "duplicate"}]}
+    audits = play(shared(horizon=3, population=people, enforcement=rules), Inspector()).table("audits")
+    assert (audits["owner"] == 5).sum() == 3
+    for verdict in ("guilty", "violation"):
+        assert (audits[verdict] == (audits["owner"] == 5)).all()
 
 
 def test_what_trains_nothing_cannot_be_looked_at() -> None:
