@@ -56,3 +56,10 @@ def heard_at_the_door(world: World, ids: IntColumn) -> FloatColumn:
     keys = population.person[ids][:, None], population.stay[ids][:, None] + 4096 * world.board.round
     draws = world.streams.uniform("contacts", *keys, np.arange(min(rule.contacts, len(members)))).tolist()
     return np.array([population.believed_utility[choose_peers(members, draw)].mean() for draw in draws])
+
+
+def wait_out(world: World, owners: IntColumn, tick: int) -> None:
+    """Who is banned for some rounds comes to the door again when they should be over."""
+    left = world.population.banned_until[owners] - world.rounds_closed
+    ticks = tick + left * world.window_ticks
+    world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])

@@ -15,9 +15,11 @@ from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.engine.appealing import hear_appeals, subsidise
 from scenarios.engine.audit_record import write_audits
+from scenarios.engine.banning import expel
+from scenarios.engine.entry_money import top_up_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.evidence import of_owners
-from scenarios.engine.membership import ExitKind, expel, leave, top_up_deposit
+from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 

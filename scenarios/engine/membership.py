@@ -9,7 +9,7 @@ import numpy as np
 
 from agents.participation import ExitCause, expected_utility
 from agents.population import MEMORY, NEVER, Status
-from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
 from market.mechanism import DATA_SIZE, FURTHER_CLAIMS, Types
@@ -17,9 +17,10 @@ from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
-from scenarios.engine.arriving import heard_at_the_door
+from scenarios.engine.arriving import heard_at_the_door, wait_out
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.decisions import decide
+from scenarios.engine.entry_money import admission_fee, required_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import further_valuation, may_enter, privacy_cost
 from scenarios.engine.rivals import feel_rivals, label_mixes
@@ -151,7 +152,7 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     declined = ids[~(willing & able)]
     world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~(willing & able)])
     schedule_return(world, ids[~(willing & able) & ~banned], tick)
-    _wait_out(world, ids[banned], tick)
+    wait_out(world, ids[banned], tick)
     joining = ids[willing & able]
     for claim, column in decisions.claims.items():  # who joins registers with its claims
         getattr(population, f"reported_{claim}")[joining] = column[willing & able]
@@ -253,24 +254,6 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause 
         schedule_return(world, who, tick)
 
 
-def expel(world: World, owner: int, tick: int) -> None:
-    """Throw an owner out, as the ban of the rules in force says; it may come back under another name, or later."""
-    population, ban = world.population, world.policy.ban
-    leave(world, owner, ExitKind.EXPELLED, tick, ExitCause.BANNED if ban.rounds or ban.whole_person else None)
-    population.banned_until[owner] = ban.until(world.rounds_closed)
-    renamed = not ban.whole_person and _whitewashes(world, owner, tick)
-    if ban.rounds and not renamed:
-        population.status[owner] = Status.LEFT
-        _wait_out(world, np.array([owner]), tick)
-
-
-def _wait_out(world: World, owners: IntColumn, tick: int) -> None:
-    """Who is banned for some rounds comes to the door again when they should be over."""
-    left = world.population.banned_until[owners] - world.rounds_closed
-    ticks = tick + left * world.window_ticks
-    world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
-
-
 def forget_flights(world: World, rows: BoolColumn) -> None:
     """Drop flights, and the model versions that were kept for them."""
     if world.federation is not None:
@@ -287,17 +270,6 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     counter = world.rounds_closed * 4096 + world.population.stay[owners]
     ticks = np.maximum(after(tick, world.exponential("return", owners, counter) * delay), tick + 1)
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
-
-
-def _whitewashes(world: World, owner: int, tick: int) -> bool:
-    """Whether an expelled person comes back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
-    rule, who, population = world.participation, np.array([owner]), world.population
-    names = int((population.person == population.person[owner]).sum())  # identities that this person has used
-    if world.uniform("whitewash", who, names)[0] >= rule.whitewash:
-        return False
-    back = after(tick, world.exponential("whitewash delay", who, names) * rule.return_delay)
-    world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
-    return True
 
 
 def write_episode(
@@ -323,26 +295,3 @@ def write_episode(
             "utility": population.stay_utility[owner],
         },
     )
-
-
-def admission_fee(world: World, owners: IntColumn) -> IntColumn:
-    """What these owners pay if they join now, by the rounds that they have missed, in micro-units."""
-    started = world.rounds_closed + (world.round is not None)
-    missed = started - world.population.rounds_taken[owners]
-    return to_micro(world.policy.admission.fee(world.policy.admission_fee, missed))
-
-
-def required_deposit(world: World, owners: IntColumn, claimed: FloatColumn) -> IntColumn:
-    """What these owners have to lock, by the samples that they claim and their strikes, in micro-units."""
-    policy = world.policy
-    return policy.deposits.required(policy.deposit, claimed, world.population.strikes[owners])
-
-
-def top_up_deposit(world: World, owners: IntColumn, tick: int) -> IntColumn:
-    """Owners restore their slashed deposits; returns those that cannot (they are bankrupt)."""
-    claimed = world.population.reported_data_size[owners]
-    missing = required_deposit(world, owners, claimed) - world.ledger.deposit[owners]
-    able = world.ledger.wallet[owners] >= missing
-    paying = owners[able & (missing > 0)]
-    world.post(tick, "deposit", paying, paying, missing[able & (missing > 0)], payee_book=DEPOSIT)
-    return owners[~able]
