@@ -71,6 +71,7 @@ COLUMNS: dict[str, Column] = {
     "competition_pressure": Column("f8", 0.0, "its rivals' profitability times what it feels of each, in money"),
     # how it behaves
     "strategy": Column("i4", 0, "index into the run's strategies"),
+    "leaves_at": Column("i8", NEVER, "tick at which the trace that brought it has it leave, -1: none says so"),
     "strategy_joined": Column("i4", 0, "strategy when the current or last stay began"),
     # report: what it claimed last
     "reported_data_size": Column("f8", np.nan, "samples claimed"),
@@ -109,7 +110,9 @@ COLUMNS: dict[str, Column] = {
     # beliefs
     "believed_utility": Column("f8", 0.0, "smoothed utility per round, the owner's own belief"),
     "observations": Column("i8", 0, "rounds in the current or last stay after which the belief was updated"),
-    "disappointed": Column("i8", 0, "consecutive rounds below the outside option"),
+    "disappointed": Column("f8", 0.0, "disappointing rounds of the stay, as its patience counts them"),
+    "regret": Column("f8", 0.0, "cumulated regret of the current or last stay, in money"),
+    "invested": Column("f8", 0.0, "put into the current or last stay, in money: entry and training"),
     # what its strategy keeps in mind (``MEMORY``)
     "size_factor": Column("f8", 1.0, "multiple of its true data size that it claims now, if its strategy learns that"),
     "cost_factor": Column("f8", 1.0, "multiple of its true sharing cost that it claims now, likewise"),
@@ -123,6 +126,7 @@ COLUMNS: dict[str, Column] = {
     "strikes": Column("i8", 0, "audits that found guilty, in all"),
     "probation_until": Column("i8", 0, "first round without probation"),
     "restricted": Column("?", False, "its sharing edges are closed"),
+    "banned_until": Column("i8", 0, "first round in which it may join (again)"),
 }
 
 MEMORY = (

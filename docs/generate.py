@@ -25,6 +25,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
+from agents.participation import ExitCause
 from agents.population import COLUMNS
 from learning.registry import Registry
 from market.mechanism import Guarantee
@@ -268,6 +269,12 @@ def events() -> str:
     return table(["kind", "`value`"], rows)
 
 
+def exit_causes() -> str:
+    """What ends stays; the meaning stands in the comment beside each."""
+    comments = dict(re.findall(r"^    (\w+) = \d+  # (.+)$", inspect.getsource(ExitCause), re.MULTILINE))
+    return table(["cause", "the stay ends because"], [(code(c.name.lower()), comments[c.name]) for c in ExitCause])
+
+
 def results() -> str:
     """All result tables."""
     return "\n".join(declared.markdown() for declared in TABLES.values())
@@ -279,6 +286,17 @@ PARTS: dict[str, Callable[[], str]] = {
     "strategy transformers": lambda: choices(registries.strategy_transformers()),
     "mechanisms": mechanisms,
     "participation rules": lambda: choices(registries.participation_rules()),
+    "patience kinds": lambda: choices(registries.patience_kinds()),
+    "arrival processes": lambda: choices(registries.arrival_processes()),
+    "exit causes": exit_causes,
+    "audit policies": lambda: choices(registries.audit_policies()),
+    "detectors": lambda: choices(registries.detectors()),
+    "slashing schedules": lambda: choices(registries.slashing_schedules()),
+    "admissions": lambda: choices(registries.admissions()),
+    "deposit schedules": lambda: choices(registries.deposit_schedules()),
+    "bans": lambda: choices(registries.bans()),
+    "appeals": lambda: choices(registries.appeals()),
+    "regulations": lambda: choices(registries.regulations()),
     "adaptation rules": lambda: choices(registries.adaptation_rules()),
     "distributions": lambda: choices(registries.distributions()),
     "partitions": lambda: choices(registries.partitions()),

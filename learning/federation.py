@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from learning.contribution.sampling import ALL
 from learning.data import Dataset
 from learning.evaluation import Evaluation
 from learning.generation.workbench import Workbench
+from learning.inspection import Inspected, inspect
 from learning.local_terms import PLAIN, LocalTerms
 from learning.loss_drop_quality import loss_drop_quality
 from learning.model_versions import ModelVersions
@@ -265,6 +266,22 @@ class Federation:
                 f"{effort.max_evaluations} evaluations are too few to value {len(uploads)} uploads with any certainty"
             )
         return found
+
+    def signals(self, uploads: Tensor, work: CohortWork, wanted: Collection[str]) -> dict[str, FloatColumn]:
+        """What training shows of uploads [K, P] before they are merged (``learning.inspection``); test set: held out.
+
+        They are compared with the last uploads that are kept, with the models that the owners received, and with
+        the current one moved by its last change.
+        """
+        bases, previous = self._bases(work), self._versions.previous()
+        known = [torch.unique(bases, dim=0), forging.replay(self.weights, self.weights, previous).unsqueeze(0)]
+        if previous is None:
+            known.pop()  # the model itself, which is there already
+        if self._memory is not None:
+            known.append(self._memory.rows)
+        x, y = self._workshop.x_test, self._workshop.y_test
+        given = Inspected(self.model, uploads, bases, work.shard, self.shards, self.weights, torch.cat(known), x, y)
+        return inspect(given, wanted)
 
     def _renewed(self, uploads: Tensor, work: CohortWork) -> Tensor:
         """Uploads [K, P] as if they had started from the current model: it, plus what each changed, by its age."""

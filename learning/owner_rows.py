@@ -38,6 +38,11 @@ class OwnerRows:
         known = slots >= 0
         return self._rows[torch.from_numpy(slots[known]).to(self._rows.device)], known
 
+    @property
+    def rows(self) -> Tensor:
+        """All rows [M, P], in the order in which their owners were first remembered. Read only."""
+        return self._rows[: len(self)]
+
     def mean(self) -> Tensor:
         """The mean [P] of all rows, zeros while there are none."""
         return self._rows[: len(self)].mean(dim=0) if len(self) else self._rows.new_zeros(self._rows.shape[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from learning.cohort_work import CohortWork, refuse_poison
 from learning.columns import FloatColumn, IntColumn
 from learning.data import Dataset
 from learning.evaluation import evaluate_each, losses
+from learning.inspection import Inspected, inspect
 from learning.local_terms import PLAIN, LocalTerms
 from learning.models import FlatModel
 from learning.personal_models import PersonalModels
@@ -155,8 +156,31 @@ class PersonalFederation:
 
         To be asked before the exchange, which gives the owners other models to start from.
         """
-        base = self._models.centre(work.owner)[0] if self.method.shares_centre else self._models.start(work.owner)
+        base = self._bases(work)
         return np.asarray(torch.linalg.vector_norm(uploads - base, dim=1, dtype=torch.float64).cpu().numpy())
+
+    def signals(self, uploads: Tensor, work: CohortWork, wanted: Collection[str]) -> dict[str, FloatColumn]:
+        """What training shows of uploads [K, P] before the exchange (``learning.inspection``); test set: held out.
+
+        They are compared with the last uploads that are kept and with the models that the owners started from; copies
+        as seen from the mean of the latter.
+        """
+        bases, shop = self._bases(work), self._workshop
+        known = [torch.unique(bases, dim=0)]
+        if shop.memory is not None:
+            known.append(shop.memory.rows)
+        given = Inspected(
+            *(self.model, uploads, bases, work.shard, self.shards),
+            centre=bases.mean(dim=0),
+            known=torch.cat(known),
+            x_test=shop.x_test,
+            y_test=shop.y_test,
+        )
+        return inspect(given, wanted)
+
+    def _bases(self, work: CohortWork) -> Tensor:
+        """The models [K, P] that the owners started from."""
+        return self._models.centre(work.owner)[0] if self.method.shares_centre else self._models.start(work.owner)
 
     def distances(self, uploads: Tensor, work: CohortWork) -> Matrix:
         """How unlike uploads [K, P] are, by the method's distance: [K, K] with a zero diagonal."""

@@ -153,6 +153,11 @@ class CollaborationGraph:
             [p if (o, p) in edges and edges[o, p]["uses"] > 0 else NOBODY for o, p in pairs], dtype=np.int64
         )
 
+    def told(self, owners: IntColumn, values: FloatColumn) -> FloatColumn:
+        """The mean of ``values`` (one per owner id) over each owner's peers along open edges; NaN without any."""
+        heard = [self._open_peers_of(owner) or [] for owner in owners.tolist()]
+        return np.array([values[peers].mean() if peers else np.nan for peers in heard], dtype=np.float64)
+
     def set_standing(self, owners: IntColumn, reputation: FloatColumn) -> None:
         """Publish the standing of some owners."""
         needed = int(owners.max(initial=-1)) + 1

@@ -230,6 +230,16 @@ if TYPE_CHECKING:
     Personalization: TypeAlias = Named
     DataGenerator: TypeAlias = Named
     Competition: TypeAlias = Named
+    Patience: TypeAlias = Named
+    ArrivalProcess: TypeAlias = Named
+    RegulationChoice: TypeAlias = Named
+    AuditPolicyChoice: TypeAlias = Named
+    DetectorChoice: TypeAlias = Named
+    SlashingChoice: TypeAlias = Named
+    DepositChoice: TypeAlias = Named
+    AdmissionChoice: TypeAlias = Named
+    BanChoice: TypeAlias = Named
+    AppealChoice: TypeAlias = Named
 else:
     Strategy = Annotated[
         StrategyShare, AfterValidator(check_strategy), BeforeValidator(partial(as_named, registries.strategies, "name"))
@@ -249,4 +259,14 @@ else:
     Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, registries.personalization_methods))]
     DataGenerator = Annotated[Named, BeforeValidator(partial(_bare_name, registries.generators))]
     Competition = _choice(Named, registries.rivalries, "kind")
+    Patience = _choice(Named, registries.patience_kinds)
+    ArrivalProcess = _choice(Named, registries.arrival_processes)
+    RegulationChoice = _choice(Named, registries.regulations)
+    AuditPolicyChoice = _choice(Named, registries.audit_policies)
+    DetectorChoice = _choice(Named, registries.detectors)
+    SlashingChoice = _choice(Named, registries.slashing_schedules)
+    DepositChoice = _choice(Named, registries.deposit_schedules)
+    AdmissionChoice = _choice(Named, registries.admissions)
+    BanChoice = _choice(Named, registries.bans)
+    AppealChoice = _choice(Named, registries.appeals)
     Partition = _choice(Named, registries.partitions, skip=("labels", "shards", "streams", "groups"))

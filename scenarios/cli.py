@@ -42,6 +42,16 @@ class Kind(StrEnum):
     DISTRIBUTIONS = "distributions"
     PERSONALIZATION = "personalization"
     CONFIRMATION = "confirmation"
+    PATIENCE = "patience"
+    ARRIVALS = "arrivals"
+    AUDITS = "audits"
+    DETECTORS = "detectors"
+    SLASHING = "slashing"
+    ADMISSION = "admission"
+    DEPOSITS = "deposits"
+    BANS = "bans"
+    APPEALS = "appeals"
+    REGULATION = "regulation"
     SCENARIOS = "scenarios"
     DESIGNS = "designs"
     STUDIES = "studies"
@@ -223,6 +233,32 @@ def calibrate(
     typer.echo(found)
 
 
+@app.command()
+def detectors(
+    scenario: Annotated[
+        str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
+    ] = "detector_trial",
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs, from the scenario's seed on.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="CSV file for the table.  [default: print only]", show_default=False)
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
+    change: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
+    ] = None,
+) -> None:
+    """Measure how often each detector of enforcement is right, on runs in which the truth is on record."""
+    from scenarios.detecting import detect, show
+    from scenarios.loading import load_scenario
+
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise BadInput("--out", "", str(out), "a file in a folder that exists")
+    table = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value)
+    show(table)
+    if out is not None:
+        table.to_csv(out, index=False)
+
+
 auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(auction, name="auction")
 
@@ -382,6 +418,16 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
         Kind.DISTRIBUTIONS: registries.distributions,
         Kind.PERSONALIZATION: registries.personalization_methods,
         Kind.CONFIRMATION: registries.confirmation_rules,
+        Kind.PATIENCE: registries.patience_kinds,
+        Kind.ARRIVALS: registries.arrival_processes,
+        Kind.AUDITS: registries.audit_policies,
+        Kind.DETECTORS: registries.detectors,
+        Kind.SLASHING: registries.slashing_schedules,
+        Kind.ADMISSION: registries.admissions,
+        Kind.DEPOSITS: registries.deposit_schedules,
+        Kind.BANS: registries.bans,
+        Kind.APPEALS: registries.appeals,
+        Kind.REGULATION: registries.regulations,
     }[kind]()
     return [
         (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()

@@ -1,6 +1,6 @@
 """Interventions: policy levers that are turned while a run goes on, written into the scenario so that it replays.
 
-A lever is a scenario's value that can change between two rounds: everything under ``enforcement``, and the model
+A lever is a scenario's value that can change between two rounds: every number under ``enforcement``, and the model
 owner's budget, revenue and mechanism. An intervention names the round at whose opening it acts.
 """
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 
 MARKET_LEVERS = ("budget", "revenue", "mechanism")
 MECHANISM = "market.mechanism"
+RULES = ("audit_policy", "detectors", "votes", "slashing", "admission", "deposits", "ban", "appeal", "regulation")
+"""Parts of ``enforcement`` that hold for the whole run: what has to be measured follows from them."""
 
 
 def levers() -> tuple[str, ...]:
     """Dotted paths of everything that an intervention can set, in the order of the schema."""
     from scenarios.schema import EnforcementSpec
 
-    enforcement = (f"enforcement.{name}" for name in EnforcementSpec.model_fields)
+    enforcement = (f"enforcement.{name}" for name in EnforcementSpec.model_fields if name not in RULES)
     return (*(f"market.{name}" for name in MARKET_LEVERS), *enforcement)
 
 

@@ -51,6 +51,76 @@ def participation_rules() -> Registry[Any]:
     return PARTICIPATION
 
 
+def patience_kinds() -> Registry[Any]:
+    """The registry of ways to count disappointing rounds."""
+    from agents.participation import PATIENCE
+
+    return PATIENCE
+
+
+def arrival_processes() -> Registry[Any]:
+    """The registry of arrival processes."""
+    from agents.arrivals import ARRIVALS
+
+    return ARRIVALS
+
+
+def regulations() -> Registry[Any]:
+    """The registry of rules by which the regulator tunes its audits."""
+    from agents.regulation import REGULATION
+
+    return REGULATION
+
+
+def audit_policies() -> Registry[Any]:
+    """The registry of policies that share out audits."""
+    from market.enforcement import AUDIT_POLICIES
+
+    return AUDIT_POLICIES
+
+
+def detectors() -> Registry[Any]:
+    """The registry of detectors."""
+    from market.enforcement.detectors import DETECTORS
+
+    return DETECTORS
+
+
+def slashing_schedules() -> Registry[Any]:
+    """The registry of slashing schedules."""
+    from market.enforcement.slashing import SLASHING
+
+    return SLASHING
+
+
+def admissions() -> Registry[Any]:
+    """The registry of admission fees."""
+    from market.enforcement.admission import ADMISSION
+
+    return ADMISSION
+
+
+def deposit_schedules() -> Registry[Any]:
+    """The registry of deposit schedules."""
+    from market.enforcement.deposits import DEPOSITS
+
+    return DEPOSITS
+
+
+def bans() -> Registry[Any]:
+    """The registry of bans."""
+    from market.enforcement.bans import BANS
+
+    return BANS
+
+
+def appeals() -> Registry[Any]:
+    """The registry of appeals."""
+    from market.enforcement.appeals import APPEALS
+
+    return APPEALS
+
+
 def adaptation_rules() -> Registry[Any]:
     """The registry of adaptation rules."""
     from agents.adaptation import ADAPTATION

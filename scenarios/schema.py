@@ -13,27 +13,38 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInf
 from scenarios import registries
 from scenarios.choices import (
     Adaptation,
+    AdmissionChoice,
     Aggregation,
     Algorithm,
+    AppealChoice,
+    ArrivalProcess,
+    AuditPolicyChoice,
+    BanChoice,
     Competition,
     Confirmation,
     ContributionMethod,
     DataGenerator,
+    DepositChoice,
+    DetectorChoice,
     Distribution,
     MechanismChoice,
     Merging,
     Named,
     Participation,
     Partition,
+    Patience,
     Personalization,
+    RegulationChoice,
     ServerStep,
     SharingCost,
+    SlashingChoice,
     StalenessFunction,
     Strategy,
     StrategyShare,
     check_dataset,
     problem_at,
 )
+from scenarios.enforcement_checks import check_effect, check_enforcement
 from scenarios.generation_checks import check_generation, check_generation_is_used
 from scenarios.personal_checks import check_personal, one_lambda
 from scenarios.privacy_checks import check_privacy, check_sample
@@ -134,6 +145,7 @@ class PopulationSpec(Spec):
     arrival_times: tuple[Annotated[float, Field(ge=0, le=1e12)], ...] = Field(
         (), description="further arrivals at these seconds (a trace)"
     )
+    arrivals: tuple[ArrivalProcess, ...] = Field((), description="further processes by which persons arrive")
     departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.0, description="chance departures per owner and window, whatever they earn"
     )
@@ -152,6 +164,9 @@ class PopulationSpec(Spec):
     participation: Participation = Field(
         default_factory=lambda: Named(name="strict"), description="rule to join, stay, exit and return"
     )
+    patience: Patience = Field(
+        default_factory=lambda: Named(name="in_a_row"), description="how disappointing rounds are counted"
+    )
     adaptation: Adaptation = Field(
         default_factory=lambda: Named(name="none"), description="rule to change strategy over time"
     )
@@ -163,7 +178,7 @@ class PopulationSpec(Spec):
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, data: Any) -> Any:
-        return _tuples(data, "strategies", "arrival_times", "assignment")
+        return _tuples(data, "strategies", "arrival_times", "arrivals", "assignment")
 
     @model_validator(mode="after")
     def _assignment_fits(self) -> PopulationSpec:
@@ -367,6 +382,36 @@ class EnforcementSpec(Spec):
     probation_rounds: Annotated[int, Field(ge=0)] = Field(0, description="rounds without sharing after a guilty audit")
     expel_after: Annotated[int, Field(ge=0)] = Field(0, description="guilty audits that end in expulsion (0: never)")
     expel_below: Probability = Field(0.0, description="standing below which an owner is expelled")
+    server_fee: Probability = Field(0.0, description="share of an owner's earnings in a round that the regulator gets")
+    audit_policy: AuditPolicyChoice = Field(
+        default_factory=lambda: Named(name="random"), description="how the audits of a round are shared out"
+    )
+    detectors: tuple[DetectorChoice, ...] = Field(
+        (), description="what audits read in uploads (none: they err at detection_rate and false_alarm_rate)"
+    )
+    votes: Annotated[int, Field(ge=1)] = Field(1, description="detectors that must flag an owner to find it guilty")
+    slashing: SlashingChoice = Field(
+        default_factory=lambda: Named(name="proportional"), description="how much of its deposit a guilty owner loses"
+    )
+    admission: AdmissionChoice = Field(
+        default_factory=lambda: Named(name="flat"), description="what an owner pays when it joins"
+    )
+    deposits: DepositChoice = Field(
+        default_factory=lambda: Named(name="flat"), description="how much each owner has to lock"
+    )
+    ban: BanChoice = Field(
+        default_factory=lambda: Named.model_validate({"name": "identity", "rounds": 0}),
+        description="whom an expulsion keeps out, and for how long",
+    )
+    appeal: AppealChoice | None = Field(None, description="second look at guilty verdicts (null: none)")
+    regulation: RegulationChoice = Field(
+        default_factory=lambda: Named(name="fixed"), description="how the regulator tunes the audit rate"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _lists(cls, data: Any) -> Any:
+        return _tuples(data, "detectors")
 
 
 class CentersSpec(Spec):
@@ -460,6 +505,9 @@ class Scenario(Spec):
         check_personal(self, built)
         check_privacy(self, built)
         check_generation(self, built)
+        check_enforcement(self, built)
+        if not info.context:  # else a scenario whose levers have been turned, perhaps to zero
+            check_effect(self)
         if self.interventions:
             from scenarios.interventions import check_interventions
 

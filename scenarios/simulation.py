@@ -21,27 +21,29 @@ from agents.adaptation import make_adaptation
 from agents.computing_center import ComputingCenter
 from agents.confirmation import make_confirmation
 from agents.model_owner import ModelOwner
-from agents.participation import make_participation
+from agents.participation import make_participation, make_patience
 from agents.population import Population, Status
 from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribution
+from agents.regulation import make_regulation
 from agents.regulator import Regulator
 from agents.strategies import make_strategy, strategy_label
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.heterogeneity import emd
 from learning.streams import Streams
 from market.cocogen.rivalry import Rivalry
-from market.enforcement import EnforcementPolicy
 from market.graph import CollaborationGraph
 from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
+from scenarios.enforcement_checks import policy_of
 from scenarios.engine import rounds
+from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
 from scenarios.engine.event_log import EventLog
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
-from scenarios.engine.membership import ExitKind, arrive, schedule_arrivals, write_episode
+from scenarios.engine.membership import ExitKind, arrive, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.errors import BadInput
@@ -298,18 +300,19 @@ class Simulation(mesa.Model):
         streams = Streams(scenario.seed)
         learning = build_learning(scenario, streams, device)
         self.device = learning.device
-        policy = EnforcementPolicy(**scenario.enforcement.model_dump())
+        policy, tuning = policy_of(scenario.enforcement), scenario.enforcement.regulation
         shares = scenario.population.strategies
         names = [strategy_label(share.name, share.params) for share in shares]
         kinds = type(scenario.population.types).model_fields
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation
+        calm = scenario.population.patience
         change = scenario.population.adaptation
         paying = scenario.population.confirmation
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
-        self.regulator = Regulator(self, policy)
+        self.regulator = Regulator(self, policy, make_regulation(tuning.name, tuning.params))
         board = dataclasses.replace(
             self.regulator.announcement(),
             budget=self.model_owner.announce_budget(int(to_micro(scenario.market.treasury))),
@@ -330,8 +333,7 @@ class Simulation(mesa.Model):
             adaptation=make_adaptation(change.name, change.params),
             confirmation=make_confirmation(paying.name, paying.params),
             policy=policy,
-            deposit_micro=int(to_micro(policy.deposit)),
-            fee_micro=int(to_micro(policy.admission_fee)),
+            patience=make_patience(calm.name, calm.params),
             model_owner=self.model_owner,
             regulator=self.regulator,
             centers=[],

@@ -156,8 +156,8 @@ ROUNDS = _table(
         "taken off it: training paid and privacy lost by owners that left before the settlement, in money",
     ),
     ("model_owner_utility", "float", "the model owner's utility, in money"),
-    ("regulator_income", "float", "fees and slashed deposits less audit costs, in money"),
-    ("audit_cost", "float", "spent on audits, in money"),
+    ("regulator_income", "float", "fees and slashed deposits less the cost of audits and appeals, in money"),
+    ("audit_cost", "float", "spent on audits and appeals, in money"),
     ("center_income", "float", "what computing centers were paid less what training cost them, in money"),
     ("welfare", "float", "utility of owners and model owner + income of regulator and computing centers, in money"),
     ("synthetic_volume", "float", "synthetic samples that were really trained on"),
@@ -188,6 +188,8 @@ ROUNDS = _table(
     ("true_positives", "int", "audited violators found guilty"),
     ("false_positives", "int", "audited owners found guilty without a violation"),
     ("false_negatives", "int", "audited violators not found guilty"),
+    ("audit_rate", "float", "chance of an audit that the regulator announced, 0 to 1"),
+    ("server_fees", "float", "share of the owners' earnings that went to the regulator, in money"),
     ("expelled", "int", "owners expelled"),
     ("reputation_mean", "float", "mean public standing of the active owners, 0 to 1"),
     ("deposits", "float", "held as deposits after the round, in money"),
@@ -273,7 +275,7 @@ OWNERS = _table(
     ("strikes", "int", "audits that found it guilty so far"),
     ("on_probation", "bool", "excluded from sharing after a guilty audit"),
     ("audited", "bool", "audited in the round"),
-    ("flagged", "bool", "found guilty in the round"),
+    ("flagged", "bool", "found guilty in the round, after an appeal if there was one"),
     ("violation", "bool", "lied beyond the tolerance or forged its upload in the round (truth)"),
     ("wallet", "float", "money at hand"),
     ("deposit", "float", "money locked as deposit"),
@@ -309,6 +311,7 @@ EPISODES = _table(
         "label",
         "voluntary, expelled, bankrupt, quit (refused its bill) or censored (there at the end)",
     ),
+    ("exit_cause", "label", "what it came of: disappointed, regret, word_of_mouth, strategy, ..., end_of_run"),
     ("rounds_taken", "int", "rounds of the stay in which an upload arrived"),
     ("utility", "float", "sum of the realised utility of the stay, in money"),
 )
@@ -364,6 +367,33 @@ IMAGES = _table(
     ("levels", "text", "from 0 (lowest value of the data) to 255, two hexadecimal digits each, by channel and row"),
 )
 
+AUDITS = _table(
+    "audits",
+    "audit",
+    ("round", "int", "number of the round, from 0"),
+    ("owner", "int", "identity that was audited"),
+    ("person", "int", "person behind the identity (truth)"),
+    ("strategy", "label", "strategy followed in the round (truth)"),
+    ("upload", "label", "kind of upload: trained, or the name of a forgery (truth)"),
+    ("lie", "bool", "a claim further from the truth than the tolerance (truth)"),
+    ("violation", "bool", "lied beyond the tolerance or forged its upload in the round (truth)"),
+    ("chance", "float", "probability of this audit, 0 to 1"),
+    ("claimed", "float", "samples claimed and offered, times the quality claimed"),
+    ("update_norm", "float", "L2 norm of its update; like all signals NaN where nothing reads it"),
+    ("alignment", "float", "cosine of its update with the mean direction of the others, -1 to 1"),
+    ("loss_drop", "float", "fall of the loss on its own data by its update, in nats per sample"),
+    ("held_out_gain", "float", "fall of the loss on the test set by its update, in nats per sample"),
+    ("duplicates", "float", "other uploads, earlier ones and known models that its upload equals bit for bit"),
+    ("similarity", "float", "largest cosine of its update with another one or an earlier one, -1 to 1"),
+    ("found_by", "int", "detectors that flagged it: powers of two by their place in the scenario, added up"),
+    ("found_guilty", "bool", "verdict of the audit"),
+    ("appealed", "bool", "the owner appealed against it"),
+    ("overturned", "bool", "the second audit cleared the owner"),
+    ("guilty", "bool", "verdict that stands"),
+    ("slashed", "float", "taken from the deposit for good, in money"),
+    ("appeal_fee", "float", "lost with an appeal that was turned down, in money"),
+)
+
 TABLES: Mapping[str, Table] = {
-    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS, IMAGES)
+    table.name: table for table in (RUNS, ROUNDS, OWNERS, TRANSFERS, EPISODES, EDGES, NETWORK, EVENTS, IMAGES, AUDITS)
 }

@@ -58,6 +58,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     owner_utility = float(population.utility[everyone].sum()) - world.tally.fees - world.tally.forfeited
     model_owner_utility = settled.revenue - settled.paid
     regulator_income = settled.slashed + world.tally.fees - settled.audit_cost
+    regulator_income += settled.server_fees + settled.appeal_fees
     staleness = np.concatenate(world.tally.staleness) if world.tally.staleness else np.full(1, np.nan)
     audited, violation = settled.audited, settled.violation
     recorded = _recorded(world)
@@ -113,6 +114,8 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "true_positives": int((settled.flagged & violation).sum()),
         "false_positives": int((settled.flagged & ~violation).sum()),
         "false_negatives": int((audited & ~settled.flagged & violation).sum()),
+        "audit_rate": world.policy.audit_rate,
+        "server_fees": settled.server_fees,
         "expelled": settled.expelled,
         "reputation_mean": population.reputation[active].mean() if len(active) else np.nan,
         "deposits": float(from_micro(world.ledger.deposit.sum())),
@@ -124,7 +127,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
     }
     world.write("rounds", row)
     world.last_row = row
-    _add_up(world, row)
+    _add_up(world, row, settled)
     if current.number % world.scenario.recording.owners_every == 0:
         write_owners(world, "round", _sample(world, everyone), settled)
     write_transfers(world)
@@ -142,12 +145,12 @@ def _paper_surplus(settled: Settled) -> float:
     return float(settled.paper_utility.sum()) + settled.paper_model_owner + float(np.nan_to_num(settled.paper_centers))
 
 
-def _add_up(world: World, row: dict[str, Any]) -> None:
+def _add_up(world: World, row: dict[str, Any], settled: Settled) -> None:
     totals = world.totals
     totals.participants += row["participants"]
     for name in ("owner_utility", "model_owner_utility", "welfare", "paid"):
         setattr(totals, name, getattr(totals, name) + float(row[name]))
-    totals.slashed += row["regulator_income"] + row["audit_cost"] - world.tally.fees
+    totals.slashed += settled.slashed
     totals.best_accuracy = float(np.fmax(totals.best_accuracy, row["accuracy"]))
 
 

@@ -11,6 +11,7 @@ from scenarios.engine.confirming import dismiss
 from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
+from scenarios.engine.fees import charge_fees
 from scenarios.engine.membership import forget_flights
 from scenarios.engine.pictures import keep_pictures
 from scenarios.engine.privacy import wear_privacy
@@ -25,6 +26,7 @@ def close_round(world: World, tick: int) -> None:
     keep_pictures(world, rows)
     settled = train_and_evaluate(world, rows, tick)
     settle(world, rows, settled, tick)
+    charge_fees(world, settled, tick)
     done = np.zeros(len(world.flights), dtype=np.bool_)
     done[rows] = True
     forget_flights(world, done)  # before anybody is expelled: who leaves now forfeits nothing that is settled

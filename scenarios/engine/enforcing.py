@@ -1,54 +1,58 @@
-"""Enforce the rules after a settlement: audits, verdicts, deposits, standing, probation, expulsion."""
+"""Enforce the rules after a settlement: audits, verdicts, appeals, deposits, standing, probation, expulsion."""
 
 from __future__ import annotations
+
+import dataclasses
 
 import numpy as np
 
 from agents.participation import skill
 from agents.population import Status
-from market.enforcement import audit, drift, sanction
+from learning.columns import IntColumn
+from market.enforcement import Sanctions, Verdicts, audit, drift, sanction
 from market.ledger import DEPOSIT
 from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
+from scenarios.engine.appealing import hear_appeals, subsidise
+from scenarios.engine.audit_record import write_audits
+from scenarios.engine.banning import expel
+from scenarios.engine.entry_money import top_up_deposit
 from scenarios.engine.event_log import Event
+from scenarios.engine.evidence import of_owners
 from scenarios.engine.identities import counted_once
-from scenarios.engine.membership import ExitKind, leave, top_up_deposit
+from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
 
 def enforce(world: World, settled: Settled, tick: int) -> None:
-    """Draw audits, judge, slash, adjust standing, restrict and expel. The truth stands beside every verdict."""
+    """Draw audits, judge, hear appeals, slash, adjust standing, restrict and expel; note the truth beside verdicts."""
     population, policy, number = world.population, world.policy, world.rounds_closed
     took = settled.arrived & (population.status[settled.owner] == Status.ACTIVE)
     who, violation = settled.owner[took], settled.violation[took]
-    verdicts = audit(policy, violation, world.uniform("audit", who, number), world.uniform("verdict", who, number))
-    settled.audited[took], settled.flagged[took] = verdicts.audited, verdicts.flagged
+    evidence = of_owners(settled.evidence, took)
+    draws = world.uniform("audit", who, number), world.uniform("verdict", who, number)
+    verdicts = audit(policy, violation, *draws, evidence)
+    settled.audited[took] = verdicts.audited
     settled.audit_cost = policy.audit_cost * int(verdicts.audited.sum())
-    _pay_for_audits(world, settled.audit_cost, tick)
-    sanctions = sanction(
-        policy,
-        verdicts,
-        world.ledger.deposit[who],
-        population.reputation[who],
-        population.strikes[who],
-        population.probation_until[who],
-        number,
-    )
+    subsidise(world, settled.audit_cost, tick)
+    world.post(tick, "audit", REGULATOR, WORLD, to_micro(settled.audit_cost))
+    sanctions = _sanctions(world, who, verdicts)
     world.post(tick, "slash", who, REGULATOR, sanctions.slashed_micro, payer_book=DEPOSIT)
-    settled.penalty[took] = from_micro(sanctions.slashed_micro)
-    settled.slashed = float(settled.penalty.sum())
-    active = population.status == Status.ACTIVE
-    active[who] = False
-    idle = np.flatnonzero(active)
-    population.reputation[idle] = drift(policy, population.reputation[idle])
-    population.reputation[who], population.strikes[who] = sanctions.reputation, sanctions.strikes
-    population.probation_until[who] = sanctions.probation_until
-    population.flagged[who] = verdicts.flagged
-    present = np.concatenate([idle, who])
-    world.graph.set_standing(present, population.reputation[present])
+    heard = hear_appeals(world, settled, who, violation, verdicts.flagged, sanctions.slashed_micro, tick)
+    slashed = np.where(heard.overturned, 0, sanctions.slashed_micro)
+    final = verdicts
+    if heard.overturned.any():
+        final = dataclasses.replace(verdicts, flagged=verdicts.flagged & ~heard.overturned)
+        sanctions = _sanctions(world, who, final, slashed)
+    settled.flagged[took] = final.flagged
+    settled.penalty[took] = from_micro(slashed) + heard.fee
+    settled.slashed = float(from_micro(slashed).sum())
+    _set_standing(world, who, final, sanctions)
     world.log.add(Event.AUDIT, tick, number, who[verdicts.audited], violation[verdicts.audited])
-    world.log.add(Event.GUILTY, tick, number, who[verdicts.flagged], settled.penalty[took][verdicts.flagged])
+    world.log.add(Event.GUILTY, tick, number, who[final.flagged], settled.penalty[took][final.flagged])
+    write_audits(world, settled, took, verdicts, final, heard, slashed)
+    world.regulator.hear(len(who), int(verdicts.audited.sum()), int(final.flagged.sum()), settled.audit_cost)
     _book_utilities(world, settled)
     for owner in who[(sanctions.probation_until > number + 1) & ~population.restricted[who]].tolist():
         population.restricted[owner] = True
@@ -56,17 +60,39 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     expelled = who[sanctions.expelled]
     settled.expelled = len(expelled)
     for owner in expelled.tolist():
-        leave(world, owner, ExitKind.EXPELLED, tick)
+        expel(world, owner, tick)
     rest = who[~sanctions.expelled]
     for owner in top_up_deposit(world, rest, tick).tolist():
         leave(world, owner, ExitKind.BANKRUPT, tick)
 
 
-def _pay_for_audits(world: World, cost: float, tick: int) -> None:
-    """The regulator pays for audits from fees and fines; what these do not cover is a public subsidy."""
-    bill = int(to_micro(cost))
-    world.post(tick, "audit subsidy", WORLD, REGULATOR, max(0, bill - world.ledger.balance(REGULATOR)))
-    world.post(tick, "audit", REGULATOR, WORLD, bill)
+def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntColumn | None = None) -> Sanctions:
+    """What the verdicts cost; ``slashed``: what has been taken for them already."""
+    population = world.population
+    taken = 0 if slashed is None else slashed
+    return sanction(
+        world.policy,
+        verdicts,
+        world.ledger.deposit[who] + taken,
+        population.reputation[who],
+        population.strikes[who],
+        population.probation_until[who],
+        world.rounds_closed,
+    )
+
+
+def _set_standing(world: World, who: IntColumn, verdicts: Verdicts, sanctions: Sanctions) -> None:
+    """Reputation, strikes and probation after the verdicts; everybody else's reputation drifts."""
+    population = world.population
+    active = population.status == Status.ACTIVE
+    active[who] = False
+    idle = np.flatnonzero(active)
+    population.reputation[idle] = drift(world.policy, population.reputation[idle])
+    population.reputation[who], population.strikes[who] = sanctions.reputation, sanctions.strikes
+    population.probation_until[who] = sanctions.probation_until
+    population.flagged[who] = verdicts.flagged
+    present = np.concatenate([idle, who])
+    world.graph.set_standing(present, population.reputation[present])
 
 
 def _book_utilities(world: World, settled: Settled) -> None:

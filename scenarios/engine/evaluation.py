@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from learning.columns import FloatColumn, IntColumn
+from learning.inspection_names import SIGNALS
 from learning.uploads import plants
 from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
 from scenarios.engine.clock import NOBODY
 from scenarios.engine.cohort import cohort_work, quarantine
 from scenarios.engine.event_log import Event
+from scenarios.engine.evidence import gather_evidence
 from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
 from scenarios.engine.personal import train_personal
 from scenarios.engine.privacy import price_privacy, spend_privacy
@@ -68,6 +70,7 @@ def _merge(
     uploads, work = uploads[good], cohort_work(world, merged)
     _measure(world, merged, uploads, work, weights)
     _measure_quality(world, merged, work)
+    _inspect(world, merged, uploads, work)
     aggregate(uploads, work, weights)
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
@@ -112,6 +115,7 @@ def train_and_evaluate(world: World, rows: IntColumn, tick: int) -> Settled:
         weight=flights.weight[rows].copy(),
         contribution=flights.contribution[rows].copy(),
         contribution_error=flights.contribution_error[rows].copy(),
+        evidence=gather_evidence(world, rows),
         spent=flights.spent[rows].copy(),
         samples=flights.samples[rows].copy(),
         synthetic=flights.synthetic[rows].copy(),
@@ -176,6 +180,14 @@ def _measure(world: World, rows: IntColumn, uploads: Tensor, work: CohortWork, w
         )
     world.flights.contribution[rows] = found.values
     world.flights.contribution_error[rows] = found.standard_error
+
+
+def _inspect(world: World, rows: IntColumn, uploads: Tensor, work: CohortWork) -> None:
+    """Note what training shows of these uploads, as far as the rules of enforcement read it."""
+    wanted = world.policy.needs.intersection(SIGNALS)
+    if world.federation is not None and wanted:
+        for name, column in world.federation.signals(uploads, work, wanted).items():
+            getattr(world.flights, name)[rows] = column
 
 
 def forget_absent(world: World) -> None:

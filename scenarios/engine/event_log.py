@@ -25,7 +25,7 @@ class Event(IntEnum):
     AGGREGATE = 9  # model version
     CLOSE = 10  # accuracy
     AUDIT = 11  # 1 if there was a violation
-    GUILTY = 12  # money slashed
+    GUILTY = 12  # money slashed, and the fee of a lost appeal
     SWITCH = 13  # new strategy
     LEAVE = 14  # exit kind
     LATE = 15  # kind of upload

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from learning.inspection_names import SIGNALS
 
 _COLUMNS: dict[str, str] = {
     "serial": "i8",  # grows by one per flight, never reused: events refer to it
@@ -40,6 +41,8 @@ _COLUMNS: dict[str, str] = {
     "sent": "?",  # this loss has been entered in the ledger of privacy
     "contribution": "f8",  # measured contribution to it, NaN where none is measured
     "contribution_error": "f8",  # its standard error
+    # what training shows of the upload, where enforcement asks for it (``learning.inspection_names``)
+    **{name: "f8" for name in SIGNALS},
 }
 
 

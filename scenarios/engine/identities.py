@@ -25,7 +25,7 @@ APART = 2**41
 _OF_THE_PERSON = (
     *("person", "luck", "decider", "identities", "shard", "data_size", "quality", "cost", "compute_rate", "link_time"),
     *("think_time", *FURTHER_CLAIMS, "privacy_cap", "lifetime_privacy", "epsilon_spent", "model_value"),
-    *("outside_option", "strategy", *MEMORY),
+    *("outside_option", "strategy", "leaves_at", *MEMORY),
 )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from market.enforcement import EnforcementPolicy
 from market.mechanism import Generating
-from market.money import to_micro
 from market.parties import REGULATOR
+from scenarios.enforcement_checks import policy_of
 from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import open_accounts_of_everybody
 from scenarios.engine.world import World
@@ -31,8 +31,9 @@ def _turn(world: World, settings: dict[str, Any]) -> None:
     scenario = changed(world.scenario, settings)
     names = {path.split(".")[1] for path in settings if path.startswith("enforcement.")}
     if names & set(EnforcementSpec.model_fields):
-        new = {name: getattr(scenario.enforcement, name) for name in names}
-        _enact(world, dataclasses.replace(world.policy, **new))
+        built = policy_of(scenario.enforcement)
+        new = {name: getattr(built, name) for name in names}
+        enact(world, dataclasses.replace(world.policy, **new))
     if "market.budget" in settings:
         world.model_owner.budget = scenario.market.budget
     if "market.revenue" in settings:
@@ -41,10 +42,16 @@ def _turn(world: World, settings: dict[str, Any]) -> None:
         _replace_mechanism(world, scenario)
 
 
-def _enact(world: World, policy: EnforcementPolicy) -> None:
+def tune(world: World, number: int) -> None:
+    """The regulator sets the audit rate of round ``number``, if it tunes it at all."""
+    if world.regulator.tunes:
+        draw = float(world.streams.uniform("regulation", 0, number))
+        enact(world, world.regulator.tuned(len(world.population.active()), draw))
+
+
+def enact(world: World, policy: EnforcementPolicy) -> None:
     """The new policy holds from now on; who is there tops up a higher deposit when its next round is settled."""
     world.policy = world.regulator.policy = policy
-    world.deposit_micro, world.fee_micro = int(to_micro(policy.deposit)), int(to_micro(policy.admission_fee))
     world.board = world.regulator.published(world.board)
 
 

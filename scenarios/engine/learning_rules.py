@@ -87,7 +87,8 @@ def rules_of(scenario: Scenario) -> ServerRules:
 
 
 def _grows(scenario: Scenario) -> bool:
-    return scenario.population.arrival_rate > 0 or len(scenario.population.arrival_times) > 0
+    people = scenario.population
+    return people.arrival_rate > 0 or len(people.arrival_times) > 0 or len(people.arrivals) > 0
 
 
 def choice_of(spec: LearningSpec, model: FlatModel, shards: Shards, plan: LocalTraining, place: torch.device) -> Choice:

@@ -13,12 +13,14 @@ from agents.strategies import make_strategy
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.corruption import usable_samples
 from learning.data import Dataset, load_dataset
+from learning.inspection_names import REMEMBERING
 from learning.partition import deal
 from learning.splitting import Split, in_order, parts_of, pieces_of
 from learning.streams import Streams
 from learning.uploads import Upload, poisons, recalls
 from market.mechanism import Generating, LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
+from scenarios.enforcement_checks import policy_of
 from scenarios.engine.learning_rules import (
     blamed_on,
     choice_of,
@@ -128,7 +130,8 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         "choice": choice_of(spec, model, shards, plan, place),
         "terms": terms_of(spec),
         "privacy": privacy_of(spec),
-        "copying": any(_sends(share, recalls) for share in scenario.population.strategies),
+        "copying": any(_sends(share, recalls) for share in scenario.population.strategies)
+        or not REMEMBERING.isdisjoint(policy_of(scenario.enforcement).needs),
     }
     method = personalization_of(spec)
     if method is None:

@@ -7,20 +7,21 @@ from enum import IntEnum
 
 import numpy as np
 
-from agents.participation import expected_utility
-from agents.population import Status
-from agents.private_types import draw_types
+from agents.participation import ExitCause, expected_utility
+from agents.population import NEVER, Status
 from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
-from market.mechanism import Types
-from market.money import to_micro
+from market.mechanism import DATA_SIZE, Types
+from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
-from scenarios.engine.arrivals import arrival_ticks, first_strategies
+from scenarios.engine.arrivals import first_strategies
+from scenarios.engine.arriving import heard_at_the_door, wait_out
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.decisions import decide
+from scenarios.engine.entry_money import admission_fee, required_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.identities import (
     another_name,
@@ -55,13 +56,18 @@ _STATUS = {
 }
 
 
-def schedule_arrivals(world: World) -> None:
-    """File everybody who is ever going to come by chance: the initial persons, the trace, the Poisson process."""
-    kept = arrival_ticks(world.scenario, world.streams)
-    # Everybody's private type is drawn in one go; it is the same whenever and wherever the person turns up.
-    world.private_types = draw_types(np.arange(len(kept)), world.types, world.streams)
-    nobody = np.full(len(kept), NOBODY, dtype=np.int64)
-    world.clock.schedule(Kind.ARRIVE, kept, nobody, np.zeros_like(kept), np.zeros_like(kept))
+_CAUSE = {
+    ExitKind.VOLUNTARY: ExitCause.DISAPPOINTED,
+    ExitKind.EXPELLED: ExitCause.EXPELLED,
+    ExitKind.BANKRUPT: ExitCause.BROKE,
+    ExitKind.CENSORED: ExitCause.END_OF_RUN,
+    ExitKind.QUIT: ExitCause.REFUSED_BILL,
+}
+"""What a way out usually comes of."""
+
+
+RENAMES = 64
+"""Added to the cause where a planned exit is to come back under a new identity: causes are smaller."""
 
 
 def arrive(world: World, happening: Happening) -> None:
@@ -90,6 +96,7 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     wealth = to_micro(drawn.pop("wealth"))
     for name, column in drawn.items():
         getattr(population, name)[ids] = column
+    population.leaves_at[ids] = world.trace_ends[persons]
     population.shard[ids] = persons % world.sub_shards.dealt
     population.data_size[ids] = world.shard_sizes[population.shard[ids]]
     population.quality[ids] = world.shard_quality[population.shard[ids]]
@@ -133,27 +140,35 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
         own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
     part = share(world, ids)
     expected = expected_utility(board, advice, own_cost, part * population.model_value[ids], decisions.violation)
+    if world.participation.listens:
+        expected = world.participation.hears(expected, heard_at_the_door(world, ids))
     outside = part * population.outside_option[ids]
     # A visit is told from the next by its round and by how often the owner has stayed before.
     draw = world.resolve("join", ids, board.round * 4096 + population.stay[ids])
     willing = world.participation.joins(in_sum(world, ids, expected), in_sum(world, ids, outside), draw)
-    able = (world.ledger.wallet[ids] >= world.deposit_micro + world.fee_micro) & may_enter(world, ids)
+    locked = required_deposit(world, ids, decisions.claims[DATA_SIZE])
+    fee = admission_fee(world, ids)
+    able = (world.ledger.wallet[ids] >= locked + fee) & may_enter(world, ids)
+    banned = population.banned_until[ids] > board.round
+    able &= ~banned & ((population.leaves_at[ids] == NEVER) | (population.leaves_at[ids] > tick))
     enters = if_all(world, ids, willing & able)
     surplus = expected - outside
     world.log.add(Event.ARRIVE, tick, world.rounds_closed, ids, surplus)
     declined = ids[~enters]
     world.log.add(Event.DECLINE, tick, world.rounds_closed, declined, surplus[~enters])
-    schedule_return(world, declined, tick)
+    schedule_return(world, ids[~enters & ~banned], tick)
+    wait_out(world, ids[banned], tick)
     joining = ids[enters]
     for claim, column in decisions.claims.items():  # who joins registers with its claims
         getattr(population, f"reported_{claim}")[joining] = column[enters]
     if len(joining):
         population.believed_utility[joining] = expected[enters]
-        _join(world, joining, tick)
+        _join(world, joining, locked[enters], fee[enters], tick)
 
 
-def _join(world: World, ids: IntColumn, tick: int) -> None:
-    population, policy, scenario = world.population, world.policy, world.scenario
+def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick: int) -> None:
+    """``locked`` and ``fee``: deposits and admission fees, in micro-units."""
+    population, scenario = world.population, world.scenario
     before = population.active()
     population.stay[ids] += 1
     population.status[ids] = Status.ACTIVE
@@ -165,23 +180,27 @@ def _join(world: World, ids: IntColumn, tick: int) -> None:
     for column in world.records.values():  # what a mechanism has on record belongs to a stay
         column[ids[ids < len(column)]] = np.nan
     population.strategy_joined[ids] = population.strategy[ids]
-    for name in ("stay_rounds", "disappointed", "observations"):
+    for name in ("stay_rounds", "disappointed", "observations", "regret"):
         getattr(population, name)[ids] = 0
+    paid = from_micro(fee)
+    population.invested[ids] = paid
     count = len(ids)
-    population.stay_utility[ids] = -policy.admission_fee
-    population.utility_total[ids] -= policy.admission_fee
-    world.tally.fees += count * policy.admission_fee
-    if world.fee_micro:
-        world.post(tick, "admission fee", ids, REGULATOR, world.fee_micro)
-    if world.deposit_micro:
-        world.post(tick, "deposit", ids, ids, world.deposit_micro, payee_book=DEPOSIT)
+    population.stay_utility[ids] = -paid
+    population.utility_total[ids] -= paid
+    world.tally.fees += float(paid.sum())
+    world.post(tick, "admission fee", ids, REGULATOR, fee)
+    world.post(tick, "deposit", ids, ids, locked, payee_book=DEPOSIT)
     _into_the_graph(world, before, ids)
     world.totals.joins += count
-    world.log.add(Event.JOIN, tick, world.rounds_closed, ids, policy.deposit)
+    world.log.add(Event.JOIN, tick, world.rounds_closed, ids, from_micro(locked))
     if scenario.population.departure_rate > 0:
         life = world.delay("departure", ids, population.stay[ids]) / scenario.population.departure_rate
         ticks = np.maximum(after(tick, life * scenario.window), tick + 1)
-        world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids])
+        cause = np.full(count, ExitCause.MOVED_AWAY, dtype=np.int64)
+        world.clock.schedule(Kind.LEAVE, ticks, ids, population.stay[ids], cause)
+    ending = ids[population.leaves_at[ids] != NEVER]
+    cause = np.full(len(ending), ExitCause.END_OF_TRACE, dtype=np.int64)
+    world.clock.schedule(Kind.LEAVE, population.leaves_at[ending], ending, population.stay[ending], cause)
 
 
 def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
@@ -202,10 +221,13 @@ def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
         world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
-def leave(world: World, owner: int, kind: ExitKind, tick: int, *, renames: bool = False) -> None:
+def leave(
+    world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None, *, renames: bool = False
+) -> None:
     """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
 
-    Who ``renames`` is back at the door under a new identity as soon as it has thought about it.
+    ``cause``: what it came of, if not the usual thing. Who ``renames`` is back at the door under a new identity as soon
+    as it has thought about it.
     """
     population = world.population
     population.status[owner] = _STATUS[kind]
@@ -229,7 +251,7 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int, *, renames: bool 
         world.personal.restore_best(luck)
         population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(luck))
     world.graph.leave(owner)
-    write_episode(world, owner, kind, tick)
+    write_episode(world, owner, kind, tick, cause)
     world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
     world.on_leave(owner)
     totals = world.totals
@@ -241,8 +263,6 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int, *, renames: bool 
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
     elif kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
         schedule_return(world, who, tick)
-    elif kind is ExitKind.EXPELLED:
-        _maybe_whitewash(world, owner, tick)
 
 
 def forget_flights(world: World, rows: BoolColumn) -> None:
@@ -263,16 +283,9 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 
-def _maybe_whitewash(world: World, owner: int, tick: int) -> None:
-    """An expelled person may come back under a new identity (Friedman & Resnick 2001, cheap pseudonyms)."""
-    rule, who, population = world.participation, np.array([owner]), world.population
-    names = int((population.person == population.person[owner]).sum())  # identities that this person has used
-    if world.uniform("whitewash", who, names)[0] < rule.whitewash:
-        back = after(tick, world.exponential("whitewash delay", who, names) * rule.return_delay)
-        world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
-
-
-def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: int) -> None:
+def write_episode(
+    world: World, owner: int | IntColumn, kind: ExitKind, tick: int, cause: ExitCause | None = None
+) -> None:
     """One row per stay that ends: of one owner, or of several at once."""
     population, names = world.population, world.strategy_names
     world.write(
@@ -288,16 +301,8 @@ def write_episode(world: World, owner: int | IntColumn, kind: ExitKind, tick: in
             "left_tick": tick,
             "left_round": world.rounds_closed,
             "exit_kind": kind.name.lower(),
+            "exit_cause": (_CAUSE[kind] if cause is None else cause).name.lower(),
             "rounds_taken": population.stay_rounds[owner],
             "utility": population.stay_utility[owner],
         },
     )
-
-
-def top_up_deposit(world: World, owners: IntColumn, tick: int) -> IntColumn:
-    """Owners restore their slashed deposits; returns those that cannot (they are bankrupt)."""
-    missing = world.deposit_micro - world.ledger.deposit[owners]
-    able = world.ledger.wallet[owners] >= missing
-    paying = owners[able & (missing > 0)]
-    world.post(tick, "deposit", paying, paying, missing[able & (missing > 0)], payee_book=DEPOSIT)
-    return owners[~able]

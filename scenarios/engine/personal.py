@@ -9,6 +9,7 @@ import numpy as np
 
 from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
+from learning.inspection_names import SIGNALS
 from market.mechanism import COLLABORATION, DATA_SIZE, MODEL_DISTANCE, Edges, Settlement
 from scenarios.engine.cohort import cohort_work, quarantine
 from scenarios.engine.settled import Settled
@@ -57,6 +58,10 @@ def train_personal(world: World, rows: IntColumn, tick: int) -> None:
     counted = weights * world.flights.arrived[there]
     world.flights.weight[there] = counted / max(float(counted.sum()), 1e-300)
     measured = _measured(world, uploads, work, weights)
+    wanted = world.policy.needs.intersection(SIGNALS)
+    if wanted:
+        for name, column in federation.signals(uploads, work, wanted).items():
+            getattr(world.flights, name)[there] = column
     world.uploaded = Uploaded(world.flights.owner[there], work, uploads, weights, measured)
 
 

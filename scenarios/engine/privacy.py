@@ -16,6 +16,7 @@ from functools import partial
 
 import numpy as np
 
+from agents.participation import ExitCause
 from agents.population import Status
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.privacy.aggregation_weights import AGGREGATION_WEIGHTS, least_error_weights
@@ -252,7 +253,8 @@ def wear_privacy(world: World, settled: Settled, tick: int) -> None:
     population = world.population
     who = siblings(world, settled.owner[settled.epsilon_lost > 0])
     out = who[(population.privacy_budget[who] <= 0) & (population.status[who] == Status.ACTIVE)]
-    world.clock.schedule(Kind.LEAVE, np.full(len(out), tick + 1), out, population.stay[out])
+    cause = np.full(len(out), ExitCause.SOLD_OUT, dtype=np.int64)
+    world.clock.schedule(Kind.LEAVE, np.full(len(out), tick + 1), out, population.stay[out], cause)
 
 
 # -- figures --------------------------------------------------------------------------------------------------------

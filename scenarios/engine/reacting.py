@@ -6,13 +6,15 @@ import dataclasses
 
 import numpy as np
 
+from agents.participation import ExitCause, Stay
 from agents.population import MEMORY, Status
 from agents.strategies.base import Observation, OwnRows, own_luck
-from learning.columns import BoolColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
 from scenarios.engine.event_log import Event
 from scenarios.engine.identities import if_all, in_sum, share, with_partners
+from scenarios.engine.membership import RENAMES
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -29,21 +31,53 @@ def react(world: World, settled: Settled, tick: int) -> None:
     who = np.flatnonzero(concerned & (population.status == Status.ACTIVE))
     if len(who) == 0:
         return
-    rule, outside = world.participation, in_sum(world, who, population.outside_option[who] * share(world, who))
+    rule, outside = world.participation, population.outside_option[who] * share(world, who)
     population.observations[who] += 1
     believed = rule.believe(population.believed_utility[who], population.utility[who], population.observations[who])
     population.believed_utility[who] = believed
-    believed = in_sum(world, who, believed)
-    population.disappointed[who] = rule.disappointed(population.disappointed[who], believed, outside)
-    leaving = rule.exits(population.disappointed[who], believed, outside, world.resolve("exit", who, number))
+    population.regret[who] = rule.regrets(population.regret[who], population.utility[who], outside)
+    spent = population.training_cost[who] + population.generation_spent[who]
+    population.invested[who] = rule.invests(population.invested[who], spent)
+    stay = _after_the_round(world, who, outside)
+    fed_up = rule.exits(stay, world.resolve("exit", who, number))
     gone, staying, renaming = _after_thoughts(world, who)
-    leaving = ~if_all(world, who, ~((leaving & ~staying) | gone))
+    leaving = ~if_all(world, who, ~((fed_up & ~staying) | gone))
     _adapt(world, who[~leaving], tick)
     going = with_partners(world, who[leaving], (Status.ACTIVE,))
+    causes = np.where(gone & ~fed_up, ExitCause.STRATEGY, rule.causes(stay)) + RENAMES * renaming
     delay = population.think_time[going] * world.delay("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
-    renamed = np.isin(going, who[renaming]).astype(np.int64)
-    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], renamed)
+    world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], _of(going, who, causes))
+
+
+def _of(owners: IntColumn, who: IntColumn, causes: IntColumn) -> IntColumn:
+    """The causes [K] of ``who``, in ascending order, for ``owners``; who only follows its partners has none."""
+    place = np.minimum(np.searchsorted(who, owners), len(who) - 1)
+    return np.where(who[place] == owners, causes[place], ExitCause.DISAPPOINTED).astype(np.int64)
+
+
+def _after_the_round(world: World, who: IntColumn, outside: FloatColumn) -> Stay:
+    """What these owners know of their stays, with this round counted; in sum over those that decide together.
+
+    ``outside``: the part of its person's outside option [K] that each stands for.
+    """
+    population, rule = world.population, world.participation
+    heard = np.full(len(who), np.nan)
+    if rule.listens:
+        heard = world.graph.told(who, population.believed_utility)
+    seen = population.observations[who]
+    stay = Stay(
+        in_sum(world, who, population.believed_utility[who]),
+        in_sum(world, who, outside),
+        heard,
+        in_sum(world, who, population.regret[who]),
+        in_sum(world, who, population.invested[who]),
+        seen,
+        population.disappointed[who],
+        world.patience.limit(rule.patience, seen, lambda: world.resolve("patience", who, 0)),
+    )
+    population.disappointed[who] = world.patience.count(stay.disappointed, rule.unhappy(stay))
+    return dataclasses.replace(stay, disappointed=population.disappointed[who])
 
 
 def publish_board(world: World, settled: Settled) -> None:

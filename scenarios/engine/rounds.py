@@ -20,8 +20,10 @@ import itertools
 
 import numpy as np
 
+from agents.participation import ExitCause
 from agents.population import Status
 from learning.columns import BoolColumn, IntColumn
+from learning.inspection_names import SIGNALS
 from learning.uploads import copies, works
 from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
@@ -33,8 +35,8 @@ from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
-from scenarios.engine.intervening import intervene
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.intervening import intervene, tune
+from scenarios.engine.membership import RENAMES, ExitKind, leave
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
@@ -49,6 +51,7 @@ def open_round(world: World, happening: Happening) -> None:
     number = world.rounds_closed
     _end_probation(world, number)
     intervene(world, number, tick)
+    tune(world, number)
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER) - promised(world))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
@@ -235,6 +238,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
             "link_ticks": after(0, link),
             "contribution": np.full(len(owners), np.nan),
             "contribution_error": np.full(len(owners), np.nan),
+            **{name: np.full(len(owners), np.nan) for name in SIGNALS},
         },
         {name: column[selected] for name, column in allocation.claims.items()},
     )
@@ -332,8 +336,8 @@ def close_when_complete(world: World, tick: int) -> None:
 
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
-    for tick, owner, renames in _entries(happening):
-        leave(world, owner, ExitKind.VOLUNTARY, tick, renames=bool(renames))
+    for tick, owner, cause in _entries(happening):
+        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause % RENAMES), renames=cause >= RENAMES)
         if world.scenario.round.late == "wait":
             close_when_complete(world, tick)
 

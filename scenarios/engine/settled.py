@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from market.enforcement import Evidence
 
 
 @dataclass
@@ -21,6 +22,7 @@ class Settled:
     weight: FloatColumn
     contribution: FloatColumn
     contribution_error: FloatColumn
+    evidence: Evidence  # what the regulator has of it before anybody is audited
     spent: FloatColumn
     samples: IntColumn  # really trained on
     synthetic: IntColumn  # synthetic samples really made
@@ -30,13 +32,15 @@ class Settled:
     payment: FloatColumn
     audited: BoolColumn
     flagged: BoolColumn
-    penalty: FloatColumn
+    penalty: FloatColumn  # slashed, and fees of appeals that were turned down
     strategy: IntColumn  # of everybody (one entry per identity), as played in this round
     revenue: float = 0.0
     paid: float = 0.0
     paid_by_world: float = 0.0  # to owners by the mechanism, at nobody's expense in the market
     slashed: float = 0.0
-    audit_cost: float = 0.0
+    audit_cost: float = 0.0  # appeals included
+    server_fees: float = 0.0
+    appeal_fees: float = 0.0  # of appeals that were turned down
     claimed: float = 0.0
     expelled: int = 0
     center_income: float = 0.0

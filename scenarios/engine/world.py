@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from agents.adaptation import Adaptation
 from agents.confirmation import Confirmation
-from agents.participation import Participation
+from agents.participation import Participation, Patience
 from agents.population import Population, Status
 from agents.private_types import Distribution
 from agents.strategies.base import Strategy
@@ -125,12 +125,12 @@ class World:
     shard_labels: LabelMixes  # classes in each shard
     write: Write
     on_leave: Callable[[int], None]
-    deposit_micro: int
-    fee_micro: int
+    patience: Patience
     rivalry: Rivalry | None = None  # who competes with whom
     speed: GenerationSpeed | None = None  # how long synthetic data take
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
+    trace_ends: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by person, tick or NEVER
     round: Round | None = None
     terms: Terms | None = None  # announced last; they hold until the next round opens
     rounds_closed: int = 0

@@ -19,7 +19,7 @@ MEASURES = tuple(column.name for column in RUNS.columns if column.kind in ("int"
 """Columns of the ``runs`` table that can be studied."""
 
 TableName: TypeAlias = Literal[
-    "runs", "rounds", "owners", "transfers", "episodes", "edges", "events", "network", "images"
+    "runs", "rounds", "owners", "transfers", "episodes", "edges", "events", "network", "images", "audits"
 ]
 Label = Annotated[str, Field(pattern=LABEL, max_length=60)]
 if TYPE_CHECKING:

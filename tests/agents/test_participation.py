@@ -6,20 +6,30 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import ArrayLike
+from scipy import stats
 
 from agents.participation import (
     PARTICIPATION,
+    PATIENCE,
+    ExitCause,
     Logit,
     Participation,
+    Patience,
+    RegretHazard,
+    Stay,
     Strict,
+    SunkCost,
+    WordOfMouth,
     expected_utility,
     make_participation,
     skill,
 )
+from agents.participation.patience import Drawn, Fading, InARow, Loyal, Total
 from learning.streams import Streams
 from market.mechanism import Advice, Board
 
-RULES = [Strict(), Logit(temperature=0.3)]
+RULES = [Strict(), Logit(temperature=0.3), RegretHazard(), SunkCost(), WordOfMouth()]
 DRAWS = Streams(5).uniform("test", np.arange(20_000))
 
 
@@ -63,27 +73,111 @@ def test_a_belief_stays_between_the_old_one_and_the_news(
     assert min(old, realised) - slack <= believed <= max(old, realised) + slack
 
 
-def test_disappointment_counts_rounds_in_a_row() -> None:
-    rule, count = Strict(), np.array([0])
-    seen = []
-    for believed in (0.5, 0.5, 1.5, 0.5, 1.0):
-        count = rule.disappointed(count, np.array([believed]), np.array([1.0]))
-        seen.append(int(count[0]))
-    assert seen == [1, 2, 0, 1, 0]
+def stay(believed: ArrayLike, outside_option: ArrayLike = 0.0, count: ArrayLike = 0.0, **columns: ArrayLike) -> Stay:
+    """A stay of as many owners as believe something; patience is over at 3, the rest is 0."""
+    usual = {"heard": np.nan, "regret": 0.0, "invested": 0.0, "rounds": 5, "limit": 3.0}
+    given = {"outside_option": outside_option, "disappointed": count, **usual, **columns}
+    belief = np.atleast_1d(np.asarray(believed, dtype=np.float64))
+    return Stay(believed=belief, **{name: np.broadcast_to(column, belief.shape) for name, column in given.items()})
+
+
+def counted(kind: Patience, rounds: list[bool]) -> list[float]:
+    count, seen = np.zeros(1), []
+    for unhappy in rounds:
+        count = kind.count(count, np.array([unhappy]))
+        seen.append(float(count[0]))
+    return seen
+
+
+def limits(kind: Patience, patience: int, rounds: ArrayLike = 0) -> np.ndarray:
+    return kind.limit(patience, np.broadcast_to(rounds, DRAWS.shape), lambda: DRAWS)
+
+
+def test_a_round_disappoints_when_the_belief_is_below_the_outside_option() -> None:
+    assert Strict().unhappy(stay([0.9, 1.0, 1.1], 1.0)).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "counts"),
+    [
+        (InARow(), [1, 2, 0, 1, 0]),
+        (Total(), [1, 2, 2, 3, 3]),
+        (Fading(keep=0.5), [1, 1.5, 0.75, 1.375, 0.6875]),
+        (Loyal(), [1, 2, 0, 1, 0]),
+        (Drawn(), [1, 2, 0, 1, 0]),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Patience) else "",
+)
+def test_each_kind_of_patience_counts_disappointing_rounds_in_its_way(kind: Patience, counts: list[float]) -> None:
+    assert counted(kind, [True, True, False, True, False]) == counts
+
+
+def test_loyalty_grows_with_the_rounds_of_a_stay() -> None:
+    assert limits(Loyal(per_round=0.5), 3, 4)[0] == 5.0
+    assert limits(InARow(), 3, 4)[0] == 3.0
+
+
+def test_drawn_patience_is_geometric_with_the_number_of_the_rule_for_its_mean() -> None:
+    own = limits(Drawn(), 4)
+    expected = stats.geom(1 / 4).pmf(np.arange(1, 7))
+    found = np.bincount(own.astype(int), minlength=7)[1:7] / len(own)
+    np.testing.assert_allclose(found, expected, atol=4 * np.sqrt(0.25 / len(own)))
+    assert own.mean() == pytest.approx(4.0, abs=4 * stats.geom(1 / 4).std() / math.sqrt(len(own)))
+    assert (limits(Drawn(), 1) == 1.0).all()
 
 
 def test_strict_leaves_when_patience_is_over() -> None:
-    exits = Strict(patience=3).exits(np.array([2, 3, 4]), np.zeros(3), np.ones(3), np.full(3, 0.99))
+    exits = Strict().exits(stay(np.zeros(3), 1.0, [2, 3, 4]), np.full(3, 0.99))
     assert exits.tolist() == [False, True, True]
 
 
 def test_logit_is_patient_too() -> None:
-    assert not Logit(patience=3, temperature=0.3).exits(np.full(len(DRAWS), 2), full(-9.0), full(0.0), DRAWS).any()
+    assert not Logit(temperature=0.3).exits(stay(full(-9.0), 0.0, 2), DRAWS).any()
 
 
 def test_logit_leaves_with_the_logit_probability_after_patience() -> None:
-    exits = Logit(patience=3, temperature=0.3).exits(np.full(len(DRAWS), 3), full(0.7), full(1.0), DRAWS)
+    exits = Logit(temperature=0.3).exits(stay(full(0.7), 1.0, 3), DRAWS)
     assert exits.mean() == pytest.approx(1 / (1 + math.exp((0.7 - 1.0) / 0.3)), abs=0.015)
+
+
+def test_regret_is_what_the_outside_option_would_have_earned_more() -> None:
+    rule, regret = RegretHazard(keep=0.5), np.zeros(1)
+    for realised in (0.4, 2.0, 0.9):
+        regret = rule.regrets(regret, np.array([realised]), np.array([1.0]))
+    assert regret[0] == pytest.approx(0.5 * 0.5 * 0.6 + 0.1)
+    assert Strict().regrets(np.array([0.7]), np.array([0.4]), np.array([1.0]))[0] == pytest.approx(1.3)
+
+
+def test_stays_under_a_regret_hazard_last_as_long_as_its_survival_function_says() -> None:
+    rule, streams, here = RegretHazard(rate=0.2), Streams(8), np.ones(len(DRAWS), dtype=np.bool_)
+    survivors = []
+    for number in range(1, 6):  # regret grows by one each round
+        now = stay(full(0.0), 1.0, 1.0, regret=float(number), limit=1.0)
+        here &= ~rule.exits(now, streams.uniform("exit", np.arange(len(DRAWS)), number))
+        survivors.append(here.mean())
+    expected = np.exp(-0.2 * np.cumsum(np.arange(1, 6)))
+    np.testing.assert_allclose(survivors, expected, atol=4 * np.sqrt(0.25 / len(DRAWS)))
+    assert (rule.causes(now) == ExitCause.REGRET).all()
+
+
+def test_who_has_put_much_in_is_content_with_less() -> None:
+    rule = SunkCost(weight=0.1, keep=0.5)
+    invested = rule.invests(rule.invests(np.zeros(1), np.array([4.0])), np.array([2.0]))
+    assert invested[0] == 4.0  # 2 and half of 4
+    assert rule.unhappy(stay([0.55, 0.65], 1.0, invested=4.0)).tolist() == [True, False]
+    assert Strict().unhappy(stay([0.55, 0.65], 1.0, invested=4.0)).all()
+
+
+def test_word_of_mouth_mixes_the_own_belief_with_what_the_others_believe() -> None:
+    rule = WordOfMouth(weight=0.25)
+    told = stay([1.2, 1.2, 0.9], 1.0, heard=[0.0, np.nan, 2.0])
+    assert rule.unhappy(told).tolist() == [True, False, False]
+    assert rule.hears(told.believed, told.heard).tolist() == pytest.approx([0.9, 1.2, 1.175])
+
+
+def test_who_leaves_content_was_talked_into_it() -> None:
+    causes = WordOfMouth().causes(stay([1.2, 0.3], 1.0, heard=0.0))
+    assert causes.tolist() == [ExitCause.WORD_OF_MOUTH, ExitCause.DISAPPOINTED]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=repr)
@@ -118,11 +212,13 @@ def test_before_any_accuracy_is_known_half_a_perfect_model_is_expected() -> None
 
 
 def test_the_registry_names_its_rules() -> None:
-    assert dict(PARTICIPATION) == {"strict": Strict, "logit": Logit}
+    rules = {"strict": Strict, "logit": Logit, "regret_hazard": RegretHazard, "sunk_cost": SunkCost}
+    assert dict(PARTICIPATION) == {**rules, "word_of_mouth": WordOfMouth}
+    assert all(PATIENCE[name].name == name for name in PATIENCE)
     assert all(PARTICIPATION[name].name == name for name in PARTICIPATION)
 
 
-@pytest.mark.parametrize("name", ["strict", "logit"])
+@pytest.mark.parametrize("name", ["strict", "logit", "regret_hazard", "sunk_cost", "word_of_mouth"])
 @pytest.mark.parametrize(
     ("field", "value"),
     [("patience", 0), ("patience", 1.5), ("memory", 0.0), ("return_delay", -1.0), ("whitewash", 1.1)],

@@ -13,6 +13,7 @@ from scenarios.recorder import Codes, Recorder, TableSink
 
 STRATEGIES = ("honest", "misreport_size", "misreport_cost", "free_rider_global", "free_rider_noise")
 SHARES = (0.5, 0.15, 0.1, 0.15, 0.1)
+CAUSES = {"voluntary": "disappointed", "expelled": "expelled", "bankrupt": "broke", "censored": "end_of_run"}
 STATUS = ("outside", "active", "left", "expelled", "bankrupt")
 UPLOADS = ("none", "trained", "global_copy", "noise")
 TICKS_PER_ROUND = 60_000_000
@@ -172,6 +173,7 @@ class Synthetic:
                 "true_positives": int((flagged & violation).sum()),
                 "false_positives": int((flagged & ~violation).sum()),
                 "false_negatives": int((audited & violation & ~flagged).sum()),
+                "audit_rate": 0.3, "server_fees": 0.0,
                 "expelled": int((self.status[active] == 3).sum()), "reputation_mean": self.reputation[active].mean(),
                 "deposits": 2.0 * len(active), "update_norm": 1.0 / (number + 1), "backdoor_success": np.nan,
                 "graph_edges": 4 * len(active),
@@ -201,6 +203,7 @@ class Synthetic:
                 "strategy_joined": STRATEGIES[stay.strategy], "strategy_left": STRATEGIES[stay.strategy],
                 "joined_tick": stay.joined * TICKS_PER_ROUND, "joined_round": stay.joined,
                 "left_tick": rounds_closed * TICKS_PER_ROUND, "left_round": rounds_closed, "exit_kind": kind,
+                "exit_cause": CAUSES[kind],
                 "rounds_taken": stay.rounds, "utility": stay.utility,
             },
         )  # fmt: skip
