@@ -225,6 +225,7 @@ def batch(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
 ) -> None:
     """Play a study: many runs under a design, each kept in a folder of its own."""
+    from scenarios.studies.command import Voice
     from scenarios.studies.command import batch as play_study
 
     voice: Voice = "json" if as_json else "quiet" if quiet else "normal"

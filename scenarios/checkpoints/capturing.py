@@ -15,6 +15,7 @@ node                               what it stands for
 ``[column, key]``                  a NumPy array
 ``[tensor, key, place, ...]``      a tensor, where it was and whether it is a parameter and has a gradient
 ``[number, kind, value]``          a NumPy scalar
+``[slice, numbers]``               a slice; likewise ``range``
 ``[enum, class, value]``           a member of an enumeration
 ``[built, name]``                  what the scenario builds again
 ``[same, id]``                     what has been met before: one object stays one
@@ -92,6 +93,8 @@ class _Walk:
             return ["column", self._column(value, path)]
         if isinstance(value, Tensor):
             return self._tensor(value, path)
+        if isinstance(value, (slice, range)):
+            return [type(value).__name__, [value.start, value.stop, value.step]]
         if id(value) in self._met:
             return ["same", self._met[id(value)]]
         if isinstance(value, (tuple, frozenset)):

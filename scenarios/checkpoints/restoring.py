@@ -83,6 +83,12 @@ class _Return:
     def _number(self, fresh: Any, kind: str, value: Any) -> Any:
         return np.dtype(kind).type(value)
 
+    def _slice(self, fresh: Any, numbers: list[int | None]) -> slice:
+        return slice(*numbers)
+
+    def _range(self, fresh: Any, numbers: list[int]) -> range:
+        return range(*numbers)
+
     def _same(self, fresh: Any, number: int) -> Any:
         return self._known[number]
 
@@ -224,7 +230,8 @@ class _Return:
         if type(fresh) is kind and made.keys() == before.keys() and all(_same(made[p], before[p]) for p in made):
             self._known[number] = fresh
             return fresh
-        target = self._known[number] = object.__new__(kind)
+        target: Any = object.__new__(kind)
+        self._known[number] = target
         for part, content in made.items():
             set_attribute(target, part, content)
         return target
@@ -247,7 +254,7 @@ class _Return:
 
 _NODES = frozenset(
     {"built", "column", "dict", "enum", "frozenset", "list", "named", "number", "numbers", "object", "ordered"}
-    | {"ragged", "same", "set", "size", "special", "tensor", "tuple"}
+    | {"ragged", "range", "same", "slice", "set", "size", "special", "tensor", "tuple"}
 )
 
 

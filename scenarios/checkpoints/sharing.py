@@ -86,8 +86,9 @@ def _bounds(tensor: Tensor) -> tuple[int, int]:
     """First and last place in the storage, in elements."""
     if tensor.numel() == 0:
         return 0, 0
+    first = int(tensor.storage_offset())
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return tensor.storage_offset(), tensor.storage_offset() + last + 1
+    return first, first + int(last) + 1
 
 
 def _overlap(bounds: Iterable[tuple[int, int]]) -> bool:
