@@ -80,8 +80,9 @@ def write_checkpoint(place: Path, checkpoint: Checkpoint) -> None:
 
 def read_facts(place: Path) -> dict[str, Any]:
     """The manifest of a checkpoint. Raises ``BadCheckpoint`` if it is not whole, or of another format."""
+    path = _file(place, MANIFEST)
     try:
-        facts = json.loads(_file(place, MANIFEST).read_bytes())
+        facts = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         raise BadCheckpoint(f"{MANIFEST} is not JSON") from None
     if not isinstance(facts, dict) or facts.get("sha256") != _digest(facts):

@@ -45,7 +45,7 @@ def restore(snapshot: Snapshot, fresh: object) -> None:
     walk = _Return(snapshot)
     try:
         walk.value(snapshot.tree, fresh)
-        for finish in walk.late:
+        for _, finish in sorted(walk.late, key=lambda entry: entry[0]):
             finish()
     except BadCheckpoint:
         raise
@@ -63,7 +63,7 @@ class _Return:
         self._claimed: set[int] = set()
         self._arrays: dict[str, Any] = {}
         self._blocks: dict[str, Any] = {}
-        self.late: list[Callable[[], None]] = []
+        self.late: list[tuple[int, Callable[[], None]]] = []
 
     def value(self, node: Node, fresh: Any) -> Any:
         """What a node stands for; ``fresh`` is what the fresh simulation has in its place."""
@@ -246,7 +246,7 @@ class _Return:
         self._known[number] = fresh
         state = self.value(node, special.taken(fresh))
         if special.late:
-            self.late.append(lambda: special.put(fresh, state))
+            self.late.append((special.late, lambda: special.put(fresh, state)))
         else:
             special.put(fresh, state)
         return fresh

@@ -1,7 +1,7 @@
 """Things that a walk through attributes cannot copy, each with what is taken from it and how it is put back.
 
 ``taken`` gives a mapping that the walk can go on with; ``put`` sets a freshly built thing to what came back. Whatever
-must wait until all else is in place says so with ``late``.
+must wait until all else is in place says so with ``late``: the higher, the later.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Special:
 
     taken: Callable[[Any], State]
     put: Callable[[Any, Mapping[str, Any]], None]
-    late: bool = False
+    late: int = 0
 
 
 def special_for(value: object) -> Special | None:
@@ -49,7 +49,8 @@ _COLLECTED = "collected"
 
 def _simulation_taken(simulation: Simulation) -> State:
     kept = {name: part for name, part in attributes(simulation).items() if name not in _MESAS_OWN | _WIRING}
-    return {**kept, _COLLECTED: simulation.datacollector.model_vars}
+    # The world first: what refers back to it, from a queue at a center, then finds it known.
+    return {"world": simulation.world, **kept, _COLLECTED: simulation.datacollector.model_vars}
 
 
 def _simulation_put(simulation: Simulation, state: Mapping[str, Any]) -> None:
@@ -91,7 +92,10 @@ def _clock_put(clock: Clock, state: Mapping[str, Any]) -> None:
 
 def _center_taken(center: ComputingCenter) -> State:
     own = {name: part for name, part in attributes(center).items() if name != "_slots"}
-    waiting = [[request.owner, list(request.callbacks)] for request in center._slots.queue]
+    waiting = [
+        [request.owner, [call for call in request.callbacks if getattr(call, "__self__", None) is not center._slots]]
+        for request in center._slots.queue  # without what SimPy hangs on every request by itself
+    ]
     return {"own": own, "running": center.running(), "waiting": waiting}
 
 
@@ -144,7 +148,7 @@ def _graph_put(graph: nx.DiGraph[Any], state: Mapping[str, Any]) -> None:
 _KINDS: dict[type, Special] = {
     TableBuffer: Special(TableBuffer.state, TableBuffer.load_state),
     Simulation: Special(_simulation_taken, _simulation_put),
-    Clock: Special(_clock_taken, _clock_put, late=True),
-    ComputingCenter: Special(_center_taken, _center_put),
+    Clock: Special(_clock_taken, _clock_put, late=2),
+    ComputingCenter: Special(_center_taken, _center_put, late=1),
     nx.DiGraph: Special(_graph_taken, _graph_put),
 }

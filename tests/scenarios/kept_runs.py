@@ -39,11 +39,13 @@ def cut_down(name: str, horizon: int = 4) -> Scenario:
     """A ready-made scenario with few owners, few samples and few windows; digits for data that are downloaded."""
     whole = load_scenario(name).model_dump(mode="json")
     dataset, data = whole["data"]["dataset"], whole["data"]
-    changes = [f"horizon={horizon}", f"population.initial={min(8, whole['population']['initial'])}"]
+    language = isinstance(dataset, str) and dataset.endswith("_offline")
+    owners = min(8, whole["population"]["initial"])
+    changes = [f"horizon={2 if language else horizon}", f"population.initial={owners}"]
     if dataset in ("mnist", "cifar10"):
         changes += ["data.dataset=digits", "learning.model=mlp"]
-    if not isinstance(dataset, str) or not dataset.endswith("_offline"):
-        changes += [f"data.train_limit={min(300, data['train_limit'] or 300)}", "data.test_limit=60"]
+    changes += [f"data.train_limit={min(120 if language else 300, data['train_limit'] or 300)}"]
+    changes += [f"data.test_limit={20 if language else 60}"]
     if data["shards"]:
         changes.append(f"data.shards={min(12, data['shards'])}")
     if data["partition"]["name"] == "shards":
@@ -99,11 +101,9 @@ def differences(one: Snapshot, other: Snapshot) -> list[str]:
     """Where two snapshots differ; empty if they are the same to the last bit."""
     found = _tree_differences(one.tree, other.tree, "")
     found += [name for name in one.columns if one.columns[name].tobytes() != other.columns[name].tobytes()]
-    found += [
-        name
-        for name in one.tensors
-        if not one.tensors[name].view(torch.uint8).equal(other.tensors[name].view(torch.uint8))
-    ]
+    bits = ({name: tensor.view(torch.uint8) for name, tensor in side.tensors.items()} for side in (one, other))
+    before, after = bits
+    found += [name for name in before if not before[name].equal(after[name])]
     return found + (["shared memory"] if one.looks != other.looks else [])
 
 

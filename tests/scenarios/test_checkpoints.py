@@ -30,7 +30,7 @@ MARKETS: dict[str, dict[str, Any]] = {
     "buffered": {"round": {"late": "buffer", "buffer_size": 4}, "population": {"types": {"link_time": 25.0}}},
     "buffered at centers": {
         "round": {"late": "buffer", "buffer_size": 3},
-        "centers": {"count": 2, "slots": 1, "rate": 5.0},
+        "centers": {"count": 2, "slots": 1, "rate": 1.0},
     },
     "waiting at centers": {"round": {"late": "wait"}, "centers": {"count": 2, "slots": 1, "rate": 2.0}},
     "server moments": {"learning": {"server": {"name": "fedadam"}, "algorithm": {"name": "scaffold"}}},
@@ -120,7 +120,7 @@ def test_state_that_nobody_has_heard_of_is_kept(tmp_path: Path, monkeypatch: pyt
 def test_state_that_cannot_be_kept_is_refused_by_name(hidden: object, tmp_path: Path) -> None:
     simulation = after_two_windows(learning={"enabled": False})
     simulation.world.tally.hidden = hidden
-    with pytest.raises((Unkeepable, BadCheckpoint), match="hidden|open"):
+    with pytest.raises((Unkeepable, BadCheckpoint), match=r"hidden|open"):
         returned(simulation.scenario, taken(simulation, tables(simulation)), tmp_path / "kept")
 
 
