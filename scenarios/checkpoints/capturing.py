@@ -25,7 +25,7 @@ node                               what it stands for
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -147,7 +147,7 @@ class _Walk:
         return ["tensor", key, value.device.type, kind, value.requires_grad]
 
     def _fixed(self, value: tuple[Any, ...] | frozenset[Any], path: str) -> Node:
-        items = [self.node(item, f"{path}[{place}]") for place, item in enumerate(value)]
+        items = [self.node(item, f"{path}[{place}]") for place, item in enumerate(_in_order(value))]
         if type(value) in (tuple, frozenset):
             return [type(value).__name__, items]
         if isinstance(value, torch.Size):
@@ -172,7 +172,8 @@ class _Walk:
         if kind in (dict, OrderedDict):
             pairs = [[self.node(key, path), self.node(item, f"{path}[{key!r}]")] for key, item in value.items()]
             return ["dict" if kind is dict else "ordered", number, pairs]
-        return [kind.__name__, number, [self.node(item, f"{path}[{place}]") for place, item in enumerate(value)]]
+        items = [self.node(item, f"{path}[{place}]") for place, item in enumerate(_in_order(value))]
+        return [kind.__name__, number, items]
 
     def _ragged(self, value: dict[Any, Any]) -> list[NDArray[Any]] | None:
         """Keys, ends and entries of a mapping of whole numbers to lists of such that nobody else holds."""
@@ -185,6 +186,13 @@ class _Walk:
         for row in rows:
             self._meet(row)  # met again, it will be refused on return: no node has its number
         return [keys, np.cumsum([len(row) for row in rows]), flat]
+
+
+def _in_order(items: Collection[Any]) -> Collection[Any]:
+    """The items in their order; of a set, which has none that could be kept, in ascending order."""
+    if isinstance(items, (set, frozenset)):
+        return sorted(items, key=lambda item: (str(type(item)), item if isinstance(item, (int, str)) else repr(item)))
+    return items
 
 
 def _numbers(value: list[Any]) -> NDArray[Any] | None:
