@@ -28,7 +28,10 @@ from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
 
 PROCESSES = multiprocessing.get_context("forkserver")
-PROCESSES.set_forkserver_preload(["scenarios.checkpoints.playing", "scenarios.simulation", "scenarios.summary"])
+PROCESSES.set_forkserver_preload(
+    ["kept_runs", "scenarios.checkpoints.playing", "scenarios.simulation", "scenarios.summary", "sklearn.datasets"]
+    + ["learning.federation", "learning.personal_federation", "market.qd_rdfl.mechanism", "market.ipfl.mechanism"]
+)
 
 
 CLOCKS = ("/report/3/6/seconds",)
