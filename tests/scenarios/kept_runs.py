@@ -38,7 +38,7 @@ CLOCKS = ("/report/3/6/seconds",)
 """What the wall clock writes into a simulation; it is in no table."""
 
 
-def cut_down(name: str, horizon: int = 4) -> Scenario:
+def cut_down(name: str, horizon: int = 3) -> Scenario:
     """A ready-made scenario with few owners, few samples and few windows; digits for data that are downloaded."""
     whole = load_scenario(name).model_dump(mode="json")
     dataset, data = whole["data"]["dataset"], whole["data"]

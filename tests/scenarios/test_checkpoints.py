@@ -73,7 +73,7 @@ def test_every_ready_made_scenario_goes_on_after_every_window(name: str, tmp_pat
 
 @pytest.mark.parametrize("name", MARKETS)
 def test_whatever_is_under_way_goes_on(name: str, tmp_path: Path) -> None:
-    run = assert_it_goes_on_as_if_nothing_had_been(small(horizon=5, **MARKETS[name]), tmp_path)
+    run = assert_it_goes_on_as_if_nothing_had_been(small(horizon=4, **MARKETS[name]), tmp_path)
     assert run.world.rounds_closed > 0
 
 
