@@ -29,8 +29,7 @@ from scenarios.simulation import Simulation
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["kept_runs", "scenarios.checkpoints.playing", "scenarios.simulation", "scenarios.summary", "sklearn.datasets"]
-    + ["learning.federation", "learning.personal_federation", "market.qd_rdfl.mechanism", "market.ipfl.mechanism"]
+    ["kept_runs", "scenarios.checkpoints.playing", "scenarios.summary", "sklearn.datasets", "learning.federation"]
 )
 
 

@@ -21,6 +21,7 @@ from scenarios.checkpoints.files import Checkpoint, read_checkpoint, write_check
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable
 from scenarios.checkpoints.restoring import restore
 from scenarios.checkpoints.saving import taken
+from scenarios.engine.clock import Kind
 from scenarios.engine.world import World
 from scenarios.loading import library
 from scenarios.schema import Scenario
@@ -86,6 +87,15 @@ def test_a_break_finds_queues_at_centers_and_updates_under_way() -> None:
     assert sum(len(center.running()) for center in simulation.centers) > 0
     assert len(simulation.world.flights) > 0
     assert len(list(simulation.world.clock.pending())) > 1
+
+
+def test_waves_of_one_tick_and_kind_keep_their_order(tmp_path: Path) -> None:
+    simulation = after_two_windows(learning={"enabled": False})
+    for number in (3, 1, 2):
+        simulation.world.clock.at(Kind.CLOSE, simulation.now + 5, ref=number)
+    resumed = returned(simulation.scenario, taken(simulation, tables(simulation)), tmp_path / "kept")
+    due = [wave.refs[0] for wave in resumed.world.clock.pending() if wave.ticks[0] == simulation.now + 5]
+    assert due == [3, 1, 2]
 
 
 # -- completeness: new state is kept without a word, or refused by name ----------------------------------------------
