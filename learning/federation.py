@@ -89,6 +89,11 @@ class Federation:
         """What owners generate synthetic samples with, None where nobody does."""
         return self._workshop.workbench
 
+    @property
+    def workshop(self) -> Workshop:
+        """What everybody trains with: data, plan, the initial model, the test set."""
+        return self._workshop
+
     def train_with(self, train: Callable[..., Tensor]) -> None:
         """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
         self._workshop.train = train

@@ -27,7 +27,7 @@ class OwnerRows:
         latest = {int(owner): row for row, owner in enumerate(owners)}
         slots = [self._slots.setdefault(owner, len(self._slots)) for owner in latest]
         if len(self._slots) > len(self._rows):
-            grown = self._rows.new_empty(max(len(self._slots), 2 * len(self._rows)), self._rows.shape[1])
+            grown = self._rows.new_zeros(max(len(self._slots), 2 * len(self._rows)), self._rows.shape[1])
             grown[: len(self._rows)] = self._rows
             self._rows = grown
         self._rows[self._places(slots)] = rows[self._places(list(latest.values()))]

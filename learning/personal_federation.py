@@ -100,6 +100,11 @@ class PersonalFederation:
         self._fresh = self._models.empty()
         self._wanted: _Wanted | None = None
 
+    @property
+    def workshop(self) -> Workshop:
+        """What everybody trains with: data, plan, the initial model, the test set."""
+        return self._workshop
+
     def train_with(self, train: Callable[..., Tensor]) -> None:
         """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
         self._workshop.train = train

@@ -148,6 +148,18 @@ class _Slot:
         if self.vocabulary is not None:
             self.vocabulary.forget(self._strings(rows))
 
+    def strings(self) -> tuple[list[str], int]:
+        """The vocabulary in its order, and how much of it earlier row groups have shown."""
+        return ([] if self.vocabulary is None else list(self.vocabulary.names)), self._seen
+
+    def load_strings(self, names: Sequence[str], seen: int) -> None:
+        """Go on with what ``strings`` gave."""
+        self._seen = int(seen)
+        if self.vocabulary is not None:
+            self.vocabulary = _Vocabulary()
+            for name in names:
+                self.vocabulary.code(name)
+
     def _strings(self, rows: int) -> int:
         """How many strings of the vocabulary occur up to the last of the waiting rows."""
         return max(self._seen, int(self.values[:rows].max()) + 1) if rows else self._seen
@@ -194,6 +206,27 @@ class TableBuffer:
         # Arrow looks at the memory without a copy, so the arrays go with it and new ones take their place.
         self.rows = self._room = 0
         return pa.Table.from_arrays(arrays, schema=self.table.schema)
+
+    def state(self) -> dict[str, Any]:
+        """Everything needed to continue: waiting values and the strings so far, by column."""
+        kept = {slot.name: slot for slot in self._slots}
+        return {
+            "rows": self.rows,
+            "values": {name: slot.values[: self.rows].copy() for name, slot in kept.items()},
+            "strings": {name: slot.strings() for name, slot in kept.items()},
+        }
+
+    def load_state(self, state: Mapping[str, Any]) -> None:
+        """Continue from ``state()``. Raises ``ValueError`` for columns of other length or for too many rows."""
+        rows = int(state["rows"])
+        if not 0 <= rows < ROW_GROUP:
+            raise ValueError(f"table '{self.table.name}': {rows} rows wait, expected fewer than {ROW_GROUP}")
+        self.rows = self._room = 0
+        self._make_room(rows)
+        for slot in self._slots:
+            slot.values[:rows] = np.broadcast_to(state["values"][slot.name], (rows,))
+            slot.load_strings(*state["strings"][slot.name])
+        self.rows = rows
 
     def _put_row(self, cells: Sequence[Any]) -> Iterator[Any]:
         row = self.rows

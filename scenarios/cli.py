@@ -16,6 +16,7 @@ from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
     from learning.registry import Registry
+    from scenarios.playing import Voice as RunVoice
 
 INTERRUPTED, BAD_INPUT = 130, 2
 
@@ -94,6 +95,17 @@ def _start(
         typer.echo(context.get_help())
 
 
+CheckpointEvery = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ROUNDS|TIME",
+        help="Keep a checkpoint every so many rounds, or every 30s, 5min, 2h.",
+        show_default=False,
+    ),
+]
+CheckpointKeep = Annotated[str, typer.Option(metavar="NUMBER|all", help="How many of the newest checkpoints stay.")]
+
+
 @app.command()
 def run(
     scenario: Annotated[
@@ -115,14 +127,22 @@ def run(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
+    checkpoint_every: CheckpointEvery = None,
+    checkpoint_keep: CheckpointKeep = "3",
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
 ) -> None:
     """Play one scenario and keep its tables in a folder."""
-    from scenarios.playing import Voice, play
+    from functools import partial
 
-    voice: Voice = "quiet" if quiet else "verbose" if verbose else "normal"
-    folder = play(
+    from scenarios.playing import play
+
+    how: Callable[..., Path | None] = play
+    if checkpoint_every is not None:
+        from scenarios.checkpoints.playing import Keeping, play_kept
+
+        how = partial(play_kept, keeping=Keeping(checkpoint_every, checkpoint_keep))
+    folder = how(
         scenario,
         changes=change or (),
         seed=seed,
@@ -131,8 +151,52 @@ def run(
         spread=spread,
         address=address,
         force=force,
-        voice=voice,
+        voice=_voice(quiet, verbose),
     )
+    if folder is None:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _voice(quiet: bool, verbose: bool) -> RunVoice:
+    return "quiet" if quiet else "verbose" if verbose else "normal"
+
+
+RunFolder = Annotated[Path, typer.Argument(help="The folder that the run has, or was to have.", metavar="RUN")]
+
+
+@app.command()
+def resume(
+    run: RunFolder,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+) -> None:
+    """Go on with a run that had checkpoints and was stopped or killed; the tables come out as without the break."""
+    from scenarios.checkpoints.playing import resume as go_on
+
+    if go_on(run, voice=_voice(quiet, verbose)) is None:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def branch(
+    run: RunFolder,
+    at: Annotated[int, typer.Option(min=0, help="The first round that is played with other levers.")],
+    change: Annotated[list[str], typer.Option("--set", metavar="KEY=VALUE", help="Set one lever; may be repeated.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results.  [default: <run>-branch<round>]", show_default=False)
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
+    checkpoint_every: CheckpointEvery = None,
+    checkpoint_keep: CheckpointKeep = "3",
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+) -> None:
+    """Play another future of a run: the same past, then other levers."""
+    from scenarios.checkpoints.playing import Keeping
+    from scenarios.checkpoints.playing import branch as play_branch
+
+    keeping = None if checkpoint_every is None else Keeping(checkpoint_every, checkpoint_keep)
+    folder = play_branch(run, at, change, out=out, force=force, keeping=keeping, voice=_voice(quiet, verbose))
     if folder is None:
         raise typer.Exit(INTERRUPTED)
 

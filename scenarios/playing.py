@@ -57,7 +57,7 @@ def play(
         except FileExistsError as problem:
             raise BadInput("--out", "", None, problem=str(problem)) from None
         try:
-            simulation = _simulation(scenario, str(find_scenario(source)), changes, device, recorder)
+            simulation = build(scenario, str(find_scenario(source)), changes, device, recorder)
             if voice != "quiet":
                 threads = scenario.learning.threads
                 print(
@@ -66,9 +66,9 @@ def play(
                     file=sys.stderr,
                 )
             accuracy = float("nan")
-            elsewhere = nullcontext() if spread is None else _spread(simulation, spread, address, device)
-            with elsewhere, _blamed_on(scenario, str(find_scenario(source)), changes):
-                for moment in _told(voice)(simulation.play(), scenario.horizon):
+            elsewhere = nullcontext() if spread is None else spread_over(simulation, spread, address, device)
+            with elsewhere, blamed_on(scenario, str(find_scenario(source)), changes):
+                for moment in told(voice)(simulation.play(), scenario.horizon):
                     accuracy = moment.accuracy
                     if asked_to_stop():
                         raise KeyboardInterrupt
@@ -90,7 +90,7 @@ def play(
     return folder
 
 
-def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:
+def build(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:
     """The simulation, built."""
     from learning.device import resolve_device
     from scenarios.simulation import Simulation
@@ -99,12 +99,12 @@ def _simulation(scenario: Scenario, file: str, changes: Sequence[str], device: s
         resolve_device(device)
     except ValueError as problem:
         raise BadInput("--device", "", device, problem=str(problem)) from None
-    with _blamed_on(scenario, file, changes):
+    with blamed_on(scenario, file, changes):
         return Simulation(scenario=scenario, device=device, recorder=recorder)
 
 
 @contextmanager
-def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator[None]:
+def blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator[None]:
     """What a run finds wrong with its scenario is said about the file or the option that caused it."""
     from learning.data import BadData
     from scenarios.choices import name_and_parameters
@@ -123,13 +123,14 @@ def _blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterato
     raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
 
 
-def _spread(simulation: Simulation, workers: int, address: str | None, device: str) -> AbstractContextManager[None]:
+def spread_over(simulation: Simulation, workers: int, address: str | None, device: str) -> AbstractContextManager[None]:
+    """Train the simulation's cohorts on workers of a Ray cluster while this is open."""
     from scenarios.spreading import spread
 
     return spread(simulation, workers, address, device)
 
 
-def _told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
+def told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
     """How the moments are told on their way through."""
     if voice == "verbose":
         return console.with_lines

@@ -27,7 +27,10 @@ from scenarios.tables import TABLES
 __all__ = ["INFO_FILE", "OWN_FILES", "ROW_GROUP", "SCENARIO_FILE", "Codes", "MemoryRecorder", "Recorder", "TableSink"]
 
 SCENARIO_FILE, INFO_FILE = "scenario.yaml", "run.json"
-OWN_FILES = frozenset({SCENARIO_FILE, INFO_FILE, "report.html", "plots", *(t.file_name for t in TABLES.values())})
+CHECKPOINTS = "checkpoints"
+OWN_FILES = frozenset(
+    {SCENARIO_FILE, INFO_FILE, CHECKPOINTS, "report.html", "plots", *(t.file_name for t in TABLES.values())}
+)
 """What belongs to a run in its folder; anything else there is the user's and survives a forced new run."""
 
 
@@ -108,7 +111,7 @@ class Recorder(TableSink):
         self._force = force
         self._check_place()
         self._made = _make_parents(self._folder.parent)
-        self._partial = _make_partial(self._folder)
+        self._partial = self._make_partial()
         self._writers: dict[str, Any] = {}
         self._open = True
         self._seconds = time.perf_counter() - start
@@ -150,6 +153,10 @@ class Recorder(TableSink):
                 parent.rmdir()
             except OSError:
                 return  # somebody else uses it by now
+
+    def _make_partial(self) -> Path:
+        """The hidden folder that everything goes to."""
+        return _make_partial(self._folder)
 
     def _check_place(self) -> None:
         check_replaceable(self._folder)

@@ -148,6 +148,7 @@ class Simulation(mesa.Model):
                 "paid": lambda model: model.world.last_row.get("paid", float("nan")),
             }
         )
+        self.provenance: dict[str, Any] = {}  # what else ``run.json`` is to say of how the run came about
         self._finished = False
 
     # -- what Mesa and its tools read ------------------------------------------------------------------------------
@@ -245,6 +246,7 @@ class Simulation(mesa.Model):
         if self.recorder is None:
             return None
         info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}
+        info |= self.provenance
         if world.training is not None:
             choice, report = world.training.choice, world.training.report
             info["training"] = {

@@ -262,14 +262,20 @@ def _queue_at_centers(world: World, serials: IntColumn, owners: IntColumn, tick:
     world.clock.schedule(Kind.UPDATE, due, owners[idle], population.stay[owners[idle]], serials[idle])
     working = zip(serials[~idle].tolist(), owners[~idle].tolist(), flights.center[rows[~idle]].tolist(), strict=True)
     for serial, owner, center in working:
-        world.centers[center].request(owner).callbacks.append(_slot_granted(world, owner, serial))
+        world.centers[center].request(owner).callbacks.append(SlotGranted(world, owner, serial))
 
 
-def _slot_granted(world: World, owner: int, serial: int):  # type: ignore[no-untyped-def]
-    def callback(_event: object) -> None:
-        world.clock.at(Kind.START, world.clock.now, owner, int(world.population.stay[owner]), serial)
+@dataclasses.dataclass(eq=False)
+class SlotGranted:
+    """What follows when an owner's turn at a center has come; data, not a closure, so that a checkpoint can hold it."""
 
-    return callback
+    world: World
+    owner: int
+    serial: int
+
+    def __call__(self, _event: object) -> None:
+        clock, stay = self.world.clock, int(self.world.population.stay[self.owner])
+        clock.at(Kind.START, clock.now, self.owner, stay, self.serial)
 
 
 def start_at_center(world: World, happening: Happening) -> None:

@@ -356,7 +356,7 @@ def completed(words: str) -> list[str]:
 
 
 def test_the_shell_completes_commands_scenarios_files_kinds_and_devices(place):
-    assert completed("datagora re") == ["reproduce", "report"]
+    assert completed("datagora re") == ["resume", "reproduce", "report"]
     assert completed("datagora run quick") == ["quickstart"]
     assert completed("datagora run sm") == ["small.yaml"]
     assert completed("datagora list str") == ["strategies"]
