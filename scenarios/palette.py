@@ -46,7 +46,7 @@ _STRATEGIES = {
     "misreport_generation_cost": "#8A5A00",
     "misreport_gain_scale": "#F2B134",
     "misreport_sharing_cost": "#7D5100",
-    "free_rider_global": VERMILION,
+    "free_rider_global": "#C94F00",
     "free_rider_replay": "#7A1F2B",
     "free_rider_noise": PURPLE,
     "free_rider_copy": "#4B1D6B",
@@ -57,7 +57,7 @@ _STRATEGIES = {
     "attack_random": "#F28E5C",
     "attack_same_value": "#B23A00",
     "attack_shuffle": "#FFBE9C",
-    "attack_sign_flip": "#6E1E00",
+    "attack_sign_flip": "#8C2D04",
 }
 """Strategies that meet in one market differ in lightness as well as in hue."""
 

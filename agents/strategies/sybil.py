@@ -23,7 +23,7 @@ MOST_IDENTITIES = 256
 @STRATEGIES.register("sybil")
 @dataclass(frozen=True, kw_only=True)
 class Sybil(Strategy):
-    """Has several `identities` at once, each with a part of its data; each `plays` another strategy by its defaults.
+    """Has several ``identities`` at once, each with a part of its data; each ``plays`` another strategy.
 
     What a person has is divided, not multiplied: its data, device and privacy. It has as many identities as it has
     samples at most. ``leaving``: whether they come and go ``together``, by what they have in sum, or ``separately``.

@@ -78,7 +78,7 @@ def play_kept(
         Origin(device, keeping.every, keep, force).write(recorder.partial, resolved_yaml(scenario))
         with only_one(recorder.partial), blamed_on(scenario, file, changes):
             simulation = build(scenario, file, changes, device, recorder)
-            with nullcontext() if spread is None else spread_over(simulation, spread, address):
+            with nullcontext() if spread is None else spread_over(simulation, spread, address, device):
                 keeper = Keeper(simulation, recorder, every, keep)
                 return _to_the_end(simulation, recorder, keeper, asked_to_stop, voice, "playing")
     return None

@@ -72,7 +72,7 @@ def test_strategies_that_meet_in_a_ready_made_market_can_be_told_apart(sight: np
     """A distance of 20 in CIE Lab is far more than the eye needs side by side (about 2)."""
     for name in library():
         present = read_mapping(LIBRARY / f"{name}.yaml").get("population", {}).get("strategies", [])
-        colours = strategy_colours(share["name"] for share in present)
+        colours = strategy_colours(share if isinstance(share, str) else share["name"] for share in present)
         for one, other in itertools.combinations(colours, 2):
             apart = np.linalg.norm(lab(colours[one], sight) - lab(colours[other], sight))
             assert apart > 20, (name, one, other)
