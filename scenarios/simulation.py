@@ -305,6 +305,7 @@ class Simulation(mesa.Model):
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation
         change = scenario.population.adaptation
+        changing = make_adaptation(change.name, change.params)
         paying = scenario.population.confirmation
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
@@ -318,7 +319,7 @@ class Simulation(mesa.Model):
         return World(
             scenario=scenario,
             streams=streams,
-            population=Population(scenario.population.initial),
+            population=Population(scenario.population.initial, len(names) if changing.keeps_scores else 0),
             ledger=Ledger(0, scenario.centers.count),
             graph=CollaborationGraph(),
             log=EventLog(),
@@ -327,7 +328,7 @@ class Simulation(mesa.Model):
             strategies=[make_strategy(share.name, share.params) for share in shares],
             strategy_names=names,
             participation=make_participation(rule.name, rule.params),
-            adaptation=make_adaptation(change.name, change.params),
+            adaptation=changing,
             confirmation=make_confirmation(paying.name, paying.params),
             policy=policy,
             deposit_micro=int(to_micro(policy.deposit)),
