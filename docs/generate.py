@@ -25,7 +25,7 @@ from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
-from agents.population import COLUMNS
+from agents.population import BLOCKS, COLUMNS
 from learning.registry import Registry
 from market.mechanism import Guarantee
 from scenarios import registries
@@ -188,6 +188,15 @@ def strategies() -> str:
     return table(header, rows)
 
 
+def adaptation_rules() -> str:
+    """All adaptation rules, with what they know beside the own rows of their owners."""
+    rows = []
+    for name, rule in registries.adaptation_rules().items():
+        knows = ", ".join(sorted(rule.knows)) or ("" if name == "none" else "its own rounds only")
+        rows.append((code(name), first_line(rule), knows, parameters_of(rule), rule.reference))
+    return table(["name", "what it is", "what it looks at beside its own payoffs", "parameters", "reference"], rows)
+
+
 def mechanisms() -> str:
     """The registered mechanisms with what they declare."""
     registry = registries.mechanisms()
@@ -229,6 +238,10 @@ def population() -> str:
     kinds = {"i": "whole number", "f": "number", "?": "true or false"}
     rows = [
         (code(name), kinds[column.dtype[0]], _plain(column.default), column.meaning) for name, column in COLUMNS.items()
+    ]
+    rows += [
+        (code(name), f"{kinds[block.dtype[0]]} for each strategy", _plain(block.default), block.meaning)
+        for name, block in BLOCKS.items()
     ]
     return table(["column", "type", "of a fresh row", "meaning"], rows)
 
@@ -279,7 +292,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "strategy transformers": lambda: choices(registries.strategy_transformers()),
     "mechanisms": mechanisms,
     "participation rules": lambda: choices(registries.participation_rules()),
-    "adaptation rules": lambda: choices(registries.adaptation_rules()),
+    "adaptation rules": adaptation_rules,
     "distributions": lambda: choices(registries.distributions()),
     "partitions": lambda: choices(registries.partitions()),
     "data sets": lambda: choices(registries.datasets()),
