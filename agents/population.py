@@ -121,6 +121,11 @@ COLUMNS: dict[str, Column] = {
     "kept_utility": Column("f8", np.nan, "utility of the last round in which it claimed by these two"),
     "grievances": Column("i8", 0, "rounds in which it thinks that the market treated it badly, if its strategy counts"),
     "defecting": Column("i8", 0, "further rounds in which its strategy means to defect, as things stand"),
+    # what its adaptation rule keeps in mind (``ADAPTATION_MEMORY``)
+    "lowest_utility": Column("f8", np.nan, "utility of the worst round so far, if the adaptation rule counts with it"),
+    "highest_utility": Column("f8", np.nan, "utility of the best round so far, likewise"),
+    "choice_chance": Column("f8", np.nan, "probability with which the rule chose the strategy that is played now"),
+    "believed_violators": Column("f8", np.nan, "share of the others that break the rules, as the public board tells"),
     # standing
     "reputation": Column("f8", 1.0, "public standing in [0, 1]"),
     "strikes": Column("i8", 0, "audits that found guilty, in all"),
@@ -128,6 +133,15 @@ COLUMNS: dict[str, Column] = {
     "restricted": Column("?", False, "its sharing edges are closed"),
     "banned_until": Column("i8", 0, "first round in which it may join (again)"),
 }
+
+BLOCKS: dict[str, Column] = {
+    "score": Column("f8", np.nan, "what the adaptation rule holds of each strategy: value, propensity, sum or chance"),
+    "tried": Column("f8", 0.0, "rounds in which the owner played each strategy, if the rule counts them"),
+}
+"""Columns of columns [owners, strategies], where the adaptation rule of a run needs them; else of width 0."""
+
+ADAPTATION_MEMORY = ("lowest_utility", "highest_utility", "choice_chance", "believed_violators", *BLOCKS)
+"""Columns and blocks that an adaptation rule may change, of the owners that decide."""
 
 MEMORY = (
     *("size_factor", "cost_factor", "kept_size_factor", "kept_cost_factor", "kept_utility"),
@@ -142,14 +156,19 @@ it still retaliates (or, 0 and 1, in which of its two moods it is).
 
 
 class Population:
-    """Growing structure of arrays. ``population.utility`` is the column; rows are owner ids 0 .. len - 1."""
+    """Growing structure of arrays. ``population.utility`` is the column; rows are owner ids 0 .. len - 1.
 
-    def __init__(self, capacity: int = 64) -> None:
+    ``strategies`` is the width of the ``BLOCKS``, arrays [owners, strategies] that grow with the columns.
+    """
+
+    def __init__(self, capacity: int = 64, strategies: int = 0) -> None:
         self._size = 0
         self._capacity = max(1, capacity)
         self._store: dict[str, NDArray[Any]] = {
             name: np.full(self._capacity, column.default, dtype=column.dtype) for name, column in COLUMNS.items()
         }
+        for name, block in BLOCKS.items():
+            self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
 
     def __len__(self) -> int:
         return self._size
@@ -166,9 +185,10 @@ class Population:
         first, size = self._size, self._size + count
         if size > self._capacity:
             self._capacity = max(size, 2 * self._capacity)
-            for name, column in COLUMNS.items():
-                bigger = np.full(self._capacity, column.default, dtype=column.dtype)
-                bigger[:first] = self._store[name][:first]
+            for name, column in (COLUMNS | BLOCKS).items():
+                kept = self._store[name][:first]
+                bigger = np.full((self._capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
+                bigger[:first] = kept
                 self._store[name] = bigger
         self._size = size
         return np.arange(first, size)

@@ -26,7 +26,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator
 from pydantic.fields import FieldInfo
 
 from agents.participation import ExitCause
-from agents.population import COLUMNS
+from agents.population import BLOCKS, COLUMNS
 from learning.registry import Registry
 from market.mechanism import Guarantee
 from scenarios import registries
@@ -189,6 +189,15 @@ def strategies() -> str:
     return table(header, rows)
 
 
+def adaptation_rules() -> str:
+    """All adaptation rules, with what they know beside the own rows of their owners."""
+    rows = []
+    for name, rule in registries.adaptation_rules().items():
+        knows = ", ".join(sorted(rule.knows)) or ("" if name == "none" else "its own rounds only")
+        rows.append((code(name), first_line(rule), knows, parameters_of(rule), rule.reference))
+    return table(["name", "what it is", "what it looks at beside its own payoffs", "parameters", "reference"], rows)
+
+
 def mechanisms() -> str:
     """The registered mechanisms with what they declare."""
     registry = registries.mechanisms()
@@ -230,6 +239,10 @@ def population() -> str:
     kinds = {"i": "whole number", "f": "number", "?": "true or false"}
     rows = [
         (code(name), kinds[column.dtype[0]], _plain(column.default), column.meaning) for name, column in COLUMNS.items()
+    ]
+    rows += [
+        (code(name), f"{kinds[block.dtype[0]]} for each strategy", _plain(block.default), block.meaning)
+        for name, block in BLOCKS.items()
     ]
     return table(["column", "type", "of a fresh row", "meaning"], rows)
 
@@ -297,7 +310,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "bans": lambda: choices(registries.bans()),
     "appeals": lambda: choices(registries.appeals()),
     "regulations": lambda: choices(registries.regulations()),
-    "adaptation rules": lambda: choices(registries.adaptation_rules()),
+    "adaptation rules": adaptation_rules,
     "distributions": lambda: choices(registries.distributions()),
     "partitions": lambda: choices(registries.partitions()),
     "data sets": lambda: choices(registries.datasets()),

@@ -145,6 +145,12 @@ class CollaborationGraph:
         """Like ``neighbour``, among the peers whose shared model each owner may see now."""
         return self._choose(owners, draw, self._open_peers_of)
 
+    def open_peers(self, owners: IntColumn) -> tuple[IntColumn, IntColumn]:
+        """How many peers' shared models each owner may see now, and these peers, list after list."""
+        lists = [self._open_peers_of(owner) or [] for owner in owners.tolist()]
+        peers = [peer for each in lists for peer in each]
+        return np.array([len(each) for each in lists], dtype=np.int64), np.array(peers, dtype=np.int64)
+
     def used(self, owners: IntColumn, peers: IntColumn) -> IntColumn:
         """The peers whose models the owners have used at some time; -1 elsewhere."""
         edges = self.owners.edges

@@ -310,6 +310,7 @@ class Simulation(mesa.Model):
         rule = scenario.population.participation
         calm = scenario.population.patience
         change = scenario.population.adaptation
+        changing = make_adaptation(change.name, change.params)
         paying = scenario.population.confirmation
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
@@ -323,7 +324,7 @@ class Simulation(mesa.Model):
         return World(
             scenario=scenario,
             streams=streams,
-            population=Population(scenario.population.initial),
+            population=Population(scenario.population.initial, len(names) if changing.keeps_scores else 0),
             ledger=Ledger(0, scenario.centers.count),
             graph=CollaborationGraph(),
             log=EventLog(),
@@ -332,7 +333,7 @@ class Simulation(mesa.Model):
             strategies=[make_strategy(share.name, share.params) for share in shares],
             strategy_names=names,
             participation=make_participation(rule.name, rule.params),
-            adaptation=make_adaptation(change.name, change.params),
+            adaptation=changing,
             confirmation=make_confirmation(paying.name, paying.params),
             policy=policy,
             patience=make_patience(calm.name, calm.params),

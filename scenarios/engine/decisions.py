@@ -72,14 +72,18 @@ def decide(
     terms: Terms,
     owners: IntColumn,
     labels: LabelMixes | None = None,
+    playing: IntColumn | None = None,
 ) -> Decisions:
-    """Ask each strategy that is present; an owner's decision depends on its own row and on the public board only."""
+    """Ask each strategy that is present; an owner's decision depends on its own row and on the public board only.
+
+    ``playing`` says which strategy each owner is to be asked for, if not for its own.
+    """
     count = len(owners)
     takes_part, claims = np.zeros(count, dtype=np.bool_), {name: np.zeros(count) for name in CLAIMS}
     offered, work_share, scale = np.zeros(count), np.zeros(count), np.ones(count)
     volume, volume_share = np.zeros(count), np.ones(count)
     upload = np.zeros(count, dtype=np.int8)
-    chosen = population.strategy[owners]
+    chosen = population.strategy[owners] if playing is None else playing
     for index in np.unique(chosen):
         rows = np.flatnonzero(chosen == index)
         who, strategy = owners[rows], strategies[index]

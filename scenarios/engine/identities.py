@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from agents.population import MEMORY, Status
+from agents.population import ADAPTATION_MEMORY, MEMORY, Status
 from agents.strategies.sybil import Sybil
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import FURTHER_CLAIMS
@@ -25,7 +25,7 @@ APART = 2**41
 _OF_THE_PERSON = (
     *("person", "luck", "decider", "identities", "shard", "data_size", "quality", "cost", "compute_rate", "link_time"),
     *("think_time", *FURTHER_CLAIMS, "privacy_cap", "lifetime_privacy", "epsilon_spent", "model_value"),
-    *("outside_option", "strategy", "leaves_at", *MEMORY),
+    *("outside_option", "strategy", "leaves_at", *MEMORY, *ADAPTATION_MEMORY),
 )
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from enum import IntEnum
 
 import numpy as np
 
-from agents.participation import ExitCause, expected_utility
+from agents.participation import ExitCause
 from agents.population import NEVER, Status
 from learning.columns import BoolColumn, IntColumn
 from market.graph import choose_peers
 from market.ledger import DEPOSIT
-from market.mechanism import DATA_SIZE, Types
+from market.mechanism import DATA_SIZE
 from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
@@ -20,9 +19,9 @@ from scenarios.engine.announcing import full_board
 from scenarios.engine.arrivals import first_strategies
 from scenarios.engine.arriving import heard_at_the_door, wait_out
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
-from scenarios.engine.decisions import decide
 from scenarios.engine.entry_money import admission_fee, required_deposit
 from scenarios.engine.event_log import Event
+from scenarios.engine.expecting import expected_round
 from scenarios.engine.identities import (
     another_name,
     if_all,
@@ -33,7 +32,7 @@ from scenarios.engine.identities import (
     with_partners,
 )
 from scenarios.engine.privacy import forfeit_privacy, further_valuation, may_enter
-from scenarios.engine.rivals import feel_rivals, label_mixes
+from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import World
 
 
@@ -127,22 +126,10 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
     population, board = world.population, world.board
     feel_rivals(world, ids)
     terms = world.mechanism.announce(full_board(world))
-    decisions = decide(
-        population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids, world.labels
-    )
-    as_claimed = Types.of(decisions.claims, ids)
-    as_claimed = replace(
-        as_claimed, competition_pressure=population.competition_pressure[ids], labels=label_mixes(world, ids)
-    )
-    advice = world.mechanism.recommend(terms, as_claimed)
-    own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
-    if advice.expected_epsilon is not None:
-        own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
-    part = share(world, ids)
-    expected = expected_utility(board, advice, own_cost, part * population.model_value[ids], decisions.violation)
+    decisions, expected = expected_round(world, ids, terms)
     if world.participation.listens:
         expected = world.participation.hears(expected, heard_at_the_door(world, ids))
-    outside = part * population.outside_option[ids]
+    outside = share(world, ids) * population.outside_option[ids]
     # A visit is told from the next by its round and by how often the owner has stayed before.
     draw = world.resolve("join", ids, board.round * 4096 + population.stay[ids])
     willing = world.participation.joins(in_sum(world, ids, expected), in_sum(world, ids, outside), draw)

@@ -10,9 +10,9 @@ from agents.participation import ExitCause, Stay
 from agents.population import MEMORY, Status
 from agents.strategies.base import Observation, OwnRows, own_luck
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from scenarios.engine.adapting import adapt
 from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
-from scenarios.engine.event_log import Event
 from scenarios.engine.identities import if_all, in_sum, share, with_partners
 from scenarios.engine.membership import RENAMES
 from scenarios.engine.settled import Settled
@@ -42,7 +42,7 @@ def react(world: World, settled: Settled, tick: int) -> None:
     fed_up = rule.exits(stay, world.resolve("exit", who, number))
     gone, staying, renaming = _after_thoughts(world, who)
     leaving = ~if_all(world, who, ~((fed_up & ~staying) | gone))
-    _adapt(world, who[~leaving], tick)
+    adapt(world, who[~leaving], tick)
     going = with_partners(world, who[leaving], (Status.ACTIVE,))
     causes = np.where(gone & ~fed_up, ExitCause.STRATEGY, rule.causes(stay)) + RENAMES * renaming
     delay = population.think_time[going] * world.delay("leaving", going, number)
@@ -117,21 +117,3 @@ def _after_thoughts(world: World, who: IntColumn) -> tuple[BoolColumn, BoolColum
                 raise ValueError(f"the strategy '{world.strategy_names[index]}' may not change '{name}'")
             getattr(population, name)[who[rows]] = column
     return gone, staying, gone & renaming
-
-
-def _adapt(world: World, who: IntColumn, tick: int) -> None:
-    """Some owners look at a neighbour that shares with them and may take over its strategy."""
-    population, number = world.population, world.rounds_closed
-    looking = who[world.adaptation.looks(world.uniform("look", who, number))]
-    neighbour = world.graph.open_neighbour(looking, world.uniform("neighbour", looking, number))
-    looking, neighbour = looking[neighbour >= 0], neighbour[neighbour >= 0]
-    fresh = world.adaptation.adapt(
-        population.strategy[looking],
-        population.believed_utility[looking],
-        population.strategy[neighbour],
-        population.believed_utility[neighbour],
-        world.uniform("switch", looking, number),
-    )
-    switched = fresh != population.strategy[looking]
-    population.strategy[looking] = fresh
-    world.log.add(Event.SWITCH, tick, number, looking[switched], fresh[switched])

@@ -1,0 +1,52 @@
+"""What owners expect of a round: from the public board, the terms and their own type, for any strategy of theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from agents.adaptation import Prospects
+from agents.participation import expected_utility
+from learning.columns import FloatColumn, IntColumn
+from market.mechanism import Terms, Types
+from scenarios.engine.announcing import full_board
+from scenarios.engine.decisions import Decisions, decide
+from scenarios.engine.identities import share
+from scenarios.engine.rivals import label_mixes
+from scenarios.engine.world import World
+
+
+def expected_round(
+    world: World, ids: IntColumn, terms: Terms, playing: IntColumn | None = None
+) -> tuple[Decisions, FloatColumn]:
+    """What these owners would do under the terms, and the utility (money) that they expect of it.
+
+    They play their strategies, or those that ``playing`` names. All others do as they did in the last round.
+    """
+    population, board = world.population, world.board
+    decisions = decide(
+        *(population, world.strategies, world.mechanism, world.policy, world.streams, board, terms, ids, world.labels),
+        playing=playing,
+    )
+    as_claimed = Types.of(decisions.claims, ids)
+    as_claimed = replace(
+        as_claimed, competition_pressure=population.competition_pressure[ids], labels=label_mixes(world, ids)
+    )
+    advice = world.mechanism.recommend(terms, as_claimed)
+    own_cost = population.cost[ids] * population.data_size[ids] * decisions.work_share
+    if advice.expected_epsilon is not None:
+        own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
+    worth = share(world, ids) * population.model_value[ids]
+    return decisions, expected_utility(board, advice, own_cost, worth, decisions.violation)
+
+
+def prospects(world: World, ids: IntColumn) -> Prospects:
+    """What these owners expect of the next round with each strategy of the scenario."""
+    terms = world.mechanism.announce(full_board(world))
+    utility = np.zeros((len(ids), len(world.strategies)))
+    violates = np.zeros(utility.shape, dtype=np.bool_)
+    for index in range(len(world.strategies)):
+        decisions, expected = expected_round(world, ids, terms, np.full(len(ids), index))
+        utility[:, index], violates[:, index] = expected, decisions.violation
+    return Prospects(utility, violates)
