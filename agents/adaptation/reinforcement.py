@@ -69,7 +69,8 @@ class BushMosteller(PayoffRange, Adaptation):
     The stimulus is s = (u - ``aspiration``) / max(best - aspiration, aspiration - worst), in [-1, 1]. The chance p of
     the strategy played becomes p + ``learning`` s (1 - p) if s >= 0, else p + ``learning`` s p; the chances of the
     others keep their proportions (Bush, Mosteller 1955; with an aspiration Macy, Flache 2002, PNAS 99, 7229-7236;
-    Börgers, Sarin 2000, Int. Econ. Rev. 41, 921-950). Without ``aspiration`` (money per round) it is the outside option.
+    Börgers, Sarin 2000, Int. Econ. Rev. 41, 921-950). Without ``aspiration`` (money per round) it is the outside
+    option.
     """
 
     name: ClassVar[str] = "bush_mosteller"
