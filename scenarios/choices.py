@@ -230,6 +230,7 @@ if TYPE_CHECKING:
     Personalization: TypeAlias = Named
     DataGenerator: TypeAlias = Named
     Competition: TypeAlias = Named
+    FaultChoice: TypeAlias = Named
 else:
     Strategy = Annotated[
         StrategyShare, AfterValidator(check_strategy), BeforeValidator(partial(as_named, registries.strategies, "name"))
@@ -249,4 +250,5 @@ else:
     Personalization = Annotated[Named, BeforeValidator(partial(_bare_name, registries.personalization_methods))]
     DataGenerator = Annotated[Named, BeforeValidator(partial(_bare_name, registries.generators))]
     Competition = _choice(Named, registries.rivalries, "kind")
+    FaultChoice = _choice(Named, registries.faults, "kind")
     Partition = _choice(Named, registries.partitions, skip=("labels", "shards", "streams", "groups"))

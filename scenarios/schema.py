@@ -20,6 +20,7 @@ from scenarios.choices import (
     ContributionMethod,
     DataGenerator,
     Distribution,
+    FaultChoice,
     MechanismChoice,
     Merging,
     Named,
@@ -34,6 +35,7 @@ from scenarios.choices import (
     check_dataset,
     problem_at,
 )
+from scenarios.fault_checks import check_faults
 from scenarios.generation_checks import check_generation, check_generation_is_used
 from scenarios.personal_checks import check_personal, one_lambda
 from scenarios.privacy_checks import check_privacy, check_sample
@@ -133,6 +135,9 @@ class PopulationSpec(Spec):
     arrival_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="further persons per window (Poisson)")
     arrival_times: tuple[Annotated[float, Field(ge=0, le=1e12)], ...] = Field(
         (), description="further arrivals at these seconds (a trace)"
+    )
+    regions: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="regions that persons live in, by lot (network partitions cut them off)"
     )
     departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.0, description="chance departures per owner and window, whatever they earn"
@@ -428,6 +433,7 @@ class Scenario(Spec):
     enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
     centers: CentersSpec = Field(default_factory=CentersSpec)
     recording: RecordingSpec = Field(default_factory=RecordingSpec)
+    faults: tuple[FaultChoice, ...] = Field((), description="what goes wrong, see [faults](faults.md)")
     interventions: tuple[Intervention, ...] = Field(
         (), description="levers turned during the run, each {round: k, set: {path: value}}, in the order of rounds"
     )
@@ -435,7 +441,7 @@ class Scenario(Spec):
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, data: Any) -> Any:
-        return _tuples(data, "interventions")
+        return _tuples(data, "interventions", "faults")
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Scenario:
@@ -460,6 +466,7 @@ class Scenario(Spec):
         check_personal(self, built)
         check_privacy(self, built)
         check_generation(self, built)
+        check_faults(self)
         if self.interventions:
             from scenarios.interventions import check_interventions
 
