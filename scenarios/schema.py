@@ -433,7 +433,7 @@ class Scenario(Spec):
     enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
     centers: CentersSpec = Field(default_factory=CentersSpec)
     recording: RecordingSpec = Field(default_factory=RecordingSpec)
-    faults: tuple[FaultChoice, ...] = Field((), description="what goes wrong, see [faults](faults.md)")
+    faults: tuple[FaultChoice, ...] = Field((), description="what goes wrong, each a kind of fault with its parameters")
     interventions: tuple[Intervention, ...] = Field(
         (), description="levers turned during the run, each {round: k, set: {path: value}}, in the order of rounds"
     )

@@ -318,7 +318,7 @@ EVERYTHING = [
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("qd_rdfl_market", ["horizon=5", "population.initial=8"]),
+        ("qd_rdfl_market", ["horizon=3", "population.initial=5", "data.train_limit=300", "centers.count=5"]),
         ("ipfl_market", ["horizon=4", "population.initial=6"]),
         ("cocogen_market", ["horizon=4", "population.initial=6"]),
         ("privacy_auction_market", ["horizon=4", "population.initial=8"]),
