@@ -255,7 +255,7 @@ def fitting(chosen: list[dict[str, Any]], centers: int) -> list[dict[str, Any]]:
     return [fault for fault in chosen if fault["name"] != ("client_crash" if centers else "center_outage")]
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(
     chosen=faults,
     seed=st.integers(0, 2**40),
@@ -331,7 +331,7 @@ def test_the_markets_of_all_mechanisms_keep_their_books_under_every_fault(name: 
     check_laws(Scenario.model_validate({**scenario.model_dump(mode="json"), "faults": chosen}))
 
 
-@settings(max_examples=10)
+@settings(max_examples=4)
 @given(
     seed=st.integers(0, 2**40), late=st.sampled_from(["drop", "wait", "buffer"]), restart=st.sampled_from([20.0, 58.0])
 )
