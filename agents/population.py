@@ -43,6 +43,8 @@ COLUMNS: dict[str, Column] = {
     "luck": Column("i8", -1, "keys all other draws: the person, or a number of its own for a further name at once"),
     "decider": Column("i8", -1, "who decides that it comes and goes: identities that share this do so together"),
     "identities": Column("i8", 1, "names that its person has divided its data, device and privacy among"),
+    "region": Column("i8", 0, "where its person lives, for faults of the network"),
+    "offline_until": Column("i8", 0, "tick until which its device is broken; it is not invited before"),
     "status": Column("i1", Status.OUTSIDE, "see Status"),
     "stay": Column("i8", 0, "number of the current or last stay, counted from 1"),
     "joined_tick": Column("i8", NEVER, "tick of the last join"),

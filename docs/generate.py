@@ -323,6 +323,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "aggregation rules": lambda: choices(registries.robust_rules()),
     "server optimizers": lambda: choices(registries.server_optimizers()),
     "scenarios": scenarios,
+    "faults": lambda: choices(registries.faults()),
     "population columns": population,
     "pending events": pending,
     "phases": phases,

@@ -240,6 +240,7 @@ if TYPE_CHECKING:
     AdmissionChoice: TypeAlias = Named
     BanChoice: TypeAlias = Named
     AppealChoice: TypeAlias = Named
+    FaultChoice: TypeAlias = Named
 else:
     Strategy = Annotated[
         StrategyShare, AfterValidator(check_strategy), BeforeValidator(partial(as_named, registries.strategies, "name"))
@@ -269,4 +270,5 @@ else:
     AdmissionChoice = _choice(Named, registries.admissions)
     BanChoice = _choice(Named, registries.bans)
     AppealChoice = _choice(Named, registries.appeals)
+    FaultChoice = _choice(Named, registries.faults, "kind")
     Partition = _choice(Named, registries.partitions, skip=("labels", "shards", "streams", "groups"))

@@ -135,6 +135,13 @@ def confirmation_rules() -> Registry[Any]:
     return CONFIRMATION
 
 
+def faults() -> Registry[Any]:
+    """The registry of what can go wrong."""
+    from scenarios.faults import FAULTS
+
+    return FAULTS
+
+
 def distributions() -> Registry[Any]:
     """The registry of distributions."""
     from agents.private_types import DISTRIBUTIONS

@@ -27,6 +27,7 @@ from scenarios.choices import (
     DepositChoice,
     DetectorChoice,
     Distribution,
+    FaultChoice,
     MechanismChoice,
     Merging,
     Named,
@@ -45,6 +46,7 @@ from scenarios.choices import (
     problem_at,
 )
 from scenarios.enforcement_checks import check_effect, check_enforcement
+from scenarios.fault_checks import check_faults
 from scenarios.generation_checks import check_generation, check_generation_is_used
 from scenarios.personal_checks import check_personal, one_lambda
 from scenarios.privacy_checks import check_privacy, check_sample
@@ -146,6 +148,9 @@ class PopulationSpec(Spec):
         (), description="further arrivals at these seconds (a trace)"
     )
     arrivals: tuple[ArrivalProcess, ...] = Field((), description="further processes by which persons arrive")
+    regions: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        1, description="regions that persons live in, by lot (network partitions cut them off)"
+    )
     departure_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(
         0.0, description="chance departures per owner and window, whatever they earn"
     )
@@ -473,6 +478,7 @@ class Scenario(Spec):
     enforcement: EnforcementSpec = Field(default_factory=EnforcementSpec)
     centers: CentersSpec = Field(default_factory=CentersSpec)
     recording: RecordingSpec = Field(default_factory=RecordingSpec)
+    faults: tuple[FaultChoice, ...] = Field((), description="what goes wrong, each a kind of fault with its parameters")
     interventions: tuple[Intervention, ...] = Field(
         (), description="levers turned during the run, each {round: k, set: {path: value}}, in the order of rounds"
     )
@@ -480,7 +486,7 @@ class Scenario(Spec):
     @model_validator(mode="before")
     @classmethod
     def _lists(cls, data: Any) -> Any:
-        return _tuples(data, "interventions")
+        return _tuples(data, "interventions", "faults")
 
     @model_validator(mode="after")
     def _consistent(self, info: ValidationInfo) -> Scenario:
@@ -508,6 +514,7 @@ class Scenario(Spec):
         check_enforcement(self, built)
         if not info.context:  # else a scenario whose levers have been turned, perhaps to zero
             check_effect(self)
+        check_faults(self)
         if self.interventions:
             from scenarios.interventions import check_interventions
 

@@ -36,7 +36,7 @@ from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.enforcement_checks import policy_of
-from scenarios.engine import rounds
+from scenarios.engine import mishaps, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
@@ -67,6 +67,9 @@ HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.UPDATE: rounds.receive_updates,
     Kind.CLOSE: rounds.finish_round,
     Kind.LEAVE: rounds.leave_now,
+    Kind.CRASH: mishaps.crash_clients,
+    Kind.LOST: mishaps.lose_messages,
+    Kind.FAULT: mishaps.turn_fault,
 }
 """What happens at each kind of event; the phases of a round are written down in ``scenarios.engine.rounds``."""
 
@@ -139,6 +142,7 @@ class Simulation(mesa.Model):
         self.world.post(0, "treasury", WORLD, MODEL_OWNER, treasury)
         schedule_arrivals(self.world)
         self.world.clock.at(Kind.OPEN, 0)
+        mishaps.announce_faults(self.world)
         self.datacollector = mesa.DataCollector(
             model_reporters={
                 "accuracy": lambda model: model.world.accuracy,
@@ -353,6 +357,7 @@ class Simulation(mesa.Model):
             rivalry=self._rivalry(),
             shard_labels=learning.labels,
             speed=self._generation_speed(),
+            faults=mishaps.Faults.of(scenario),
             write=self._write,
             on_leave=self._on_leave,
         )

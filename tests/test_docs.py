@@ -135,6 +135,7 @@ REGISTRIES = [
     registries.robust_rules,
     registries.server_optimizers,
     registries.rivalries,
+    registries.faults,
     registries.generators,
 ]
 

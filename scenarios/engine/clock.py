@@ -36,6 +36,9 @@ class Kind(IntEnum):
     PLAN = 7
     CLOSE = 8
     OPEN = 9
+    CRASH = 10
+    LOST = 11
+    FAULT = 12
 
 
 NOBODY = -1
@@ -46,9 +49,9 @@ FAR = 2**60
 """A tick that no run reaches; what lies further away is filed there."""
 
 
-def after(tick: int, seconds: FloatColumn) -> IntColumn:
+def after(tick: int | IntColumn, seconds: FloatColumn) -> IntColumn:
     """Ticks that lie some seconds after ``tick``."""
-    return tick + np.rint(np.minimum(seconds * TICKS_PER_SECOND, FAR)).astype(np.int64)
+    return np.asarray(tick + np.rint(np.minimum(seconds * TICKS_PER_SECOND, FAR)).astype(np.int64))
 
 
 def to_ticks(seconds: float) -> int:

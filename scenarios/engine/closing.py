@@ -6,7 +6,7 @@ import numpy as np
 
 from learning.columns import IntColumn
 from scenarios.engine.bookkeeping import write_round
-from scenarios.engine.clock import NOBODY
+from scenarios.engine.clock import NOBODY, Kind
 from scenarios.engine.confirming import dismiss
 from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
@@ -39,6 +39,12 @@ def close_round(world: World, tick: int) -> None:
     write_round(world, settled, tick)
     world.rounds_closed += 1
     world.round = None
+
+
+def close_when_complete(world: World, tick: int) -> None:
+    """A waiting round closes as soon as nobody's update is outstanding."""
+    if world.round is not None and world.round.planned and (world.flights.arrived | world.flights.lost).all():
+        world.clock.at(Kind.CLOSE, tick, ref=world.round.number)
 
 
 def _due(world: World) -> IntColumn:

@@ -30,6 +30,15 @@ class Event(IntEnum):
     LEAVE = 14  # exit kind
     LATE = 15  # kind of upload
     INTERVENE = 16  # place in the scenario's list of interventions
+    CRASH = 17  # seconds of repair
+    LOST = 18  # 0 for a report, 1 for an upload
+    DELAY = 19  # further seconds on the way
+    DUPLICATE = 20  # 0 for a report, 1 for an upload
+    OVERDUE = 21  # 0: a report that came after the plan
+    SKEW = 22  # seconds by which the clock is ahead that made an owner misjudge the deadline
+    OUTAGE = 23  # place in the scenario's list of faults
+    RECOVERY = 24  # place in the scenario's list of faults
+    ABANDON = 25  # uploads that the model owner has forgotten
 
 
 class EventLog:

@@ -32,6 +32,8 @@ _COLUMNS: dict[str, str] = {
     "locked": "i8",  # put up as a deposit until the settlement, micro-units
     "compute_ticks": "i8",
     "link_ticks": "i8",
+    "received": "?",  # a first copy has come, whatever became of it: further ones change nothing
+    "lost": "?",  # never comes, and the model owner has found out
     "arrived": "?",
     "used": "?",  # aggregated into a model version
     "weight": "f8",  # share in that aggregate

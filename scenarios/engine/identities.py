@@ -23,9 +23,10 @@ from scenarios.engine.world import World
 APART = 2**41
 """Between the numbers that key the luck of a person's names; more than there are persons, or other keys."""
 _OF_THE_PERSON = (
+    *("region", "offline_until"),
     *("person", "luck", "decider", "identities", "shard", "data_size", "quality", "cost", "compute_rate", "link_time"),
     *("think_time", *FURTHER_CLAIMS, "privacy_cap", "lifetime_privacy", "epsilon_spent", "model_value"),
-    *("outside_option", "strategy", "leaves_at", *MEMORY, *ADAPTATION_MEMORY),
+    *("outside_option", "strategy", "leaves_at", "region", *MEMORY, *ADAPTATION_MEMORY),
 )
 
 

@@ -96,6 +96,8 @@ def _new_persons(world: World, count: int, tick: int) -> IntColumn:
     for name, column in drawn.items():
         getattr(population, name)[ids] = column
     population.leaves_at[ids] = world.trace_ends[persons]
+    if world.scenario.population.regions > 1:
+        population.region[ids] = world.streams.integers("region", persons, world.scenario.population.regions)
     population.shard[ids] = persons % world.sub_shards.dealt
     population.data_size[ids] = world.shard_sizes[population.shard[ids]]
     population.quality[ids] = world.shard_quality[population.shard[ids]]
@@ -226,11 +228,7 @@ def leave(
         # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid. What it
         # has cost is lost, and so is the privacy in what has been merged already.
         world.tally.left_midway += int(in_flight.sum())
-        spent = float(world.flights.spent[in_flight].sum()) + forfeit_privacy(world, np.flatnonzero(in_flight))
-        world.tally.forfeited += spent
-        population.utility_total[owner] -= spent
-        population.stay_utility[owner] -= spent
-        forget_flights(world, in_flight)
+        forfeit(world, owner, in_flight)
     for center in world.centers:
         center.cancel(owner)
     if world.personal is not None:  # whoever goes keeps the best model that it has had
@@ -250,6 +248,25 @@ def leave(
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
     elif kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):
         schedule_return(world, who, tick)
+
+
+def forfeit(world: World, owner: int, rows: BoolColumn) -> None:
+    """Drop flights of an owner that are not settled any more: what they have cost it is lost."""
+    population = world.population
+    spent = float(world.flights.spent[rows].sum()) + forfeit_privacy(world, np.flatnonzero(rows))
+    world.tally.forfeited += spent
+    population.utility_total[owner] -= spent
+    population.stay_utility[owner] -= spent
+    forget_flights(world, rows)
+
+
+def unlock(world: World, rows: IntColumn, tick: int) -> None:
+    """Give back what these flights have locked as a deposit."""
+    flights = world.flights
+    if flights.locked[rows].any():
+        owners = flights.owner[rows]
+        world.post(tick, "redistribution deposit back", owners, owners, flights.locked[rows], payer_book=DEPOSIT)
+        flights.locked[rows] = 0
 
 
 def forget_flights(world: World, rows: BoolColumn) -> None:

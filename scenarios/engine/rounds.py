@@ -9,6 +9,9 @@ PLAN       the mechanism turns the reports that are in into an allocation; train
 START      a computing center has a free slot for an owner
 TRAINED    a computing center is done with an owner's training
 UPDATE     an update reaches the model owner (asynchronous rounds aggregate as soon as enough are in)
+CRASH      a device fails in training
+LOST       a message is lost for good
+FAULT      a fault with a window begins or ends
 CLOSE      train, evaluate, settle, enforce, react (``scenarios.engine.closing``)
 =========  =======================================================================================
 """
@@ -30,13 +33,25 @@ from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
-from scenarios.engine.closing import close_round
+from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
 from scenarios.engine.membership import RENAMES, ExitKind, leave
+from scenarios.engine.mishaps import (
+    center_up,
+    first_copies,
+    first_reports,
+    in_time,
+    post_reports,
+    post_uploads,
+    reachable,
+    send_or_crash,
+    training_ends,
+    when_up,
+)
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
@@ -46,8 +61,8 @@ def open_round(world: World, happening: Happening) -> None:
     """OPEN: turn due levers, publish the board and the terms, ask the invited owners, send their reports on the way."""
     tick = int(happening.ticks[0])
     world.clock.at(Kind.OPEN, tick + world.window_ticks)
-    if world.round is not None:
-        return  # the last round still waits for its stragglers
+    if world.round is not None or when_up(world, tick) > tick:
+        return  # the last round still waits for its stragglers, or the model owner is away
     number = world.rounds_closed
     _end_probation(world, number)
     intervene(world, number, tick)
@@ -55,7 +70,7 @@ def open_round(world: World, happening: Happening) -> None:
     budget = world.model_owner.announce_budget(world.ledger.balance(MODEL_OWNER) - promised(world))
     world.board = dataclasses.replace(world.board, round=number, budget=budget)
     terms = world.terms = world.mechanism.announce(full_board(world))
-    invited = _invite(world, number)
+    invited = _invite(world, number, tick)
     feel_rivals(world, world.population.active())
     decisions = decide(
         world.population,
@@ -96,10 +111,11 @@ def _end_probation(world: World, number: int) -> None:
         world.graph.restore(owner)
 
 
-def _invite(world: World, number: int) -> IntColumn:
-    """All owners without an update on its way, or a random sample of them."""
+def _invite(world: World, number: int, tick: int) -> IntColumn:
+    """All owners without an update on its way and with a device that works, or a random sample of them."""
     active = world.population.active()
     free = np.setdiff1d(active, world.flights.owner, assume_unique=True) if len(world.flights) else active
+    free = reachable(world, free, tick)
     most = world.scenario.round.invited
     if most is None or len(free) <= most:
         return free
@@ -142,24 +158,26 @@ def _send_reports(world: World, opened: Round, tick: int) -> None:
     delay = world.population.think_time[owners] * world.exponential("thinking", owners, opened.number)
     ticks = after(tick, delay)
     deadline = tick + to_ticks(world.scenario.round.report_deadline)
-    in_time = ticks <= deadline
-    rows = np.flatnonzero(answering)[in_time]
-    world.clock.schedule(Kind.REPORT, ticks[in_time], owners[in_time], world.population.stay[owners[in_time]], rows)
-    world.clock.at(Kind.PLAN, deadline)
+    sent = in_time(world, owners, ticks, tick, deadline)
+    post_reports(world, owners[sent], ticks[sent], np.flatnonzero(answering)[sent], opened.number)
+    world.clock.at(Kind.PLAN, when_up(world, deadline), ref=opened.number)
 
 
 def receive_reports(world: World, happening: Happening) -> None:
     """REPORT: note who has answered."""
-    assert world.round is not None
-    world.round.reported[happening.refs] = True
-    sizes = world.round.decisions.claims["data_size"][happening.refs]
-    world.log.add(Event.REPORT, happening.ticks, world.round.number, happening.owners, sizes)
+    rows, first = first_reports(world, happening)
+    if len(rows):
+        assert world.round is not None
+        world.round.reported[rows] = True
+        sizes = world.round.decisions.claims["data_size"][rows]
+        world.log.add(Event.REPORT, happening.ticks[first], world.round.number, happening.owners[first], sizes)
 
 
 def plan_round(world: World, happening: Happening) -> None:
     """PLAN: allocate, pay for training, put the updates on their way."""
     current, population, tick = world.round, world.population, int(happening.ticks[0])
-    assert current is not None
+    if current is None or current.number != happening.refs[0]:
+        return  # abandoned meanwhile
     present = current.reported & world.still_invited()
     chosen = current.decisions.take(present)
     current.planned, current.reported = True, present
@@ -175,17 +193,16 @@ def plan_round(world: World, happening: Happening) -> None:
     current.selected = len(selected)
     world.log.add(Event.PLAN, tick, current.number, NOBODY, len(selected))
     serials = _start(world, chosen.take(selected), allocation, selected, tick)
-    owners, stays = chosen.owner[selected], population.stay[chosen.owner[selected]]
+    owners = chosen.owner[selected]
     if world.centers:
         _queue_at_centers(world, serials, owners, tick)
     else:
-        rows = world.flights.find(serials)
-        due = tick + world.flights.compute_ticks[rows] + world.flights.link_ticks[rows]
-        world.clock.schedule(Kind.UPDATE, due, owners, stays, serials)
+        send_or_crash(world, owners, serials, tick)
     if world.scenario.round.late == "wait":
         close_when_complete(world, tick)
     else:
-        world.clock.at(Kind.CLOSE, tick + to_ticks(world.scenario.round.train_deadline))
+        deadline = tick + to_ticks(world.scenario.round.train_deadline)
+        world.clock.at(Kind.CLOSE, when_up(world, deadline), ref=current.number)
 
 
 def _start(world: World, chosen: Decisions, allocation: Allocation, selected: IntColumn, tick: int) -> IntColumn:
@@ -255,11 +272,11 @@ def _centers(world: World, owners: IntColumn, allocation: Allocation, selected: 
 
 def _queue_at_centers(world: World, serials: IntColumn, owners: IntColumn, tick: int) -> None:
     """Each owner lines up at its center; forged uploads need none and only travel."""
-    flights, population = world.flights, world.population
+    flights = world.flights
     rows = flights.find(serials)
     idle = flights.compute_ticks[rows] == 0
     due = tick + flights.link_ticks[rows[idle]]
-    world.clock.schedule(Kind.UPDATE, due, owners[idle], population.stay[owners[idle]], serials[idle])
+    post_uploads(world, owners[idle], serials[idle], np.full(len(due), tick), due)
     working = zip(serials[~idle].tolist(), owners[~idle].tolist(), flights.center[rows[~idle]].tolist(), strict=True)
     for serial, owner, center in working:
         world.centers[center].request(owner).callbacks.append(SlotGranted(world, owner, serial))
@@ -284,9 +301,13 @@ def start_at_center(world: World, happening: Happening) -> None:
         row = int(world.flights.find(np.array([serial]))[0])
         if row < 0:
             continue  # the round went on without it
-        world.log.add(Event.START, tick, int(world.flights.round[row]), owner, int(world.flights.center[row]))
-        due = tick + int(world.flights.compute_ticks[row])
-        world.clock.at(Kind.TRAINED, due, owner, int(world.population.stay[owner]), serial)
+        center, stay = int(world.flights.center[row]), int(world.population.stay[owner])
+        if (later := center_up(world, center, tick)) > tick:  # it keeps its slot meanwhile
+            world.clock.at(Kind.START, later, owner, stay, serial)
+            continue
+        world.log.add(Event.START, tick, int(world.flights.round[row]), owner, center)
+        due, lost = training_ends(world, center, tick, int(world.flights.compute_ticks[row]))
+        world.clock.at(Kind.LOST if lost else Kind.TRAINED, due, owner, stay, serial)
 
 
 def finish_at_center(world: World, happening: Happening) -> None:
@@ -297,7 +318,7 @@ def finish_at_center(world: World, happening: Happening) -> None:
             continue  # dropped at the deadline, and its slot given back then
         world.centers[int(world.flights.center[row])].cancel(owner)
         due = tick + int(world.flights.link_ticks[row])
-        world.clock.at(Kind.UPDATE, due, owner, int(world.population.stay[owner]), serial)
+        post_uploads(world, *(np.array([value]) for value in (owner, serial, tick, due)))
 
 
 def _entries(happening: Happening) -> list[tuple[int, int, int]]:
@@ -306,8 +327,7 @@ def _entries(happening: Happening) -> list[tuple[int, int, int]]:
 
 def receive_updates(world: World, happening: Happening) -> None:
     """UPDATE: note arrivals; asynchronous rounds aggregate whenever the buffer is full."""
-    rows = world.flights.find(happening.refs)
-    rows, ticks = rows[rows >= 0], happening.ticks[rows >= 0]
+    rows, ticks = first_copies(world, happening)
     if len(rows) == 0:
         return
     if world.scenario.round.late == "buffer":
@@ -334,27 +354,21 @@ def _waiting(world: World) -> IntColumn:
     return np.flatnonzero(world.flights.arrived & ~world.flights.used)
 
 
-def close_when_complete(world: World, tick: int) -> None:
-    """A waiting round closes as soon as nobody's update is outstanding."""
-    if world.round is not None and world.round.planned and world.flights.arrived.all():
-        world.clock.at(Kind.CLOSE, tick)
-
-
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
     for tick, owner, cause in _entries(happening):
         leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause % RENAMES), renames=cause >= RENAMES)
         if world.scenario.round.late == "wait":
-            close_when_complete(world, tick)
+            close_when_complete(world, when_up(world, tick))
 
 
 def finish_round(world: World, happening: Happening) -> None:
     """CLOSE: settle what is due."""
-    if world.round is None:
+    if world.round is None or world.round.number != happening.refs[0]:
         return
     tick = int(happening.ticks[0])
     if world.scenario.round.late == "drop":
-        late = ~world.flights.arrived
+        late = ~world.flights.arrived & ~world.flights.lost
         gone = world.flights.owner[late]
         world.log.add(Event.LATE, tick, world.round.number, gone, world.flights.upload[late])
         world.tally.late = int(late.sum())

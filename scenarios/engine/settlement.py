@@ -8,7 +8,6 @@ import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.uploads import Upload
-from market.ledger import DEPOSIT
 from market.mechanism import (
     OWN_PERFORMANCE,
     PAIRWISE,
@@ -25,6 +24,7 @@ from market.parties import MODEL_OWNER, WORLD, center_party
 from scenarios.engine.bookkeeping import write_network
 from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
+from scenarios.engine.membership import unlock
 from scenarios.engine.personal import exchange_models, pairwise
 from scenarios.engine.rivals import book_competition, intensities, own_performance, types_behind
 from scenarios.engine.settled import Settled
@@ -48,11 +48,7 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
         epsilon=flights.epsilon[rows] if world.privacy is not None else None,
         synthetic_volume=flights.told_volume[rows],
     )
-    if flights.locked[rows].any():
-        world.post(
-            tick, "redistribution deposit back", settled.owner, settled.owner, flights.locked[rows], payer_book=DEPOSIT
-        )
-        flights.locked[rows] = 0
+    unlock(world, rows, tick)
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
     outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)
     result = world.mechanism.settle(current.terms, allocation, outcome)

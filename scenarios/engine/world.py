@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from learning.generation.speed import GenerationSpeed
     from learning.personal_federation import PersonalFederation
     from market.cocogen.rivalry import Rivalry
+    from scenarios.engine.mishaps import Faults
     from scenarios.engine.personal import Uploaded
     from scenarios.engine.privacy import PrivacyAccounts
     from scenarios.engine.sub_shards import SubShards
@@ -128,6 +129,7 @@ class World:
     patience: Patience
     rivalry: Rivalry | None = None  # who competes with whom
     speed: GenerationSpeed | None = None  # how long synthetic data take
+    faults: Faults | None = None  # what goes wrong, if anything does
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
     trace_ends: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by person, tick or NEVER
