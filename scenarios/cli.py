@@ -220,7 +220,7 @@ def tournament(
     seeds: Seeds = None,
     deviators: Deviators = None,
     process: Annotated[Process, typer.Option(help="How strategies spread.")] = Process.FERMI,
-    selection: Annotated[float, typer.Option(min=0.0, help="How strongly payoffs decide what spreads.")] = 10.0,
+    selection: Annotated[float, typer.Option(min=0.0, help="How strongly payoffs decide what spreads.")] = 1.0,
     training: Training = True,
     change: Changes = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,

@@ -21,6 +21,7 @@ LOSES_GAINS = LinearSegmentedColormap.from_list("loses and gains", [BLUE, PAPER,
 GAINS = LinearSegmentedColormap.from_list("gains", [PAPER, VERMILION])
 _MOST_GAIN = 1.0
 """Relative gain at which colours are full."""
+_LEAST_SPAN = 0.02
 
 
 @styled
@@ -88,13 +89,13 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
     widths = [1.0] * len(claims) + ([max(1.0, 0.36 * len(deeds))] if len(deeds) else [])
     figure = Figure(figsize=(1.4 + 2.1 * sum(widths), 5.0), layout="constrained")
     panels = figure.subplots(2, len(widths), sharey="row", squeeze=False, gridspec_kw={"width_ratios": widths})
-    for row, (value, label) in enumerate((("gain", "gain of the liar"), ("welfare", "gain of the whole market"))):
+    for row, (value, label) in enumerate((("gain", "gain of the liar"), ("welfare", "gain of the market"))):
         for place, claim in enumerate(claims):
             _factor_panel(panels[row, place], lies[lies["kind"] == claim], value, claim)
         if len(deeds):
             _deed_panel(panels[row, -1], deeds, value)
-        panels[row, 0].set_ylabel(f"{label}\n(% of what an honest owner earns)")
-        panels[row, 0].yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:+.3g} %" if share else "0"))
+        panels[row, 0].set_ylabel(label)
+        panels[row, 0].yaxis.set_major_formatter(FuncFormatter(_signed_percent))
         for ax in panels[row]:
             ax.axhline(0.0, color=MUTED, linewidth=0.9)
             if row == 0:
@@ -102,8 +103,16 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
                 ax.tick_params(labelbottom=False)
             else:
                 ax.set_title("")
-    figure.suptitle(f"Which lies pay under {mechanism}", x=0.01, ha="left", color=INK, fontsize=12, fontweight="bold")
+        low, high = panels[row, 0].get_ylim()
+        if high - low < _LEAST_SPAN:  # else what is zero but for rounding would fill the panel
+            panels[row, 0].set_ylim(low - _LEAST_SPAN / 2, high + _LEAST_SPAN / 2)
+    title = f"Which lies pay under {mechanism}, in % of what an honest owner earns"
+    figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=11, fontweight="bold")
     return figure
+
+
+def _signed_percent(share: float, _: object) -> str:
+    return f"{100 * share:+.3g} %" if share else "0"
 
 
 def _factor_panel(ax: Axes, rows: pd.DataFrame, value: str, claim: str) -> None:
@@ -111,7 +120,8 @@ def _factor_panel(ax: Axes, rows: pd.DataFrame, value: str, claim: str) -> None:
     honest = pd.DataFrame([{"factor": 1.0, value: 0.0, f"{value}_low": 0.0, f"{value}_high": 0.0}])
     course = pd.concat([rows, honest]).sort_values("factor")
     unit = float(rows["unit"].iloc[0]) or 1.0
-    middle, low, high = (course[name].to_numpy(dtype=np.float64) / unit for name in (value, f"{value}_low", f"{value}_high"))
+    columns = (value, f"{value}_low", f"{value}_high")
+    middle, low, high = (course[name].to_numpy(dtype=np.float64) / unit for name in columns)
     factors = course["factor"].to_numpy(dtype=np.float64)
     ax.fill_between(factors, low, high, color=MUTED, alpha=0.18, linewidth=0)
     ax.plot(factors, middle, color=MUTED, linewidth=1.4)
@@ -159,7 +169,9 @@ def _heat(ax: Axes, shares: pd.DataFrame, shades: Colormap, colours: Normalize, 
     ax.invert_yaxis()
     ax.grid(False)
     for (row, column), share in np.ndenumerate(values):
-        if np.isfinite(share):
+        if np.isnan(share):
+            ax.text(column + 0.5, row + 0.5, "–", ha="center", va="center", color=MUTED)
+        else:
             red, green, blue, _ = shades(colours(share))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
             certain = bool(sure.loc[shares.index[row], shares.columns[column]])

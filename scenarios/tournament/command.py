@@ -68,7 +68,7 @@ def tournament(
     training: bool = True,
     changes: Sequence[str] = (),
     process: Process = "fermi",
-    selection: float = 10.0,
+    selection: float = 1.0,
     seed: int = 1,
     workers: int | None = None,
     out: Path | None = None,

@@ -53,7 +53,7 @@ def evolution_table(
     deviations: pd.DataFrame,
     owners: int,
     process: Process = "fermi",
-    selection: float = 10.0,
+    selection: float = 1.0,
 ) -> pd.DataFrame:
     """One row per mechanism, resident and mutant strategy.
 
@@ -171,9 +171,7 @@ def _resists(there: pd.Series, back: pd.Series) -> str:
     return {"yes": "no", "no": "yes", "open": "open"}[_verdict(there["gain_low"], there["gain_high"])]
 
 
-def _fixation(
-    group: pd.DataFrame, column: str, unit: float, owners: int, process: Process, selection: float
-) -> float:
+def _fixation(group: pd.DataFrame, column: str, unit: float, owners: int, process: Process, selection: float) -> float:
     """Fixation with the mutants' payoffs ahead of the residents' by this column."""
     every = np.arange(1.0, owners)
     counts = group["mutants"].to_numpy(dtype=np.float64)
