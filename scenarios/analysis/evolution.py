@@ -1,9 +1,9 @@
 """Evolution of two or more strategies by their payoffs: fixation, long-run shares, rest points of the replicator.
 
 Payoffs are numbers of any unit; a ratio says how much faster a step is lost than won. Populations of size n are well
-mixed. Sources: Traulsen, Nowak, Pacheco, "Stochastic dynamics of invasion and fixation", Phys. Rev. E 74 (2006), for the
-pairwise comparison (Fermi) process; Nowak et al., "Emergence of cooperation and evolutionary stability in finite
-populations", Nature 428 (2004), for the Moran process; Fudenberg and Imhof, "Imitation processes with small mutations",
+mixed. Sources: Traulsen, Nowak, Pacheco, "Stochastic dynamics of invasion and fixation", Phys. Rev. E 74 (2006), for
+the pairwise comparison (Fermi) process; Nowak et al., "Emergence of cooperation and evolutionary stability in finite
+populations", Nature 428 (2004), for the Moran process; Fudenberg, Imhof, "Imitation processes with small mutations",
 J. Econ. Theory 131 (2006); Taylor and Jonker, "Evolutionarily stable strategies and game dynamics", Math. Biosci. 40
 (1978).
 """
@@ -23,6 +23,8 @@ Matrix = NDArray[np.float64]
 _SINGULAR = 1e12
 """Condition number from which on a system of payoffs is taken for one without a single solution."""
 _ROUNDING = 1e-9
+_LARGEST_EXPONENT = 700.0
+"""Beyond it e to the power of it is no float."""
 
 
 def fermi_ratios(advantage: FloatColumn, selection: float) -> FloatColumn:
@@ -31,7 +33,7 @@ def fermi_ratios(advantage: FloatColumn, selection: float) -> FloatColumn:
     Two of the population are compared, and one takes over the other's strategy with the probability
     1 / (1 + exp(-selection * difference)), so that the ratio is exp(-selection * advantage).
     """
-    return np.asarray(np.exp(-selection * advantage))
+    return np.asarray(np.exp(np.clip(-selection * advantage, -_LARGEST_EXPONENT, _LARGEST_EXPONENT)))
 
 
 def moran_ratios(residents: FloatColumn, mutants: FloatColumn, selection: float) -> FloatColumn:

@@ -42,7 +42,7 @@ def regret_map(regrets: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 @styled
 def deviation_map(deviations: pd.DataFrame, mechanism: str, ax: Axes | None = None) -> Axes:
-    """What one person gains by the strategy of the column where all others play that of the row, under one mechanism."""
+    """What one person gains by the column's strategy where all others play the row's, under one mechanism."""
     title = f"One deviates: {mechanism}"
     rows = deviations[deviations["mechanism"] == mechanism]
     if rows.empty:
@@ -60,7 +60,7 @@ def deviation_map(deviations: pd.DataFrame, mechanism: str, ax: Axes | None = No
 
 @styled
 def fixation_map(evolution: pd.DataFrame, mechanism: str, ax: Axes | None = None) -> Axes:
-    """Probability that one mutant of the column's strategy takes over residents of the row's, against the neutral one."""
+    """Probability that one mutant with the column's strategy takes over residents with the row's."""
     title = f"One takes over: {mechanism}"
     rows = evolution[evolution["mechanism"] == mechanism]
     if rows.empty or rows["fixation"].isna().all():

@@ -1,4 +1,4 @@
-"""``datagora tournament``: worlds of every pair of strategies under every mechanism, played as a study, and what follows.
+"""``datagora tournament``: worlds of every pair of strategies under every mechanism, played as a study.
 
 The folder is that of a study, with the tables (``tables/*.csv``), the pictures and the page beside the runs.
 """

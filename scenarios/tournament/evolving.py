@@ -1,4 +1,4 @@
-"""What payoffs of mixed populations say about evolution: invasion, stability, fixation, who is there in the long run."""
+"""What payoffs of mixed populations say about evolution: invasion, stability, fixation, the long run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from scenarios.analysis.evolution import (
 )
 from scenarios.tournament.entrants import Entrant
 from scenarios.tournament.payoffs import Payoffs, interval
-from scenarios.tournament.worlds import World, pure
+from scenarios.tournament.worlds import pure
 
 Process = Literal["fermi", "moran"]
 Sides = tuple[FloatColumn, FloatColumn]
@@ -30,8 +30,8 @@ Sides = tuple[FloatColumn, FloatColumn]
 def mixture_table(payoffs: Payoffs, played: Sequence[Entrant], owners: int) -> pd.DataFrame:
     """One row per mechanism, pair of strategies and number of mutants that was played.
 
-    ``residents`` and ``mutants_earn`` are mean utilities (money) of those who play either, ``advantage`` is the mutants'
-    less the residents', with bounds. As persons differ, what is averaged is how far each is from what it earns in
+    ``residents_earn`` and ``mutants_earn`` are mean utilities (money) of those who play either, ``advantage`` is the
+    second less the first, with bounds. As persons differ, what is averaged is how far each is from what it earns in
     the two pure worlds (mixed by the share of mutants), to which the mean of all persons there is added: the same on
     average over markets, and far less noisy.
     """
@@ -114,11 +114,11 @@ def standing_table(
                 "best_reply": own["best_reply"], "resists": int((met["resists"] == "yes").sum()),
                 "invaded_by": int((met["invades"] == "yes").sum()), "rivals": len(met), "long_run": share,
             })  # fmt: skip
-        for found in rest_points(payoff_matrix(mixtures, payoffs, str(mechanism), played)):
-            points.append(
-                {"mechanism": mechanism, "stable": found.stable, "utility": found.payoff}
-                | dict(zip(labels, found.shares, strict=True))
-            )
+        points += [
+            {"mechanism": mechanism, "stable": found.stable, "utility": found.payoff}
+            | dict(zip(labels, found.shares, strict=True))
+            for found in rest_points(payoff_matrix(mixtures, payoffs, str(mechanism), played))
+        ]
     return pd.DataFrame(standing), pd.DataFrame(points)
 
 

@@ -33,7 +33,7 @@ def write_page(store: Store, tables: Tables, facts: Sequence[tuple[str, str]], r
     page = html_template("study.html").render(
         title="Tournament of strategies",
         name="tournament",
-        description="Who earns what among whom, under each mechanism: the same persons with the same luck in every world.",
+        description="Who earns what among whom: the same persons with the same luck in every world.",
         facts=facts,
         sections=shown,
         study=(store.folder / STUDY_FILE).read_text(encoding="utf-8"),
@@ -54,22 +54,23 @@ def sections(tables: Tables, reference: str) -> Iterator[Section]:
     """The parts of the page."""
     yield Section(
         "Regret",
-        f"What one person gains at most by another strategy of this tournament when everybody plays the row's, in percent "
-        f"of what a person earns when all play {reference}. 0: nobody gains by leaving it. Bold: above 0 at 95 %.",
+        f"What one person gains at most by another strategy of this tournament when everybody plays the row's, in "
+        f"percent of what a person earns when all play {reference}. 0: nobody gains by leaving it. "
+        "Bold: above 0 at 95 %.",
         tables["regret"].drop(columns="relative"),
         partial(regret_map, tables["regret"]),
     )
     yield Section(
         "Standing",
-        "Resists: so many rivals gain nothing by deviating to them (Maynard Smith). Invaded by: so many earn more than it "
-        "as a single mutant. Long run: share of time in which everybody plays it when mutations are rare.",
+        "Resists: so many rivals gain nothing by deviating to them (Maynard Smith). Invaded by: so many earn more than "
+        "it as a single mutant. Long run: share of time in which everybody plays it when mutations are rare.",
         tables["standing"],
     )
     for mechanism in mechanisms_of(tables["deviations"]):
         yield Section(
             f"{mechanism}: one deviates",
-            "Gain of the one person that plays the column's strategy among others that play the row's, to what it earns "
-            "when it does as they do. Percent as above; bold: the interval does not hold 0.",
+            "Gain of the one person that plays the column's strategy among others that play the row's, to what it "
+            "earns when it does as they do. Percent as above; bold: the interval does not hold 0.",
             None,
             partial(deviation_map, tables["deviations"], mechanism),
         )

@@ -1,8 +1,8 @@
 """From the runs of a tournament to tidy tables: what each person earned in each world, and what deviating gained it.
 
-Payoffs are sums over a whole run of the realised utility from true types, in money; of a person with several identities,
-of all of them. One value per seed goes into every interval, for persons of one market are not independent: intervals are
-Student's, at 95 %, over the seeds.
+Payoffs are sums over a whole run of the realised utility from true types, in money; of a person with several
+identities, of all of them. One value per seed goes into every interval, for persons of one market are not independent:
+intervals are Student's, at 95 %, over the seeds.
 """
 
 from __future__ import annotations
@@ -109,8 +109,8 @@ def regret_table(payoffs: Payoffs, deviations: pd.DataFrame, reference: World) -
     """One row per mechanism and strategy: the most that a person gains by leaving it when everybody plays it.
 
     ``regret`` (money, never below 0) is the largest mean gain over the other strategies, the bounds are those of that
-    gain, ``best_reply`` is that strategy, or the strategy itself where none gains. ``utility`` and ``welfare`` are means
-    of the pure world; ``relative`` as in ``deviation_table``. A maximum of noisy means is above the noiseless one.
+    gain, ``best_reply`` is that strategy, or the strategy itself where none gains. ``utility`` and ``welfare`` are
+    means of the pure world; ``relative`` as in ``deviation_table``. The maximum of noisy means is biased upwards.
     """
     rows = []
     pures = {world.resident.label: world for world in next(iter(payoffs.utility.values())) if not world.mutants}

@@ -1,7 +1,7 @@
 """Worlds: populations in which some persons play one strategy and the rest another, and the study that plays them.
 
-A world is a pair of strategies and the persons that play the second. As runs of one replication have the same seed, they
-have the same persons with the same luck, so that two worlds differ in what strategies change and in nothing else.
+A world is a pair of strategies and the persons that play the second. As runs of one replication have the same seed,
+they have the same persons with the same luck, so that two worlds differ in what strategies change and in nothing else.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Market:
 
 
 def find_markets(mechanisms: Sequence[str], scenario: str | None) -> list[Market]:
-    """The ready-made markets of these mechanisms, or the scenario's market under each of them (its own if none is named).
+    """The ready-made markets of these mechanisms, or the scenario's under each of them (its own if none is named).
 
     Raises ``BadInput`` for a mechanism that is not known, given twice, or has no ready-made market.
     """

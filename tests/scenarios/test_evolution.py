@@ -92,7 +92,7 @@ def test_hawks_and_doves_mix_at_value_over_cost():
 
 def test_rock_paper_scissors_spirals_into_its_centre_if_winning_pays_more():
     centre = [point for point in rest_points(ROCK_PAPER_SCISSORS) if (point.shares > 0).all()]
-    assert len(centre) == 1 and centre[0].stable
+    assert [point.stable for point in centre] == [True]
     assert centre[0].shares == pytest.approx([1 / 3] * 3)
     assert not any(point.stable for point in rest_points(-ROCK_PAPER_SCISSORS) if (point.shares > 0).all())
 
