@@ -112,7 +112,7 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
 
 
 def _signed_percent(share: float, _: object) -> str:
-    return f"{100 * share:+.3g} %" if share else "0"
+    return f"{100 * share:+,.0f} %" if share else "0"
 
 
 def _factor_panel(ax: Axes, rows: pd.DataFrame, value: str, claim: str) -> None:
