@@ -67,7 +67,8 @@ def evolution_table(
     """
     gains = deviations.set_index(["mechanism", "resident", "mutant"])
     rows = []
-    for (mechanism, resident, mutant), group in mixtures.groupby(["mechanism", "resident", "mutant"], sort=False):
+    for keys, group in mixtures.groupby(["mechanism", "resident", "mutant"], sort=False):
+        mechanism, resident, mutant = map(str, keys)
         there, back = gains.loc[(mechanism, resident, mutant)], gains.loc[(mechanism, mutant, resident)]
         unit = float(there["unit"]) or 1.0
         single = group.iloc[0]

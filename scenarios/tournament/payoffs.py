@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -98,7 +99,7 @@ def deviation_table(payoffs: Payoffs, worlds: Sequence[World], reference: World)
             own = np.mean([gained[:, w.mutants[0]] for w, gained in zip(tried, change, strict=True)], axis=0)
             everybody = np.mean([gained.sum(axis=1) for gained in change], axis=0)
             market = np.mean([welfare[world] - welfare[base] for world in tried], axis=0)
-            row = {"mechanism": mechanism, "resident": resident.label, "mutant": mutant.label}
+            row: dict[str, Any] = {"mechanism": mechanism, "resident": resident.label, "mutant": mutant.label}
             for name, values in (("gain", own), ("others", everybody - own), ("welfare", market)):
                 row |= dict(zip((name, f"{name}_low", f"{name}_high"), interval(values), strict=True))
             rows.append(row | {"relative": _ratio(row["gain"], unit), "unit": unit, "persons": len(tried)})
@@ -115,7 +116,7 @@ def regret_table(payoffs: Payoffs, deviations: pd.DataFrame, reference: World) -
     rows = []
     pures = {world.resident.label: world for world in next(iter(payoffs.utility.values())) if not world.mutants}
     for (mechanism, resident), group in deviations.groupby(["mechanism", "resident"], sort=False):
-        best = group.loc[group["gain"].idxmax()]
+        best = group.iloc[int(group["gain"].to_numpy().argmax())]
         gains = bool(best["gain"] > 0.0)
         pure = pures[str(resident)]
         rows.append({
