@@ -18,6 +18,7 @@ from scenarios.studies.batch import Batch, Engine
 from scenarios.studies.loading import load_study
 from scenarios.studies.planning import Plan, make_plan
 from scenarios.studies.progress import JsonLines, Lines, Silent, Standing, Teller, bar
+from scenarios.studies.schema import Study
 from scenarios.studies.store import RUNS, BadStudy, Store
 from scenarios.versions import versions
 
@@ -43,7 +44,26 @@ def batch(
     anything wrong with what was asked, ``OSError`` where the folder cannot be written.
     """
     study, file = load_study(source)
-    store = Store(out or Path("runs") / study.name)
+    return play_study(
+        study, file, Store(out or Path("runs") / study.name), workers=workers, engine=engine, address=address,
+        resume=resume, retry=retry, voice=voice,
+    )  # fmt: skip
+
+
+def play_study(
+    study: Study,
+    file: Path,
+    store: Store,
+    *,
+    workers: int | None = None,
+    engine: EngineName = "local",
+    address: str | None = None,
+    resume: bool = False,
+    retry: bool = False,
+    voice: Voice = "normal",
+    told_end: Callable[[Standing, Store, Voice], None] | None = None,
+) -> int:
+    """As ``batch``, for a study at hand; ``file`` is what messages name. ``told_end`` prints the end another way."""
     _check_place(store, resume=resume)
     if address is not None and engine != "ray":
         raise BadInput("--address", "", address, problem="only the engine ray has an address")
@@ -55,7 +75,7 @@ def batch(
     if standing is None:
         print("interrupted: finished runs are kept, go on with --resume", file=sys.stderr)
         return INTERRUPTED
-    _report_end(standing, store, voice)
+    (told_end or _report_end)(standing, store, voice)
     return SOME_FAILED if standing.failed else 0
 
 

@@ -63,7 +63,7 @@ def write_report(folder: Path) -> Path:
         shown.append({
             "title": section.title,
             "note": section.note,
-            "table": _printed(section.table, {*study.fields, "level"}),
+            "table": printed(section.table, {*study.fields, "level"}),
             "picture": base64.b64encode(picture).decode("ascii") if picture else None,
         })  # fmt: skip
     page = html_template("study.html").render(
@@ -186,7 +186,7 @@ def _boxes(study: StudyResults, measure: str) -> Iterator[Section]:
         )  # fmt: skip
 
 
-def _printed(table: pd.DataFrame | None, levels: Collection[str] = ()) -> dict[str, Any] | None:
+def printed(table: pd.DataFrame | None, levels: Collection[str] = ()) -> dict[str, Any] | None:
     """Headings and cells as text; ``levels``: columns that say what was set, whose numbers stand as they were set."""
     if table is None:
         return None
