@@ -245,7 +245,8 @@ class Outcome:
     ``arrived``: the upload came in time; ``weight``: its share in the aggregate (sums to 1 over arrivals);
     ``measured``: the columns (or matrices, see ``PAIRWISE``) that the mechanism declared in ``measures``, 0 where
     nothing arrived; ``accuracy`` and ``previous_accuracy`` of the global model after and before the round (NaN when
-    the round trained nothing).
+    the round trained nothing); ``profitability``: what a perfect model really earns each (money; None: as claimed), for
+    mechanisms under which the world pays for performance.
     """
 
     arrived: BoolColumn
@@ -253,6 +254,7 @@ class Outcome:
     accuracy: float
     previous_accuracy: float
     measured: Mapping[str, FloatColumn] = field(default_factory=dict)
+    profitability: FloatColumn | None = None
 
 
 @dataclass(frozen=True)

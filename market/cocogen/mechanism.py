@@ -196,7 +196,9 @@ class CoCoGen(MarketRules):
         rivals, rate = rivals_of(terms, owner), terms.figures[RATE]
         counted = told if self.contribution == "synthetic" else said.data_size + self.curve.worth(said.data_size, told)
         performance = np.maximum(outcome.measured[OWN_PERFORMANCE][came], 0.0)
-        pay = said.profitability * performance
+        # The world pays for what a model is really worth to its owner, whatever was claimed.
+        earns = said.profitability if outcome.profitability is None else outcome.profitability[came]
+        pay = earns * performance
         earning = pay > 0.0
         world = np.full(int(earning.sum()), WORLD, dtype=np.int64)
         further = {

@@ -50,7 +50,10 @@ def settle(world: World, rows: IntColumn, settled: Settled, tick: int) -> None:
     )
     unlock(world, rows, tick)
     measured = {name: _measured(world, name, rows, settled) for name in world.mechanism.measures}
-    outcome = Outcome(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured)
+    outcome = Outcome(
+        *(_trading(world, settled), settled.weight, world.accuracy, settled.previous_accuracy, measured),
+        profitability=population.profitability[settled.owner],
+    )
     result = world.mechanism.settle(current.terms, allocation, outcome)
     result = confirm(world, settled, allocation, result)
     _put_on_record(world, settled, result)

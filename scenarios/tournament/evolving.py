@@ -65,11 +65,12 @@ def evolution_table(
     earns in the reference world, so that ``selection`` means the same under all mechanisms. ``mixes_at``: shares of
     mutants that selection draws the population to from both sides.
     """
-    gains = deviations.set_index(["mechanism", "resident", "mutant"])
+    keyed = deviations.set_index(["mechanism", "resident", "mutant"])
+    gains = {tuple(map(str, key)): row for key, (_, row) in zip(keyed.index, keyed.iterrows(), strict=True)}
     rows = []
     for keys, group in mixtures.groupby(["mechanism", "resident", "mutant"], sort=False):
         mechanism, resident, mutant = map(str, keys)
-        there, back = gains.loc[(mechanism, resident, mutant)], gains.loc[(mechanism, mutant, resident)]
+        there, back = gains[mechanism, resident, mutant], gains[mechanism, mutant, resident]
         unit = float(there["unit"]) or 1.0
         single = group.iloc[0]
         counts = group["mutants"].to_numpy(dtype=np.float64)

@@ -398,3 +398,13 @@ def test_many_organisations_compete_in_markets() -> None:
     assert owners["told_volume"].between(1, 199).mean() > 0.3
     moved = run.table("transfers").query("kind == 'redistribution'")
     assert len(moved) > 1000
+
+
+def test_the_world_pays_for_what_a_model_really_earns_whatever_its_owner_claims() -> None:
+    liars = [{"name": "misreport_competition", "factor": 3.0}]
+    for run in (play(rivals(population={"strategies": liars})), play(rivals())):
+        rows = run.table("owners").query("moment == 'round' and arrived")
+        paid = run.table("transfers").query("kind == 'performance pay'")
+        most = rows.groupby("round")["profitability"].sum()
+        assert len(paid)
+        assert (paid.groupby("round")["amount_micro"].sum() / 1e6 <= most.reindex(paid["round"].unique()) + 1e-6).all()
