@@ -48,9 +48,8 @@ def play(
     scenario = load_scenario(source, overrides=changes, seed=seed)
 
     from scenarios.recorder import Recorder  # after the scenario: a mistake in it is told before the slow imports
-    from scenarios.summary import strategy_summary
 
-    folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
+    folder = out or usual_folder(scenario)
     with interruptible() as asked_to_stop:
         try:
             recorder = Recorder(folder, force=force)
@@ -82,12 +81,24 @@ def play(
         except BaseException:
             recorder.abort()
             raise
+    tell_end(scenario, accuracy, folder, voice)
+    return folder
+
+
+def usual_folder(scenario: Scenario) -> Path:
+    """Where a run goes unless it is told."""
+    return Path("runs") / f"{scenario.name}-seed{scenario.seed}"
+
+
+def tell_end(scenario: Scenario, accuracy: float, folder: Path, voice: Voice) -> None:
+    """What a run that is complete came to, strategy by strategy, and its folder."""
+    from scenarios.summary import strategy_summary
+
     if voice != "quiet":
         console.print_summary(
             f"{scenario.title or scenario.name}: accuracy {console.percent(accuracy)}", strategy_summary(folder)
         )
     print(folder)
-    return folder
 
 
 def build(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scenarios import console
 from scenarios.checkpoints.files import Checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint
 from scenarios.checkpoints.origins import fingerprint
@@ -21,7 +20,7 @@ from scenarios.checkpoints.saving import Interval, Keeper, patient, put_back
 from scenarios.errors import BadInput
 from scenarios.interventions import check_interventions
 from scenarios.loading import check_scenario, find_scenario, load_scenario, read_mapping, resolved_yaml
-from scenarios.playing import Voice, blamed_on, build, spread_over, told
+from scenarios.playing import Voice, blamed_on, build, spread_over, tell_end, told, usual_folder
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE, holds_run
 from scenarios.schema import Intervention, Scenario
 from scenarios.versions import versions
@@ -71,7 +70,7 @@ def play_kept(
     keep = keeping.kept
     every = Interval.read(keeping.every)
     scenario = load_scenario(source, overrides=changes, seed=seed)
-    folder = out or Path("runs") / f"{scenario.name}-seed{scenario.seed}"
+    folder = out or usual_folder(scenario)
     file = str(find_scenario(source))
     recorder = _open(folder, force=force)
     with patient() as asked_to_stop, _LeftForLater(recorder):
@@ -314,11 +313,5 @@ def _to_the_end(
             keeper.after_window()
     simulation.finish()
     folder = final_name(recorder.partial)
-    if voice != "quiet":
-        from scenarios.summary import strategy_summary
-
-        console.print_summary(
-            f"{scenario.title or scenario.name}: accuracy {console.percent(accuracy)}", strategy_summary(folder)
-        )
-    print(folder)
+    tell_end(scenario, accuracy, folder, voice)
     return folder

@@ -44,47 +44,51 @@ def failed_tries(draw: FloatColumn, rate: float, most: int) -> IntColumn:
     return np.asarray(np.minimum(np.ceil(np.log(draw) / np.log(rate)) - 1, most), dtype=np.int64)
 
 
-@FAULTS.register("late_message")
 @dataclass(frozen=True, kw_only=True)
-class LateMessage(MessageFault):
-    """A message takes longer with probability `rate`, by an exponential delay of `mean_delay` seconds."""
+class _Delaying(MessageFault):
+    """Something happens to a message with probability ``rate``, an exponential ``mean_delay`` seconds later."""
 
     rate: float
-    mean_delay: float = 10.0
+    mean_delay: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_number("rate", self.rate, PROBABILITY)
         check_mean("mean_delay", self.mean_delay)
 
-    def befall(self, journey: Journey, streams: Streams, place: int) -> None:
-        """Delay the messages that the draw hits."""
+    def drawn(
+        self, journey: Journey, streams: Streams, place: int, happens: str, delay: str
+    ) -> tuple[IntColumn, FloatColumn]:
+        """The rows of messages that it happens to, and the seconds; ``happens`` and ``delay`` are stream purposes."""
         rows = np.flatnonzero(self.exposed(journey))
         keys = journey.luck[rows], journey.round[rows], journey.item(place)
-        hit = streams.uniform("late message", *keys) < self.rate
-        delay = self.mean_delay * streams.exponential("message delay", *keys)
-        journey.arrival[rows] = after(journey.arrival[rows], np.where(hit, delay, 0.0))
+        hit = streams.uniform(happens, *keys) < self.rate
+        return rows[hit], self.mean_delay * streams.exponential(delay, *keys)[hit]
+
+
+@FAULTS.register("late_message")
+@dataclass(frozen=True, kw_only=True)
+class LateMessage(_Delaying):
+    """A message takes longer with probability `rate`, by an exponential delay of `mean_delay` seconds."""
+
+    mean_delay: float = 10.0
+
+    def befall(self, journey: Journey, streams: Streams, place: int) -> None:
+        """Delay the messages that the draw hits."""
+        rows, delay = self.drawn(journey, streams, place, "late message", "message delay")
+        journey.arrival[rows] = after(journey.arrival[rows], delay)
 
 
 @FAULTS.register("duplicated_message")
 @dataclass(frozen=True, kw_only=True)
-class DuplicatedMessage(MessageFault):
+class DuplicatedMessage(_Delaying):
     """A message that arrives comes once more with probability `rate`, after an exponential `mean_delay` seconds."""
 
-    rate: float
     mean_delay: float = 5.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_number("rate", self.rate, PROBABILITY)
-        check_mean("mean_delay", self.mean_delay)
 
     def befall(self, journey: Journey, streams: Streams, place: int) -> None:
         """Give the messages that the draw hits a copy; of several such faults the last one decides when."""
-        rows = np.flatnonzero(self.exposed(journey))
-        keys = journey.luck[rows], journey.round[rows], journey.item(place)
-        hit = streams.uniform("duplicated message", *keys) < self.rate
-        rows, delay = rows[hit], self.mean_delay * streams.exponential("duplicate delay", *keys)[hit]
+        rows, delay = self.drawn(journey, streams, place, "duplicated message", "duplicate delay")
         journey.copies[rows] = delay
 
 
