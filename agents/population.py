@@ -186,14 +186,20 @@ class Population:
         """Append ``count`` fresh rows and return their ids."""
         first, size = self._size, self._size + count
         if size > self._capacity:
-            self._capacity = max(size, 2 * self._capacity)
-            for name, column in (COLUMNS | BLOCKS).items():
-                kept = self._store[name][:first]
-                bigger = np.full((self._capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
-                bigger[:first] = kept
-                self._store[name] = bigger
+            self.reserve(max(size, 2 * self._capacity))
         self._size = size
         return np.arange(first, size)
+
+    def reserve(self, capacity: int) -> None:
+        """Have room for so many rows in all, so that they need not be moved later."""
+        if capacity <= self._capacity:
+            return
+        self._capacity = capacity
+        for name, column in (COLUMNS | BLOCKS).items():
+            kept = self._store[name][: self._size]
+            bigger = np.full((capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
+            bigger[: self._size] = kept
+            self._store[name] = bigger
 
     def active(self) -> NDArray[np.int64]:
         """Ids of the owners in the market, ascending."""

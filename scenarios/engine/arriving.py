@@ -1,12 +1,14 @@
-"""Newcomers: when they come, what they hear at the door, and who has to wait outside it."""
+"""Newcomers: when they come, what they hear at the door, whom they meet inside, and who has to wait outside."""
 
 from __future__ import annotations
+
+from itertools import islice
 
 import numpy as np
 
 from agents.participation import WordOfMouth
 from agents.private_types import draw_types
-from learning.columns import FloatColumn, IntColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn, nth_true
 from market.graph import choose_peers
 from scenarios.engine.arrivals import visits
 from scenarios.engine.clock import NOBODY, Kind
@@ -18,6 +20,7 @@ def schedule_arrivals(world: World) -> None:
     kept, world.trace_ends = visits(world.scenario, world.streams)
     # Everybody's private type is drawn in one go; it is the same whenever and wherever the person turns up.
     world.private_types = draw_types(np.arange(len(kept)), world.types, world.streams)
+    world.population.reserve(len(kept))
     nobody = np.full(len(kept), NOBODY, dtype=np.int64)
     world.clock.schedule(Kind.ARRIVE, kept, nobody, np.zeros_like(kept), np.zeros_like(kept))
 
@@ -31,6 +34,29 @@ def heard_at_the_door(world: World, ids: IntColumn) -> FloatColumn:
     keys = population.person[ids][:, None], population.stay[ids][:, None] + 4096 * world.board.round
     draws = world.streams.uniform("contacts", *keys, np.arange(min(rule.contacts, len(members)))).tolist()
     return np.array([population.believed_utility[choose_peers(members, draw)].mean() for draw in draws])
+
+
+def enter_graph(world: World, before: BoolColumn, ids: IntColumn) -> None:
+    """Newcomers share with some of those who are there, one after another; ``before``: who was there, by id."""
+    population, neighbours = world.population, world.scenario.market.neighbours
+    if neighbours == 0:
+        world.graph.join_alone(ids, population.reputation[ids])
+    else:
+        there = int(np.count_nonzero(before))
+        # Drawn at once for all newcomers: an identity and a stay have one row of draws.
+        keys = population.luck[ids][:, None], population.stay[ids][:, None]
+        draws = world.streams.uniform("peers", *keys, np.arange(min(neighbours, there + len(ids)))).tolist()
+        # Places among those who are there, in ascending order, and the newcomers behind them.
+        places = [choose_peers(range(there + number), draw) for number, draw in enumerate(draws)]
+        chosen = np.array([place for each in places for place in each], dtype=np.int64)
+        known = chosen < there
+        peers = np.empty(len(chosen), dtype=np.int64)
+        peers[known], peers[~known] = nth_true(before, chosen[known]), ids[chosen[~known] - there]
+        listed, standing = iter(peers.tolist()), population.reputation[ids].tolist()
+        for owner, own, reputation in zip(ids.tolist(), places, standing, strict=True):
+            world.graph.join(owner, list(islice(listed, len(own))), world.rounds_closed, reputation)
+    for owner in ids[population.restricted[ids]].tolist():
+        world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
 def wait_out(world: World, owners: IntColumn, tick: int) -> None:

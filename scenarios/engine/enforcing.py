@@ -20,7 +20,7 @@ from scenarios.engine.entry_money import top_up_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.evidence import of_owners
 from scenarios.engine.identities import counted_once
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.membership import ExitKind, leave_for_good
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -62,8 +62,9 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     for owner in expelled.tolist():
         expel(world, owner, tick)
     rest = who[~sanctions.expelled]
-    for owner in top_up_deposit(world, rest, tick).tolist():
-        leave(world, owner, ExitKind.BANKRUPT, tick)
+    broke = top_up_deposit(world, rest, tick)
+    if len(broke):
+        leave_for_good(world, broke, ExitKind.BANKRUPT, tick)
 
 
 def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntColumn | None = None) -> Sanctions:

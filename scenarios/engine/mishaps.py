@@ -189,13 +189,14 @@ def first_reports(world: World, happening: Happening) -> tuple[IntColumn, BoolCo
 
 
 def first_copies(world: World, happening: Happening) -> tuple[IntColumn, IntColumn]:
-    """Flights whose upload has come for the first time, as rows, and the ticks; further copies are only logged."""
+    """Flights whose upload has come for the first time, by serial, and the ticks; further copies are only logged."""
     refs = happening.refs
     if world.faults is None:
-        rows = world.flights.find(refs)
-        return rows[rows >= 0], happening.ticks[rows >= 0]
+        known = world.flights.knows(refs)
+        return refs[known], happening.ticks[known]
     copies = refs < 0
-    rows = world.flights.find(np.where(copies, ~refs, refs))
+    serials = np.where(copies, ~refs, refs)
+    rows = world.flights.find(serials)
     first = rows >= 0
     first[first] = ~world.flights.received[rows[first]]
     again = ~first & (copies | (rows >= 0))
@@ -203,7 +204,7 @@ def first_copies(world: World, happening: Happening) -> tuple[IntColumn, IntColu
         Event.DUPLICATE, happening.ticks[again], world.rounds_closed, happening.owners[again], float(Message.UPLOAD)
     )
     world.flights.received[rows[first]] = True
-    return rows[first], happening.ticks[first]
+    return serials[first], happening.ticks[first]
 
 
 # -- uploads that never come ------------------------------------------------------------------------------------------
@@ -272,7 +273,7 @@ def _forget(world: World, rows: IntColumn, tick: int) -> None:
     """Drop flights without a settlement: locked deposits go back, what was spent is lost, nothing is paid."""
     unlock(world, rows, tick)
     for owner in world.flights.owner[rows].tolist():
-        forfeit(world, owner, world.flights.owner == owner)
+        forfeit(world, owner, world.flights.take_out(owner))
 
 
 # -- outages ----------------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ class World:
 
     def post(
         self,
-        tick: int,
+        tick: int | IntColumn,
         kind: str,
         payer: ArrayLike,
         payee: ArrayLike,
