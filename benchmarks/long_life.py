@@ -110,7 +110,8 @@ def show_long_run(owners: int, rounds: int) -> None:
     row: dict[str, Any] = simulation.world.last_row
     totals = simulation.world.totals
     print(
-        f"{owners} owners, {simulation.world.rounds_closed} rounds: {watch}; {totals.joins} joins, {totals.exits} exits, "
+        f"{owners} owners, {simulation.world.rounds_closed} rounds: {watch}; "
+        f"{totals.joins} joins, {totals.exits} exits, "
         f"{totals.participants / rounds:.0f} reports a round, {row['active']} there at the end, "
         f"accuracy {row['accuracy']:.2f}, {simulation.world.log.count:,} events",
         flush=True,

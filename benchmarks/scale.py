@@ -174,7 +174,9 @@ def main() -> None:
         print(json.dumps(play(options.one, options.sizes[0], options.rounds)))
         return
     print(f"{options.rounds} rounds; Python {platform.python_version()}, load average {os.getloadavg()[0]:.1f}\n")
-    print("| market | owners | wall s | cpu s | peak GiB | tables MiB | events | members | arrived | accuracy | asked |")
+    print(
+        "| market | owners | wall s | cpu s | peak GiB | tables MiB | events | members | arrived | accuracy | asked |"
+    )
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |", flush=True)
     told = []
     for market in options.markets:

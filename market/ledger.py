@@ -79,7 +79,7 @@ class Entries:
 
 @dataclass(frozen=True)
 class Journal:
-    """One posted batch, as the record keeps it; ``round``, ``kind`` and the books hold for every row, one ``tick`` does, too."""
+    """One posted batch, as the record keeps it; what is one value holds for every row."""
 
     tick: int | IntColumn
     round: int

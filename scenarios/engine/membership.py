@@ -17,6 +17,7 @@ from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
 from scenarios.engine.arrivals import first_strategies
 from scenarios.engine.arriving import enter_graph, heard_at_the_door, wait_out
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.entry_money import admission_fee, required_deposit
 from scenarios.engine.event_log import Event
@@ -242,8 +243,7 @@ def leave_for_good(
             # it has cost is lost, and so is the privacy in what has been merged already.
             world.tally.left_midway += len(dropped)
             forfeit(world, owner, dropped)
-        for center in world.centers:
-            center.cancel(owner)
+            give_back_places(world, dropped.owner, dropped.center)
     if world.personal is not None:  # whoever goes keeps the best model that it has had
         luck = population.luck[who]
         world.personal.restore_best(luck)

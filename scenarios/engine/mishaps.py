@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.columns import BoolColumn, IntColumn
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import FAR, NOBODY, TICKS_PER_SECOND, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.event_log import Event
@@ -308,9 +309,7 @@ def _abandon(world: World, tick: int) -> None:
     """The model owner forgets its round and all uploads that it has not settled; the round closes without any."""
     flights = world.flights
     world.log.add(Event.ABANDON, tick, world.rounds_closed, NOBODY, len(flights))
-    for center in world.centers:
-        for owner in flights.owner.tolist():
-            center.cancel(owner)
+    give_back_places(world, flights.owner, flights.center)
     _forget(world, np.arange(len(flights)), tick)
     if world.round is not None:
         close_round(world, tick)

@@ -32,6 +32,7 @@ from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine.announcing import full_board
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.decisions import Decisions, decide
@@ -374,7 +375,5 @@ def finish_round(world: World, happening: Happening) -> None:
         gone = world.flights.owner[late]
         world.log.add(Event.LATE, tick, world.round.number, gone, world.flights.upload[late])
         world.tally.late = int(late.sum())
-        for center in world.centers:
-            for owner in gone.tolist():
-                center.cancel(owner)
+        give_back_places(world, gone, world.flights.center[late])
     close_round(world, tick)
