@@ -8,7 +8,7 @@ import numpy as np
 
 from agents.participation import WordOfMouth
 from agents.private_types import draw_types
-from learning.columns import BoolColumn, FloatColumn, IntColumn, nth_true
+from learning.columns import FloatColumn, IntColumn
 from market.graph import choose_peers
 from scenarios.engine.arrivals import visits
 from scenarios.engine.clock import NOBODY, Kind
@@ -36,26 +36,36 @@ def heard_at_the_door(world: World, ids: IntColumn) -> FloatColumn:
     return np.array([population.believed_utility[choose_peers(members, draw)].mean() for draw in draws])
 
 
-def enter_graph(world: World, before: BoolColumn, ids: IntColumn) -> None:
-    """Newcomers share with some of those who are there, one after another; ``before``: who was there, by id."""
+def choose_company(world: World, ids: IntColumn) -> list[list[int]]:
+    """With whom newcomers [K] will share: each with some of those who are there, and of the newcomers before it.
+
+    Nothing is listed where nobody shares at first.
+    """
     population, neighbours = world.population, world.scenario.market.neighbours
     if neighbours == 0:
-        world.graph.join_alone(ids, population.reputation[ids])
+        return []
+    there = population.count_active
+    # Drawn at once for all newcomers: an identity and a stay have one row of draws.
+    keys = population.luck[ids][:, None], population.stay[ids][:, None]
+    draws = world.streams.uniform("peers", *keys, np.arange(min(neighbours, there + len(ids)))).tolist()
+    # Places among those who are there, in ascending order, and the newcomers behind them.
+    places = [choose_peers(range(there + number), draw) for number, draw in enumerate(draws)]
+    chosen = np.array([place for each in places for place in each], dtype=np.int64)
+    known = chosen < there
+    chosen[known], chosen[~known] = population.nth_active(chosen[known]), ids[chosen[~known] - there]
+    listed = iter(chosen.tolist())
+    return [list(islice(listed, len(each))) for each in places]
+
+
+def enter_graph(world: World, ids: IntColumn, company: list[list[int]]) -> None:
+    """Newcomers share with their company, one after another."""
+    reputation = world.population.reputation[ids]
+    if world.scenario.market.neighbours == 0:
+        world.graph.join_alone(ids, reputation)
     else:
-        there = int(np.count_nonzero(before))
-        # Drawn at once for all newcomers: an identity and a stay have one row of draws.
-        keys = population.luck[ids][:, None], population.stay[ids][:, None]
-        draws = world.streams.uniform("peers", *keys, np.arange(min(neighbours, there + len(ids)))).tolist()
-        # Places among those who are there, in ascending order, and the newcomers behind them.
-        places = [choose_peers(range(there + number), draw) for number, draw in enumerate(draws)]
-        chosen = np.array([place for each in places for place in each], dtype=np.int64)
-        known = chosen < there
-        peers = np.empty(len(chosen), dtype=np.int64)
-        peers[known], peers[~known] = nth_true(before, chosen[known]), ids[chosen[~known] - there]
-        listed, standing = iter(peers.tolist()), population.reputation[ids].tolist()
-        for owner, own, reputation in zip(ids.tolist(), places, standing, strict=True):
-            world.graph.join(owner, list(islice(listed, len(own))), world.rounds_closed, reputation)
-    for owner in ids[population.restricted[ids]].tolist():
+        for owner, peers, standing in zip(ids.tolist(), company, reputation.tolist(), strict=True):
+            world.graph.join(owner, peers, world.rounds_closed, standing)
+    for owner in ids[world.population.restricted[ids]].tolist():
         world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 

@@ -16,7 +16,7 @@ from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
 from scenarios.engine.arrivals import first_strategies
-from scenarios.engine.arriving import enter_graph, heard_at_the_door, wait_out
+from scenarios.engine.arriving import choose_company, enter_graph, heard_at_the_door, wait_out
 from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.entry_money import admission_fee, required_deposit
@@ -160,9 +160,9 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
 def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick: int) -> None:
     """``locked`` and ``fee``: deposits and admission fees, in micro-units."""
     population, scenario = world.population, world.scenario
-    before = population.status == Status.ACTIVE if scenario.market.neighbours else np.zeros(0, dtype=np.bool_)
     population.stay[ids] += 1
-    population.status[ids] = Status.ACTIVE
+    company = choose_company(world, ids)
+    population.enter(ids)
     population.joined_tick[ids] = tick
     population.joined_round[ids] = world.rounds_closed
     first = world.rounds_closed + (world.round is not None)  # a round that is open already goes on without them
@@ -181,7 +181,7 @@ def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick:
     world.tally.fees += float(paid.sum())
     world.post(tick, "admission fee", ids, REGULATOR, fee)
     world.post(tick, "deposit", ids, ids, locked, payee_book=DEPOSIT)
-    enter_graph(world, before, ids)
+    enter_graph(world, ids, company)
     world.totals.joins += count
     world.log.add(Event.JOIN, tick, world.rounds_closed, ids, from_micro(locked))
     if scenario.population.departure_rate > 0:
@@ -233,7 +233,7 @@ def leave_for_good(
     Owners [K] go one after another, each at its ``tick``; ``causes``: what it came of, if not the usual thing.
     """
     population = world.population
-    population.status[who] = _STATUS[kind]
+    population.leave(who, _STATUS[kind])
     population.center[who] = -1
     world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
     for owner in who.tolist():
