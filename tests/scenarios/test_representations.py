@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from market_runs import merged, small
 
 from scenarios.engine.clock import Happening, Kind
-from scenarios.recorder import Recorder
+from scenarios.recorder import MemoryRecorder, Recorder
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
+from scenarios.tables import TABLES
 
 RESTLESS: dict[str, Any] = {
     # Nobody comes back, so departures are handled as columns; all think quickly, so some meet no other event.
@@ -78,6 +82,38 @@ def play_both(scenario: Scenario, place: Path) -> tuple[dict[str, bytes], dict[s
     return tables(place / "columns"), tables(place / "single"), handled
 
 
+@settings(max_examples=12, deadline=None)
+@given(
+    seed=st.integers(0, 2**40),
+    departures=st.sampled_from([0.0, 0.2, 2.0]),
+    back=st.sampled_from([0.0, 20.0]),
+    late=st.sampled_from(["drop", "wait", "buffer"]),
+    thinking=st.sampled_from([0.0, 1.0, 8.0]),
+    neighbours=st.integers(0, 3),
+    invited=st.sampled_from([None, 4]),
+)
+def test_so_they_do_in_markets_at_random(seed, departures, back, late, thinking, neighbours, invited) -> None:
+    scenario = small(
+        seed=seed,
+        horizon=4,
+        learning={"enabled": False},
+        population={
+            "arrival_rate": 4.0,
+            "departure_rate": departures,
+            "participation": {"name": "strict", "patience": 1, "return_delay": back, "whitewash": 0.5},
+            "types": {"think_time": thinking, "link_time": 20.0, "wealth": 2.5},
+        },
+        round={"late": late, "buffer_size": 3, "invited": invited},
+        market={"neighbours": neighbours},
+    )
+    kept = []
+    for kind in (Simulation, OneByOne):
+        kept.append(MemoryRecorder())
+        kind(scenario=scenario, device="cpu", recorder=kept[-1]).run()
+    for name in TABLES:
+        pd.testing.assert_frame_equal(kept[0].table(name), kept[1].table(name))
+
+
 @pytest.mark.parametrize("name", MARKETS)
 def test_columns_and_single_events_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     columns, single, handled = play_both(small(**merged(RESTLESS, MARKETS[name])), tmp_path)
@@ -88,7 +124,7 @@ def test_columns_and_single_events_give_the_same_bytes(tmp_path: Path, name: str
 
 
 def test_departures_are_handled_as_columns_where_nothing_follows_from_them(tmp_path: Path) -> None:
-    patient = small(
+    blamed = small(  # everybody is found guilty in the second round and has enough of it
         horizon=3,
         learning={"enabled": False},
         population={
@@ -97,11 +133,10 @@ def test_departures_are_handled_as_columns_where_nothing_follows_from_them(tmp_p
             "participation": {"name": "strict", "patience": 1, "return_delay": 0.0},
             "types": {"outside_option": 0.0, "cost": 0.0},
         },
-        market={"mechanism": {"name": "proportional"}},
         interventions=[{"round": 1, "set": {"market.budget": 0.0, "enforcement.audit_rate": 1.0}}],
         enforcement={"audit_rate": 0.0, "false_alarm_rate": 1.0, "expel_after": 0, "deposit": 0.5},
     )
-    columns, single, handled = play_both(patient, tmp_path)
+    columns, single, handled = play_both(blamed, tmp_path)
     left = [one for one in handled if one.kind is Kind.LEAVE]
     assert max(len(one) for one in left) > 3
     assert columns == single
