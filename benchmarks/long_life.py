@@ -5,14 +5,13 @@ whether honest work, a doubled claim or free riding pays; audits and deposits, o
 on digits by everybody in every round, all tables written as a user gets them. Asked: under 15 minutes on two cores.
 
 The short ones: 1,000 little markets of ten owners and three rounds, trained and recorded, one after the other in this
-process, with other seeds. After every hundredth the memory of the process is read (resident set, after a collection);
-asked is that it stays flat, so the slope of the line through these figures is told, in KiB per run.
+process, with other seeds. After every hundredth the memory of the process is read (resident set, after everything free
+has been given back); asked is that it stays flat, so the slope of the line through these figures is told.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import platform
 import tempfile
 from collections.abc import Iterator
@@ -99,7 +98,6 @@ def memory_after(runs: int, every: int) -> Iterator[tuple[int, int]]:
     for seed in range(1, runs + 1):
         play(short_market(seed))
         if seed % every == 0:
-            gc.collect()
             yield seed, held_now()
 
 
