@@ -25,6 +25,11 @@ class Regulator(mesa.Agent):
         self.regulation = regulation or Fixed()
         self.memory = self.regulation.memory()
 
+    def regulate(self, regulation: Regulation) -> None:
+        """Go by another rule from now on, which remembers nothing yet."""
+        self.regulation = regulation
+        self.memory = regulation.memory()
+
     @property
     def tunes(self) -> bool:
         """Whether it ever changes the audit rate by itself."""

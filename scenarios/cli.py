@@ -192,8 +192,8 @@ def branch(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
 ) -> None:
     """Play another future of a run: the same past, then other levers."""
+    from scenarios.checkpoints.branching import branch as play_branch
     from scenarios.checkpoints.playing import Keeping
-    from scenarios.checkpoints.playing import branch as play_branch
 
     keeping = None if checkpoint_every is None else Keeping(checkpoint_every, checkpoint_keep)
     folder = play_branch(run, at, change, out=out, force=force, keeping=keeping, voice=_voice(quiet, verbose))

@@ -13,6 +13,8 @@ rows           the rows of the tables so far, beside the checkpoints
 recording      a recorder that can go on after its process was killed
 places         where the checkpoints of a run are, and which of them is the newest that is whole
 saving         when a checkpoint is due
-playing        ``datagora run --checkpoint-every``, ``datagora resume`` and ``datagora branch``
+course         from a checkpoint to the end, however a run came to it
+playing        ``datagora run --checkpoint-every`` and ``datagora resume``
+branching      ``datagora branch``
 =============  ==================================================================================================
 """

@@ -18,6 +18,7 @@ from agents.computing_center import ComputingCenter, SlotRequest
 from scenarios.buffers import TableBuffer
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable, attributes, set_attribute
 from scenarios.engine.clock import Clock
+from scenarios.interventions import in_force
 from scenarios.simulation import Simulation
 
 State = dict[str, Any]
@@ -59,6 +60,9 @@ def _simulation_put(simulation: Simulation, state: Mapping[str, Any]) -> None:
             simulation.datacollector.model_vars = part
         else:
             set_attribute(simulation, name, part)
+    # Scenarios are built, not kept: what is in force follows from how many interventions have been made.
+    world = simulation.world
+    world.scenario = in_force(simulation.scenario, world.intervened)
 
 
 # -- the clock: SimPy's queue as waves in their order ----------------------------------------------------------------

@@ -72,8 +72,8 @@ def test_tries_that_fail_are_geometric(rate: float, draw: float, most: int) -> N
 def journey(count: int, arrival: int = 10_000_000) -> Journey:
     luck = np.arange(count)
     ticks = np.full(count, arrival)
-    lost, copies = np.zeros(count, dtype=np.bool_), np.full(count, np.nan)
-    return Journey(Message.UPLOAD, np.zeros(count, int), luck, luck % 2, ticks - 1, ticks, lost, copies)
+    lost = np.zeros(count, dtype=np.bool_)
+    return Journey(Message.UPLOAD, np.zeros(count, int), luck, luck % 2, ticks - 1, ticks, lost, [])
 
 
 def test_as_many_messages_are_lost_and_tried_again_as_the_rate_says() -> None:

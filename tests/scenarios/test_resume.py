@@ -14,11 +14,12 @@ import yaml
 from kept_runs import command, cut_down
 
 import scenarios.buffers
-import scenarios.checkpoints.playing
+import scenarios.checkpoints.course
 import scenarios.recorder
 from scenarios.buffers import ROW_GROUP
+from scenarios.checkpoints.branching import branch
 from scenarios.checkpoints.places import only_one, unfinished, windows_kept
-from scenarios.checkpoints.playing import Keeping, branch, play_kept, resume
+from scenarios.checkpoints.playing import Keeping, play_kept, resume
 from scenarios.checkpoints.rows import RowLogs
 from scenarios.checkpoints.saving import Interval
 from scenarios.errors import BadInput
@@ -228,7 +229,7 @@ def test_full_row_groups_survive_a_break(
 
         return tell
 
-    monkeypatch.setattr(scenarios.checkpoints.playing, "told", with_a_signal)
+    monkeypatch.setattr(scenarios.checkpoints.course, "told", with_a_signal)
     run = tmp_path / "run"
     assert play_kept(str(scenario), Keeping("4"), out=run, device="cpu", voice="quiet") is None
     assert "stopping after this window, with a checkpoint" in capsys.readouterr().err
@@ -296,7 +297,11 @@ def test_a_branch_is_the_run_with_an_intervention(
 @pytest.mark.parametrize(
     ("at", "changes", "said"),
     [
-        (3, ["population.initial=20"], r"--set: population\.initial: 20: no lever, known: market\.budget"),
+        (
+            3,
+            ["population.initial=20"],
+            r"--set: population\.initial: 20: no lever, for a run starts from who is there",
+        ),
         (3, ["enforcement.audit_rate=2"], r"--set: enforcement\.audit_rate: 2"),
         (3, ["market.budget"], r"--set: market\.budget: expected path\.to\.key=value"),
         (3, [], "a branch needs something that changes"),
