@@ -98,11 +98,15 @@ def center_up(world: World, center: int, tick: int) -> int:
 
 
 def training_ends(world: World, center: int, tick: int, work: int) -> tuple[int, bool]:
-    """When a training that a center begins at ``tick`` is done, and whether it is lost there and then instead.
+    """When a training of ``work`` ticks that a center begins is done, and whether it is lost there and then instead."""
+    return (tick + work, False) if world.faults is None else done_at(world.faults.outages(center), tick, work)
 
-    ``work`` in ticks. An outage in between pauses it, or it is lost when that begins.
+
+def done_at(outages: list[CenterOutage], tick: int, work: int) -> tuple[int, bool]:
+    """When work that begins at ``tick`` is done, or, with True, lost.
+
+    An outage in between pauses it, or it is lost when that begins.
     """
-    outages = [] if world.faults is None else world.faults.outages(center)
     while outages and tick < FAR:
         begin, first = min((one.windows.next_start(tick), place) for place, one in enumerate(outages))
         if tick + work <= begin:
@@ -112,6 +116,6 @@ def training_ends(world: World, center: int, tick: int, work: int) -> tuple[int,
         work -= begin - tick
         tick = int(over(outages, np.array([begin]))[0])
         if len(outages) == 1 and (every := outages[0].windows.every):  # whole gaps between its windows at once
-            gaps, gap = (work - 1) // (every - outages[0].windows.length), every - outages[0].windows.length
-            work, tick = work - gaps * gap, tick + gaps * every
+            gap = every - outages[0].windows.length
+            work, tick = (work - 1) % gap + 1, tick + (work - 1) // gap * every
     return min(tick + work, FAR), False

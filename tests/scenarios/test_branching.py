@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from kept_runs import built, tables
 from market_runs import Played, merged, play, small
@@ -29,9 +29,10 @@ from scenarios.schema import Scenario
 AT = 3  # the round from which on futures differ, and the window after which the checkpoint is taken
 MARKET: dict[str, Any] = {
     "horizon": 6,
-    "population": {"initial": 10, "regions": 2, "types": {"think_time": 2.0, "link_time": 8.0}},
+    "population": {"regions": 2, "types": {"think_time": 2.0, "link_time": 8.0}},
     "learning": {"enabled": False},
     "enforcement": {"audit_rate": 0.6, "false_alarm_rate": 0.4},
+    "recording": {"edges_every": 100},
     "faults": [
         {"name": "lost_message", "rate": 0.2},
         {"name": "network_partition", "start": 200.0, "duration": 70.0, "every": 100.0},
@@ -45,12 +46,12 @@ TURNED: dict[str, Any] = {
     "population.departure_rate": 2.0,
     "population.participation": {"name": "strict", "patience": 1},
     "population.participation.return_delay": 5.0,
-    "population.adaptation": "epsilon_greedy",
+    "population.adaptation": {"name": "epsilon_greedy", "explore": 1.0},
     "population.strategies.2.share": 50.0,
     "round.report_deadline": 3.0,
     "round.train_deadline": 6.0,
     "round.invited": 5,
-    "learning.epochs": 3,
+    "learning.epochs": 40,
     "enforcement.audit_rate": 0.9,
     "enforcement.deposit": 6.0,
     "enforcement.tolerance": 3.0,
@@ -69,8 +70,8 @@ TURNED: dict[str, Any] = {
 }
 
 
-def turned(**settings: Any) -> Scenario:
-    return small(**MARKET, interventions=[{"round": AT, "set": settings}])
+def turned(**values: Any) -> Scenario:
+    return small(**MARKET, interventions=[{"round": AT, "set": values}])
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +110,8 @@ def test_a_branch_is_the_run_with_an_intervention_and_has_the_same_past(path: st
     before, events = (run.table("events").astype({"kind": str}).drop(columns="seq") for run in (past[0], whole))
     first = int(np.flatnonzero(events["kind"] == "intervene")[0])
     pd.testing.assert_frame_equal(events[:first], before[:first])
-    one, other = (run.table("rounds").drop(columns="round") for run in (past[0], whole))
-    assert not one.equals(other), "a lever that does nothing"
+    same = [whole.table(name).equals(past[0].table(name)) for name in ("rounds", "owners")]
+    assert not all(same), "a lever that does nothing"
 
 
 def test_what_owners_train_with_and_what_a_model_earns_can_change(tmp_path: Path) -> None:
@@ -119,17 +120,16 @@ def test_what_owners_train_with_and_what_a_model_earns_can_change(tmp_path: Path
     simulation = built(plain)
     simulation.step()
     write_checkpoint(tmp_path / "kept", Checkpoint({}, "", taken(simulation, tables(simulation))))
-    settings = {
-        f"learning.{name}": value for name, value in (("learning_rate", 0.02), ("momentum", 0.5), ("epochs", 2))
-    }
-    later = {"round": 1, "set": {**settings, "market.revenue": 3.0}}
+    values = {"learning.learning_rate": 0.02, "learning.momentum": 0.5, "learning.epochs": 2, "market.revenue": 3.0}
+    later = {"round": 1, "set": values}
     scenario = Scenario.model_validate({**plain.model_dump(mode="json"), "interventions": [later]})
     whole = play(scenario)
     assert_same(from_checkpoint(scenario, tmp_path / "kept"), whole)
     assert whole.simulation.world.federation.plan.learning_rate == 0.02
     simulation.run()
     accuracy = [run.recorder.table("rounds")["accuracy"].to_numpy() for run in (whole.simulation, simulation)]
-    assert (accuracy[0] == accuracy[1]).tolist() == [True, False, False, False]
+    assert accuracy[0][0] == accuracy[1][0]
+    assert (accuracy[0][1:] != accuracy[1][1:]).any()
 
 
 @pytest.mark.parametrize("horizon", [9, 5])
@@ -175,7 +175,7 @@ def test_deadlines_that_fit_only_together_are_set_together() -> None:
     both = {"round.report_deadline": 50.0, "round.train_deadline": 5.0}
     assert check_interventions(small(**MARKET)) is None
     assert turned(**both).interventions[0].set == both
-    with pytest.raises(ValueError, match="round.report_deadline"):
+    with pytest.raises(ValueError, match=r"report_deadline \+ train_deadline must be below"):
         turned(**{"round.report_deadline": 50.0})
 
 
@@ -193,9 +193,11 @@ def test_a_rate_that_is_set_to_what_it_is_moves_nobody() -> None:
     assert np.abs(np.subtract(arrivals((0.0, 2.0)), arrivals((0.0, 2.0), (7.5 * MINUTE + 0.5, 2.0)))).max() <= 1
 
 
-@given(
-    change=st.integers(1, 25 * MINUTE), first=st.sampled_from([0.0, 0.3, 2.0]), then=st.sampled_from([0.0, 0.5, 4.0])
-)
+RATES = st.sampled_from([0.0, 0.3, 2.0])
+
+
+@settings(max_examples=12)
+@given(change=st.integers(1, 25 * MINUTE), first=RATES, then=RATES)
 def test_gaps_are_the_same_exponentials_whatever_the_rates(change: int, first: float, then: float) -> None:
     """In operational time, the integral of the rate, arrivals are those of a process of rate 1."""
     found = np.array(arrivals((0.0, first), (change + 0.5, then)), dtype=np.float64)
