@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from kept_runs import command, cut_down
 
@@ -27,6 +28,7 @@ from scenarios.loading import library, resolved_yaml
 from scenarios.playing import play
 from scenarios.recorder import CHECKPOINTS
 from scenarios.tables import TABLES
+from scenarios.versions import versions
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -108,15 +110,19 @@ def test_a_run_killed_five_times_gives_the_same_bytes(scenario: Path, uninterrup
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("name", sorted(library()))
-def test_every_ready_made_scenario_survives_three_kills(name: str, tmp_path: Path) -> None:
+def test_every_ready_made_scenario_survives_three_kills(name: str, device: str, tmp_path: Path) -> None:
     """Fifty kills and more, over all mechanisms."""
     file = tmp_path / "cut.yaml"
     file.write_text(resolved_yaml(cut_down(name, horizon=10)))
     whole, run = tmp_path / "whole", tmp_path / "run"
-    play(str(file), out=whole, device="cpu", voice="quiet")
-    start = ["run", str(file), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
+    play(str(file), out=whole, device=device, voice="quiet")
+    start = ["run", str(file), "--out", str(run), "--device", device, "-q", "--checkpoint-every", "1"]
     kill_again_and_again(start, run, 3, random.Random(name))
     assert_same_results(whole, run)
 
@@ -151,7 +157,7 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(
 ) -> None:
     run = tmp_path / "run"
     partial = stopped_early(scenario, run)
-    (newest, first), (older, second), (oldest, _) = windows_kept(partial)[:3]
+    (newest, first), (older, second), (oldest, _) = windows_kept(partial)  # three are kept
     with (first / "columns.npz").open("r+b") as file:
         file.seek(1000)
         file.write(b"damage")
@@ -259,6 +265,33 @@ def test_there_must_be_something_to_resume(uninterrupted: Path, tmp_path: Path) 
         resume(tmp_path / "nothing")
 
 
+def test_the_state_of_another_datagora_is_refused_and_other_libraries_are_warned_of(
+    scenario: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    stopped_early(scenario, run, 1)
+    here = versions()["versions"]
+    monkeypatch.setattr(scenarios.checkpoints.course, "versions", lambda: {"versions": {**here, "datagora": "9.9"}})
+    with pytest.raises(BadInput, match=rf"it is of Datagora {here['datagora']}, this is 9\.9: go on with the version"):
+        resume(run)
+    assert reached(run) >= 1
+    capsys.readouterr()
+    monkeypatch.setattr(scenarios.checkpoints.course, "versions", lambda: {"versions": {**here, "torch": "9.9"}})
+    assert resume(run, voice="quiet") == run
+    assert capsys.readouterr().err == "warning: written with other versions of torch; the last bits may differ\n"
+    assert_same_results(uninterrupted, run)
+
+
+def test_a_cluster_for_nothing_is_refused_with_checkpoints_too(scenario: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--address: auto: a run needs no cluster without --spread"):
+        play_kept(str(scenario), Keeping("1"), out=tmp_path / "run", address="auto")
+    assert list(tmp_path.iterdir()) == []
+
+
 # -- branches --------------------------------------------------------------------------------------------------------
 
 
@@ -326,6 +359,14 @@ def test_what_cannot_act_later_is_refused_in_one_line(
 )
 def test_intervals_are_rounds_or_times(text: str, rounds: int | None, seconds: float | None) -> None:
     assert Interval.read(text) == Interval(rounds, seconds)
+
+
+@pytest.mark.parametrize(("every", "times"), [("0.001s", 3), ("1h", 0), ("2", 1), ("1", 3)])
+def test_a_checkpoint_is_due_after_so_many_rounds_or_so_much_time(every: str, times: int, tmp_path: Path) -> None:
+    change = ["horizon=3", "learning.enabled=false", "population.initial=3"]
+    run = play_kept("quickstart", Keeping(every, "all"), changes=change, out=tmp_path / "run", voice="quiet")
+    assert run is not None
+    assert len(windows_kept(run)) == times
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "5 weeks", "", "min", "9" * 30])
