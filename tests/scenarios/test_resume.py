@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
@@ -142,21 +143,27 @@ def test_a_run_told_to_terminate_keeps_a_checkpoint_first(scenario: Path, uninte
     assert_same_results(uninterrupted, run)
 
 
-def stopped_early(scenario: Path, run: Path, window: int = 5) -> Path:
+@pytest.fixture(scope="module")
+def killed(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hidden folder of a run that was killed after some windows, with a checkpoint after each."""
-    start = ["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
-    process = command(start)
-    wait_until(lambda: reached(run) >= window)
+    run = tmp_path_factory.mktemp("killed") / "run"
+    process = command(["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"])
+    wait_until(lambda: reached(run) >= 4)
     os.kill(process.pid, signal.SIGKILL)
     process.join(PATIENCE)
     return unfinished(run)
 
 
+@pytest.fixture
+def partial(killed: Path, tmp_path: Path) -> Path:
+    """That folder, for one test: the run that was to become ``tmp_path / "run"``."""
+    return Path(shutil.copytree(killed, tmp_path / killed.name))
+
+
 def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(
-    scenario: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    partial: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run)
     (newest, first), (older, second), (oldest, _) = windows_kept(partial)  # three are kept
     with (first / "columns.npz").open("r+b") as file:
         file.seek(1000)
@@ -171,10 +178,10 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(
 
 
 def test_without_any_good_checkpoint_a_run_starts_again(
-    scenario: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    partial: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    for _, place in windows_kept(stopped_early(scenario, run, 1)):
+    for _, place in windows_kept(partial):
         (place / "manifest.json").write_bytes(b"{}")
     assert resume(run, voice="quiet") == run
     assert "no checkpoint: played again from the start" in capsys.readouterr().err
@@ -182,7 +189,7 @@ def test_without_any_good_checkpoint_a_run_starts_again(
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_room(
-    scenario: Path, uninterrupted: Path, tmp_path: Path
+    scenario: Path, killed: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     run, said = tmp_path / "run", tmp_path / "said"
     start = ["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
@@ -192,7 +199,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_
     assert said.read_text().splitlines() == ["[Errno 27] File too large"]
     assert list(tmp_path.iterdir()) == [said], "nothing half written stays"
 
-    partial = stopped_early(scenario, run, 2)
+    partial = Path(shutil.copytree(killed, tmp_path / killed.name))
     process = command(["resume", str(run)], said, largest_file=LITTLE)  # for notes, not for a checkpoint or a table
     process.join(PATIENCE)
     assert process.exitcode == 2
@@ -206,10 +213,9 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_
 
 
 def test_an_interrupted_write_of_a_checkpoint_leaves_the_one_before(
-    scenario: Path, uninterrupted: Path, tmp_path: Path
+    partial: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run, 2)
     window, place = windows_kept(partial)[0]
     half = place.with_name(f".{place.name.removesuffix(str(window))}{window + 1}.partial")
     half.mkdir()
@@ -251,9 +257,8 @@ def test_full_row_groups_survive_a_break(
     assert_same_results(whole, run)
 
 
-def test_two_processes_cannot_play_one_run(scenario: Path, tmp_path: Path) -> None:
+def test_two_processes_cannot_play_one_run(partial: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run, 1)
     with only_one(partial), pytest.raises(BadInput, match="another process is playing this run"):
         resume(run)
 
@@ -266,14 +271,13 @@ def test_there_must_be_something_to_resume(uninterrupted: Path, tmp_path: Path) 
 
 
 def test_the_state_of_another_datagora_is_refused_and_other_libraries_are_warned_of(
-    scenario: Path,
+    partial: Path,
     uninterrupted: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     run = tmp_path / "run"
-    stopped_early(scenario, run, 1)
     here = versions()["versions"]
     monkeypatch.setattr(scenarios.checkpoints.course, "versions", lambda: {"versions": {**here, "datagora": "9.9"}})
     with pytest.raises(BadInput, match=rf"it is of Datagora {here['datagora']}, this is 9\.9: go on with the version"):
