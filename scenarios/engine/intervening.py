@@ -32,8 +32,7 @@ def _turn(world: World, settings: dict[str, Any]) -> None:
     names = {path.split(".")[1] for path in settings if path.startswith("enforcement.")}
     if names & set(EnforcementSpec.model_fields):
         built = policy_of(scenario.enforcement)
-        new = {name: getattr(built, name) for name in names}
-        enact(world, dataclasses.replace(world.policy, **new))
+        enact(world, world.regulator.amend({name: getattr(built, name) for name in names}))
     if "market.budget" in settings:
         world.model_owner.budget = scenario.market.budget
     if "market.revenue" in settings:
@@ -43,7 +42,7 @@ def _turn(world: World, settings: dict[str, Any]) -> None:
 
 
 def tune(world: World, number: int) -> None:
-    """The regulator sets the audit rate of round ``number``, if it tunes it at all."""
+    """The regulator sets the audit rate of round ``number``, or all the rules, if it tunes them at all."""
     if world.regulator.tunes:
         draw = float(world.streams.uniform("regulation", 0, number))
         enact(world, world.regulator.tuned(len(world.population.active()), draw))
