@@ -17,7 +17,7 @@ from market.parties import REGULATOR, WORLD
 from scenarios.engine.appealing import hear_appeals, paid_for, subsidise
 from scenarios.engine.audit_record import write_audits
 from scenarios.engine.banning import expel
-from scenarios.engine.entry_money import top_up_deposit
+from scenarios.engine.entry_money import deposit_held, top_up_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.identities import counted_once
 from scenarios.engine.membership import ExitKind, leave
@@ -60,10 +60,10 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
         population.restricted[owner] = True
         world.graph.restrict(owner)
     expelled = who[sanctions.expelled]
-    settled.expelled = len(expelled)
     for owner in expelled.tolist():
-        expel(world, owner, tick)
-    rest = who[~sanctions.expelled]
+        if population.status[owner] == Status.ACTIVE:  # else it has gone with another of its names
+            settled.expelled += expel(world, owner, tick)
+    rest = who[population.status[who] == Status.ACTIVE]
     for owner in top_up_deposit(world, rest, tick).tolist():
         leave(world, owner, ExitKind.BANKRUPT, tick)
 
@@ -75,7 +75,7 @@ def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntCol
     return sanction(
         world.policy,
         verdicts,
-        world.ledger.deposit[who] + taken,
+        deposit_held(world, who) + taken,
         population.reputation[who],
         population.strikes[who],
         population.probation_until[who],
