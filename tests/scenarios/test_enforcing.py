@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from market_runs import Played, play, small
 from sharing_runs import shared
 from test_market_laws import Inspector
 
 from market.enforcement.detectors import DETECTORS
-from scenarios.detecting import labelled, measure, record, score
+from scenarios.detecting import detect, labelled, measure, record, score, show
 from scenarios.enforcement_checks import policy_of
 from scenarios.errors import BadInput
 from scenarios.schema import Scenario
@@ -79,6 +80,38 @@ def test_labelled_runs_measure_what_an_audit_would_have_found() -> None:
     assert clean.count == (~audits["violation"]).sum()
     assert found["near_copy", "all violations"].flagged.count == audits["violation"].sum()
     assert not audits["slashed"].any()
+
+
+def test_calibrated_detectors_are_measured_on_other_runs_and_written_for_the_scenario(capsys) -> None:
+    people = {"initial": 10, "strategies": ["honest", "free_rider_noise"], "assignment": [0, 0, 0, 0, 1] * 2}
+    rules = {"detectors": ["loss_drop", "update_norm", "duplicate"], "votes": 2}
+    scenario = market(rules, people, horizon=2)
+    trial = detect(scenario, seeds=3, device="cpu", false_alarms=0.1)
+    first, others = record(scenario, [1], "cpu"), record(scenario, [2, 3], "cpu")
+    drop = next(one for one in trial.chosen if one.name == "loss_drop")
+    clean = score(first, drop)[~first["violation"]]
+    assert drop.flagged(clean).sum() <= 0.1 * (len(clean) + 1)
+    assert len(clean) == 16
+    assert drop.limit == pytest.approx(clean.max(), rel=1e-4), "a tenth of 17 is one, and that may be the next"
+    panel = trial.table[trial.table["detector"] == "audit: 2 of 3"].set_index("cases")
+    votes = sum(detector.flagged(score(others, detector)).astype(int) for detector in trial.chosen)
+    found = panel.loc[["all violations", "clean rounds (false alarms)"], "flagged"].tolist()
+    guilty = others["violation"].to_numpy()
+    assert found == [((votes >= 2) & guilty).sum(), ((votes >= 2) & ~guilty).sum()]
+    assert trial.left == {"duplicate": "it has no limit that could be set"}
+    show(trial, 0.1)
+    text = capsys.readouterr().out
+    written = yaml.safe_load(text[text.index("enforcement:") :])["enforcement"]
+    assert policy_of(market({**rules, **written}, people).enforcement).detectors == trial.chosen
+    assert written["detection_rate"] == round(panel.loc["all violations", "rate"], 3)
+
+
+def test_there_is_nothing_to_measure_with_where_nothing_arrives() -> None:
+    late = {"think_time": {"name": "constant", "value": 1000.0}}
+    with pytest.raises(BadInput, match="no upload ever arrived"):
+        detect(market({"audit_rate": 0.1}, {"initial": 2, "types": late}, horizon=1), 1, "cpu")
+    with pytest.raises(BadInput, match="--seeds: 1: expected 2 or more with --false-alarms"):
+        detect(market({"audit_rate": 0.1}), 1, "cpu", false_alarms=0.1)
 
 
 def test_detectors_read_personal_models_too() -> None:
@@ -402,7 +435,6 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
     ],
 )
 def test_rules_without_meaning_are_refused_in_one_line(change: dict[str, Any], line: str, tmp_path) -> None:
-    import yaml
     from market_runs import SMALL, merged
 
     from scenarios.loading import load_scenario
