@@ -91,7 +91,8 @@ def measure(audits: pd.DataFrame, detectors: Sequence[Detector | Panel]) -> list
     of one owner count as one group when it comes to how well a rate is known.
     """
     upload, violation = audits["upload"].astype(str).to_numpy(), audits["violation"].to_numpy(dtype=np.bool_)
-    whose = audits.groupby(["seed", "owner"] if "seed" in audits else ["owner"], sort=False).ngroup().to_numpy()
+    groups = audits.groupby(["seed", "owner"] if "seed" in audits else ["owner"], sort=False)
+    whose = groups.ngroup().to_numpy().astype(np.int64)
     trained = upload == "trained"
     cases: dict[str, BoolColumn] = {EVERYTHING: violation}
     cases |= {f"upload: {kind}": upload == kind for kind in sorted(set(upload[~trained]))}
@@ -122,7 +123,7 @@ class Panel:
 
     def score(self, evidence: Evidence) -> FloatColumn:
         """How many of them flag each owner."""
-        return np.sum([detector.flags(evidence) for detector in self.detectors], axis=0, dtype=np.float64)
+        return np.asarray(np.sum([detector.flags(evidence) for detector in self.detectors], axis=0), dtype=np.float64)
 
     def flagged(self, score: FloatColumn) -> BoolColumn:
         """Whom an audit finds guilty."""
@@ -185,7 +186,7 @@ def detect(scenario: Scenario, seeds: int, device: str, false_alarms: float | No
     if false_alarms is not None and seeds < 2:
         raise BadInput("--seeds", "", seeds, "2 or more with --false-alarms: one half calibrates, the other measures")
     runs = range(scenario.seed, scenario.seed + seeds)
-    detectors, left = policy_of(labelled(scenario).enforcement).detectors, {}
+    detectors, left = policy_of(labelled(scenario).enforcement).detectors, dict[str, str]()
     if false_alarms is not None:
         detectors, left = _calibrate(_audits(scenario, runs[: seeds // 2], device), detectors, false_alarms)
         runs = runs[seeds // 2 :]
@@ -208,7 +209,8 @@ def _calibrate(
 ) -> tuple[tuple[Detector, ...], dict[str, str]]:
     """The detectors with limits for this share of false alarms, and why some have kept theirs."""
     clean = ~audits["violation"].to_numpy(dtype=np.bool_)
-    found, left = [], {}
+    found: list[Detector] = []
+    left: dict[str, str] = {}
     for detector in detectors:
         try:
             found.append(calibrated(detector, score(audits, detector)[clean], share))

@@ -97,7 +97,7 @@ class Bandit(Budgeted):
     def worths(self, memory: FloatColumn) -> FloatColumn:
         """What a round under each option is worth, as far as it knows; NaN for one that was never tried."""
         counts, sums = self._tried(memory)
-        return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
+        return np.asarray(np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0))
 
     def rate(self, memory: FloatColumn, prospect: Prospect) -> float:
         return min(prospect.rate, self.affordable(memory, prospect))

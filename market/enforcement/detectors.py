@@ -28,6 +28,7 @@ from market.enforcement.evidence import (
 )
 
 
+@dataclass(frozen=True)
 class Detector:
     """Reads one signal of training."""
 
