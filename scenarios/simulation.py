@@ -35,7 +35,7 @@ from market.graph import CollaborationGraph
 from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.enforcement_checks import policy_of
+from scenarios.enforcement_checks import options_of, policy_of
 from scenarios.engine import losses, outages, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
@@ -322,7 +322,8 @@ class Simulation(mesa.Model):
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
-        self.regulator = Regulator(self, policy, make_regulation(tuning.name, tuning.params))
+        regulation = make_regulation(tuning.name, tuning.params)
+        self.regulator = Regulator(self, policy, regulation, options_of(scenario.enforcement))
         board = dataclasses.replace(
             self.regulator.announcement(),
             budget=self.model_owner.announce_budget(int(to_micro(scenario.market.treasury))),

@@ -7,6 +7,7 @@ import numpy as np
 from agents.participation import WordOfMouth
 from agents.private_types import draw_types
 from learning.columns import FloatColumn, IntColumn
+from market.enforcement.bans import FOR_LIFE
 from market.graph import choose_peers
 from scenarios.engine.arrivals import first_rates, visits
 from scenarios.engine.clock import NOBODY, Kind
@@ -54,6 +55,7 @@ def heard_at_the_door(world: World, ids: IntColumn) -> FloatColumn:
 
 def wait_out(world: World, owners: IntColumn, tick: int) -> None:
     """Who is banned for some rounds comes to the door again when they should be over."""
+    owners = owners[world.population.banned_until[owners] < FOR_LIFE]
     left = world.population.banned_until[owners] - world.rounds_closed
     ticks = tick + left * world.window_ticks
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])

@@ -38,6 +38,18 @@ MARKETS: dict[str, dict[str, Any]] = {
     "levers": {
         "interventions": [{"round": 2, "set": {"enforcement.audit_rate": 0.9, "market.mechanism": "fixed_price"}}]
     },
+    "a regulator that chooses": {
+        "learning": {"enabled": False},
+        "enforcement": {
+            "regulation": {
+                "name": "bandit",
+                "budget": 0.5,
+                "harm": 1.0,
+                "hold": 1,
+                "options": [{"deposit": 1.0}, {"audit_policy": "reputation"}],
+            }
+        },
+    },
     "generated": {
         "market": {"mechanism": "cocogen"},
         "learning": {"generation": {"generator": {"name": "vae", "steps": 3, "hidden": 8}}},
