@@ -44,7 +44,7 @@ from scenarios.engine.event_log import EventLog
 from scenarios.engine.fault_list import Faults
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
-from scenarios.engine.membership import ExitKind, arrive, write_episode
+from scenarios.engine.membership import ExitKind, arrive, leaves_no_trace, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.errors import BadInput
@@ -75,7 +75,7 @@ HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
 """What happens at each kind of event; the phases of a round are written down in ``scenarios.engine.rounds``."""
 
 TOGETHER = frozenset({Kind.REPORT, Kind.UPDATE})
-"""Kinds whose entries are handled as columns, up to the next event of another kind."""
+"""Kinds whose handlers never schedule anything before the last entry that they are given."""
 
 
 class Sink(Protocol):
@@ -136,7 +136,7 @@ class Simulation(mesa.Model):
         self._started = time.perf_counter()
         self.world = self._build_world(device)
         self.owners = OwnerViews(self, self.world.population)
-        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, TOGETHER, self._still_valid)
+        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, self.together, self._still_valid)
         self.centers = self._build_centers()
         self.world.centers = self.centers
         treasury = to_micro(scenario.market.treasury)
@@ -400,6 +400,10 @@ class Simulation(mesa.Model):
                 probe(self, happening)
 
         return handler
+
+    def together(self, kind: Kind) -> bool:
+        """Whether entries of this kind with nothing else between them are handled in one call."""
+        return kind in TOGETHER or (kind is Kind.LEAVE and leaves_no_trace(self.world))
 
     def _still_valid(self, kind: Kind, owners: IntColumn, stays: IntColumn) -> BoolColumn:
         """Entries of the market itself always count; an owner's only while that stay lasts (or, to come, has ended)."""

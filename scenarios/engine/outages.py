@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from learning.columns import IntColumn
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import FAR, NOBODY, Happening, Kind
 from scenarios.engine.closing import close_round
 from scenarios.engine.event_log import Event
@@ -102,9 +103,7 @@ def _abandon(world: World, tick: int) -> None:
     """The model owner forgets its round and all uploads that it has not settled; the round closes without any."""
     flights = world.flights
     world.log.add(Event.ABANDON, tick, world.rounds_closed, NOBODY, len(flights))
-    for center in world.centers:
-        for owner in flights.owner.tolist():
-            center.cancel(owner)
+    give_back_places(world, flights.owner, flights.center)
     forget(world, np.arange(len(flights)), tick)
     if world.round is not None:
         close_round(world, tick)

@@ -186,7 +186,7 @@ class World:
 
     def post(
         self,
-        tick: int,
+        tick: int | IntColumn,
         kind: str,
         payer: ArrayLike,
         payee: ArrayLike,
