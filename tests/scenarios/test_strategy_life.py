@@ -46,6 +46,26 @@ def test_the_loyal_stay_where_others_lose_patience() -> None:
     assert len(stays_of(run, "loyal")) > 0
 
 
+@pytest.mark.parametrize("patience", ["in_a_row", {"name": "fading", "keep": 0.9}])
+def test_rounds_out_of_season_try_nobodys_patience(patience: Any) -> None:
+    # Out of season it earns nothing, less than outside; in season more. Its patience is two rounds, the pause four.
+    rule = {"types": {"outside_option": 1.0}, "participation": {"name": "strict", "patience": 2}, "patience": patience}
+    bird = {"name": "seasonal", "rounds": 2, "period": 6}
+    run = play(market("honest", bird, horizon=14, population=rule, **UNTRAINED))
+    (stay,) = stays_of(run, "seasonal").itertuples()
+    assert (stay.exit_kind, stay.rounds_taken) == ("censored", 6)
+
+
+def test_who_waits_for_a_good_model_is_still_there_when_it_is() -> None:
+    rule = {"types": {"outside_option": 1.0, "model_value": 30.0}, "participation": {"name": "strict", "patience": 1}}
+    waiting = {"name": "wait_for_others", "accuracy": 0.4}
+    learning = {"model": "softmax", "epochs": 1, "learning_rate": 0.5}
+    run = play(market(*["honest"] * 3, waiting, horizon=6, population=rule, learning=learning))
+    good = int(np.argmax(run.table("rounds")["accuracy"] >= 0.4))
+    assert good > 0
+    assert stays_of(run, "wait_for_others")["rounds_taken"].tolist() == [6 - good - 1]
+
+
 def test_hit_and_run_is_gone_after_its_rounds() -> None:
     run = play(market("honest", {"name": "hit_and_run", "rounds": 2}, **UNTRAINED))
     (stay,) = stays_of(run, "hit_and_run").itertuples()
