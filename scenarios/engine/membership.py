@@ -65,10 +65,6 @@ _CAUSE = {
 """What a way out usually comes of."""
 
 
-RENAMES = 64
-"""Added to the cause where a planned exit is to come back under a new identity: causes are smaller."""
-
-
 def arrive(world: World, happening: Happening) -> None:
     """Persons at the door: new ones, known ones that reconsider, and expelled ones under a new name."""
     for tick in np.unique(happening.ticks):
@@ -210,12 +206,10 @@ def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
         world.graph.restrict(owner)  # probation does not end by leaving and coming back
 
 
-def leave(
-    world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None, *, renames: bool = False
-) -> None:
+def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None) -> None:
     """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
 
-    ``cause``: what it came of, if not the usual thing. Who ``renames`` is back at the door under a new identity as soon
+    ``cause``: what it came of, if not the usual thing. Who leaves for a new name is back at the door under it as soon
     as it has thought about it.
     """
     population = world.population
@@ -243,7 +237,7 @@ def leave(
     totals.exits += 1
     totals.expulsions += kind is ExitKind.EXPELLED
     totals.bankruptcies += kind is ExitKind.BANKRUPT
-    if renames:
+    if cause is ExitCause.NEW_NAME:
         back = after(tick, population.think_time[who] * world.exponential("new name", who, world.rounds_closed))
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
     elif kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):

@@ -14,7 +14,6 @@ from scenarios.engine.adapting import adapt
 from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
 from scenarios.engine.identities import if_all, in_sum, share, with_partners
-from scenarios.engine.membership import RENAMES
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -41,10 +40,12 @@ def react(world: World, settled: Settled, tick: int) -> None:
     gone, staying, renaming = _after_thoughts(world, who)
     stay = _after_the_round(world, who, outside, ~staying)
     fed_up = rule.exits(stay, world.resolve("exit", who, number))
-    leaving = ~if_all(world, who, ~((fed_up & ~staying) | gone))
+    fed_up &= ~staying
+    leaving = ~if_all(world, who, ~(fed_up | gone))
     adapt(world, who[~leaving], tick)
     going = with_partners(world, who[leaving], (Status.ACTIVE,))
-    causes = np.where(gone & ~fed_up, ExitCause.STRATEGY, rule.causes(stay)) + RENAMES * renaming
+    causes = np.where(fed_up, rule.causes(stay), ExitCause.STRATEGY)  # who goes along with another name included
+    causes[renaming] = ExitCause.NEW_NAME
     delay = population.think_time[going] * world.delay("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
     world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], _of(going, who, causes))

@@ -39,7 +39,7 @@ from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
-from scenarios.engine.membership import RENAMES, ExitKind, leave
+from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.mishaps import (
     center_up,
     first_copies,
@@ -357,7 +357,7 @@ def _waiting(world: World) -> IntColumn:
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
     for tick, owner, cause in _entries(happening):
-        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause % RENAMES), renames=cause >= RENAMES)
+        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause))
         if world.scenario.round.late == "wait":
             close_when_complete(world, when_up(world, tick))
 

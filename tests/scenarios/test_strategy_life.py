@@ -80,6 +80,7 @@ def test_a_whitewasher_returns_under_a_new_name_with_its_money_and_a_fresh_reput
     assert set(stays["person"]) == {1}
     assert (stays["rounds_taken"].iloc[:-1] == 1).all()
     assert (stays["exit_kind"].iloc[:-1] == "voluntary").all()
+    assert (stays["exit_cause"].iloc[:-1] == "new_name").all()
     owners = run.table("owners")
     final = owners[owners["moment"] == "final"].set_index("owner")
     names = stays["owner"].tolist()
