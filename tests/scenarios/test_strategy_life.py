@@ -15,7 +15,9 @@ from agents.strategies.base import STRATEGIES
 from scenarios.cli import main
 from scenarios.engine.clock import Kind
 from scenarios.engine.evaluation import forget_absent
+from scenarios.palette import strategy_colours
 from scenarios.schema import Scenario
+from scenarios.summary import strategy_families
 
 UNTRAINED = {"learning": {"enabled": False}}
 
@@ -99,6 +101,16 @@ def test_a_strategy_with_transformers_is_one_of_its_own_in_the_tables() -> None:
     assert np.abs(ratio[:2] - 1.0).max() <= 0.1
     assert np.abs(ratio[2:] - 3.0).max() <= 0.3
     assert len(set(ratio)) == len(ratio) == 6
+
+
+def test_strategies_that_differ_in_a_factor_are_two_in_tables_and_pictures() -> None:
+    liars = [{"name": "misreport_size", "factor": factor} for factor in (0.5, 4.0)]
+    run = play(market("honest", *liars, horizon=2, **UNTRAINED))
+    owners = run.table("owners").query("moment == 'round'")
+    factor = (owners["reported_data_size"] / owners["data_size"]).groupby(owners["strategy"].astype(str)).max()
+    assert factor.to_dict() == {"honest": 1.0, "misreport_size(factor=0.5)": 0.5, "misreport_size(factor=4.0)": 4.0}
+    colours = strategy_colours(factor.index, strategy_families())
+    assert list(colours) == list(factor.index)  # by family, so that liars of one kind stand together
 
 
 def test_parameters_of_transformers_are_filled_in_and_survive_a_dump() -> None:
