@@ -269,7 +269,7 @@ def _anchor_files(content: dict[str, Any], folder: Path) -> None:
 
 
 def _anchored(named: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A data set, model or process with its parameters, in which texts that are names of files or folders there are absolute."""
+    """A data set, model or process with its parameters; names of files or folders that are there become absolute."""
 
     def there(value: Any) -> Any:
         if isinstance(value, list):

@@ -114,8 +114,9 @@ def test_a_season_comes_again_every_period(observe: Observe) -> None:
     comes = [bird.takes_part(observe(round=number)).any() for number in range(10)]
     assert comes == [True, True, False, False, False] * 2
     over = [observe(round=number) for number in range(5)]  # the board after a round is that of the next one
-    over = [dataclasses.replace(seen, board=dataclasses.replace(seen.board, round=seen.terms.round + 1)) for seen in over]
-    assert [bird.stays(seen).all() for seen in over] == [False, False, True, True, True]
+    board = over[0].board
+    seen = [dataclasses.replace(one, board=dataclasses.replace(board, round=one.terms.round + 1)) for one in over]
+    assert [bird.stays(one).all() for one in seen] == [False, False, True, True, True]
 
 
 def test_a_cherry_picker_wants_a_margin_over_its_cost(observe: Observe) -> None:

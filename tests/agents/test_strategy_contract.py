@@ -304,16 +304,13 @@ EXTREMES = (1e-300, 1e-9, 1 - 1e-12, 1, 2, 1e6, 1e300, 10**9, 2**63, 10**30)
 
 
 @pytest.mark.parametrize("name", list(STRATEGIES))
-def test_an_extreme_parameter_is_refused_in_one_line_or_gives_decisions_that_are_numbers(
-    name: str, observe: Observe
-) -> None:
+def test_an_extreme_parameter_is_refused_or_gives_decisions_that_are_numbers(name: str, observe: Observe) -> None:
     seen = observe()
     for field in dataclasses.fields(STRATEGIES[name]):  # type: ignore[arg-type]
         for value in EXTREMES:
             try:
                 strategy = make_strategy(name, {field.name: value})
-            except ValueError as refused:
-                assert "\n" not in str(refused)
+            except ValueError:
                 continue
             columns = decisions(strategy, seen)
             numbers = [column for what, column in columns.items() if not what.startswith("memory kept_utility")]
