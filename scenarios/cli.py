@@ -574,7 +574,7 @@ def analyse(
 
 
 def _entries(kind: Kind) -> list[tuple[str, str, str]]:
-    """Names, descriptions and parameters, in the order of the registry."""
+    """Names, descriptions and parameters, in the order of the registry (strategies: by family)."""
     from scenarios import loading, registries
 
     if kind is Kind.SCENARIOS:
@@ -609,9 +609,17 @@ def _entries(kind: Kind) -> list[tuple[str, str, str]]:
         Kind.APPEALS: registries.appeals,
         Kind.REGULATION: registries.regulations,
     }[kind]()
-    return [
+    described = [
         (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()
     ]
+    return _by_family(registry, described) if kind is Kind.STRATEGIES else described
+
+
+def _by_family(registry: Registry[Any], entries: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
+    """Strategies family by family, the honest ones first, each with its family before its description."""
+    families = list(dict.fromkeys(["honest", *(strategy.family for strategy in registry.values())]))
+    told = [(name, f"{registry[name].family}: {text}", parameters) for name, text, parameters in entries]
+    return sorted(told, key=lambda one: families.index(registry[one[0]].family))
 
 
 def _parameters(entry: Callable[..., object]) -> str:

@@ -26,7 +26,7 @@ from agents.population import Population, Status
 from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribution
 from agents.regulation import make_regulation
 from agents.regulator import Regulator
-from agents.strategies import make_strategy, strategy_label
+from agents.strategies import make_strategy, strategy_labels
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.heterogeneity import emd
 from learning.streams import Streams
@@ -311,7 +311,7 @@ class Simulation(mesa.Model):
         self.device = learning.device
         policy, tuning = policy_of(scenario.enforcement), scenario.enforcement.regulation
         shares = scenario.population.strategies
-        names = [strategy_label(share.name, share.params) for share in shares]
+        names = strategy_labels([(share.name, share.params) for share in shares])
         kinds = type(scenario.population.types).model_fields
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation

@@ -45,9 +45,12 @@ class Trace(Arrivals):
             columns = readers[path.suffix](path)
         except OSError as problem:
             raise ValueError(f"file {self.file!r} cannot be read ({problem.strerror or problem})") from None
+        except (UnicodeDecodeError, csv.Error):
+            raise ValueError(f"file {self.file!r} is no CSV text in UTF-8") from None
         for name in (self.arrive, self.leave):
             if name is not None and name not in columns:
-                raise ValueError(f"file {self.file!r} has no column {name!r}, known: {', '.join(columns)}")
+                known = ", ".join(columns) if columns else "none"
+                raise ValueError(f"file {self.file!r} has no column {name!r}, known: {known}")
         arrive = self._numbers(columns[self.arrive], self.arrive, may_miss=False)
         leave = np.full(len(arrive), np.nan)
         if self.leave is not None:
@@ -74,8 +77,8 @@ class Trace(Arrivals):
 
 
 def _from_csv(path: Path) -> dict[str, list[object]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = csv.DictReader(file)
+    with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin such files with a mark
+        rows = csv.DictReader(file, skipinitialspace=True)
         columns: dict[str, list[object]] = {name: [] for name in rows.fieldnames or ()}
         for row in rows:
             for name, column in columns.items():
