@@ -12,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.columns import BoolColumn, IntColumn
+from market.mechanism import Reports
 from scenarios.engine.clock import FAR, NOBODY, TICKS_PER_SECOND, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.event_log import Event
 from scenarios.engine.membership import forfeit, unlock
-from scenarios.engine.world import World
+from scenarios.engine.world import Round, World
 from scenarios.faults.base import Fault, Journey, Message, MessageFault
 from scenarios.faults.messages import ClockSkew, NetworkPartition
 from scenarios.faults.outages import CenterOutage, ClientCrash, ServerRestart
@@ -312,7 +313,17 @@ def _abandon(world: World, tick: int) -> None:
             center.cancel(owner)
     _forget(world, np.arange(len(flights)), tick)
     if world.round is not None:
+        if not world.round.planned:
+            _plan_nobody(world, world.round)
         close_round(world, tick)
+
+
+def _plan_nobody(world: World, current: Round) -> None:
+    """A round that ends before its plan is settled as one for nobody, with the claims that its mechanism keeps."""
+    nobody = current.decisions.take(np.zeros(0, dtype=np.int64))
+    reports = Reports(nobody.owner, nobody.claims, nobody.offered_share, np.zeros(0), nobody.offered_volume)
+    allocation = world.mechanism.plan(current.terms, reports)
+    world.flights.add({"owner": nobody.owner}, allocation.claims)
 
 
 def training_ends(world: World, center: int, tick: int, work: int) -> tuple[int, bool]:

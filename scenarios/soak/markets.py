@@ -10,9 +10,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from learning.data import BadData
 from scenarios.errors import BadInput
 from scenarios.loading import check_scenario
 from scenarios.schema import Scenario
+from scenarios.simulation import Simulation
 from scenarios.soak.dice import Dice
 from scenarios.soak.parts import draw_content
 
@@ -37,10 +39,13 @@ def random_market(seed: int, number: int) -> Market:
         content = draw_content(dice, f"soak-{seed}-{number}")
         for _ in range(_MOST_REPAIRS):
             try:
-                return Market(check_scenario(content, HERE), content, left_out)
-            except BadInput as problem:
+                scenario = check_scenario(content, HERE)
+                # Some rules are only found out when the parts of a run are built.
+                Simulation(scenario=scenario, device="cpu")
+                return Market(scenario, content, left_out)
+            except (BadInput, BadData) as problem:
                 left_out += 1
-                if not left_out_of(content, problem.field):
+                if not left_out_of(content, problem.field if isinstance(problem, BadInput) else "data.partition"):
                     break
     raise RuntimeError(f"no valid market was drawn for seed {seed}, number {number}")
 
