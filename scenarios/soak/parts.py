@@ -57,8 +57,8 @@ def draw_mechanism(dice: Dice) -> dict[str, Any]:
 def draw_purse(dice: Dice, mechanism: str) -> dict[str, Any]:
     """The model owner's money, and who competes."""
     purse: dict[str, Any] = {
-        "budget": dice.one_of([0.0, 0.001, 3.0, 20.0, 300.0]),
-        "treasury": dice.one_of([0.0, 5.0, 1000.0]),
+        "budget": dice.one_of([0.0, 0.001, 20.0, 20.0, 100.0, 300.0]),
+        "treasury": dice.one_of([0.0, 15.0, 1000.0, 1000.0, 1000.0]),
         "revenue": dice.one_of([0.0, 1.0, 30.0]),
         "neighbours": dice.whole(0, 4),
     }
@@ -131,20 +131,20 @@ def draw_step(dice: Dice) -> dict[str, Any]:
 
 
 _TYPES: dict[str, tuple[float, ...]] = {
-    "cost": (0.0, 0.002, 0.05, 1.0),
-    "compute_rate": (0.5, 20.0, 1000.0),
+    "cost": (0.0, 0.002, 0.002, 0.02, 1.0),
+    "compute_rate": (0.5, 20.0, 100.0, 1000.0),
     "link_time": (0.0, 2.0, 40.0),
     "think_time": (0.0, 1.0, 8.0),
     "model_value": (0.0, 0.5, 3.0),
-    "outside_option": (-1.0, 0.0, 0.1, 1.0),
-    "wealth": (0.0, 0.3, 3.0, 50.0, 1000.0),
-    "gain_scale": (0.0, 50.0, 8000.0),
+    "outside_option": (-1.0, -1.0, 0.0, 0.0, 0.1, 1.0),
+    "wealth": (0.0, 3.0, 50.0, 50.0, 1000.0),
+    "gain_scale": (0.0, 50.0, 8000.0, 8000.0),
     "sharing_cost": (0.0, 0.02, 1.0),
     "valuation": (0.0, 0.2, 1.0),
-    "privacy_budget": (0.0, 0.5, 8.0),
+    "privacy_budget": (0.0, 0.5, 2.0, 8.0),
     "lifetime_privacy": (0.5, 10.0, 1e6),
     "generation_cost": (0.0, 0.008, 0.5),
-    "profitability": (0.0, 30.0),
+    "profitability": (0.0, 30.0, 30.0, 100.0),
 }
 _NEEDED = {
     "ipfl": ("gain_scale", "sharing_cost"),
@@ -157,9 +157,10 @@ _NEEDED = {
 def draw_types(dice: Dice, mechanism: str) -> dict[str, Any]:
     """Distributions of the private type: half by default, but what the mechanism reads is drawn more often."""
     needed = _NEEDED.get(mechanism, ())
-    drawn = {}
+    # Half of all markets are worth being in whatever they pay; else many would stay empty.
+    drawn: dict[str, Any] = {"outside_option": -3.0} if dice.chance(0.5) else {}
     for name, usual in _TYPES.items():
-        if dice.chance(0.8 if name in needed else 0.35):
+        if name not in drawn and dice.chance(0.85 if name in needed else 0.3):
             drawn[name] = draw_distribution(dice, dice.one_of(usual))
     if "sharing_cost" in drawn and mechanism == "ipfl" and dice.chance(0.15):
         drawn["sharing_cost"] = {"kind": "choice", "values": [0.1, None]}
@@ -186,7 +187,7 @@ def draw_distribution(dice: Dice, middle: float) -> Any:
 def draw_data(dice: Dice) -> dict[str, Any]:
     """A small data set, dealt in some way, of any quality."""
     partitions = registries.partitions()
-    dataset = dice.one_of(["digits"] * 5 + ["iris", "wine", "breast_cancer", "digits_domains", "digits_writers"])
+    dataset = dice.one_of(["digits"] * 8 + ["iris", "wine", "breast_cancer", "digits_domains", "digits_writers"])
     grouped = dataset in ("digits_domains", "digits_writers")
     names = [name for name in sorted(partitions) if grouped or not name.startswith("natural")]
     data: dict[str, Any] = {
@@ -275,8 +276,8 @@ def draw_round(dice: Dice, mechanism: str) -> dict[str, Any]:
     late = ["drop", "wait"] if mechanism in PERSONAL else ["drop", "wait", "buffer"]
     rules: dict[str, Any] = {
         "late": dice.one_of(late),
-        "report_deadline": dice.one_of([0.5, 5.0, 10.0]),
-        "train_deadline": dice.one_of([1.0, 20.0, 40.0]),
+        "report_deadline": dice.one_of([0.5, 5.0, 10.0, 10.0]),
+        "train_deadline": dice.one_of([1.0, 20.0, 40.0, 40.0]),
     }
     if rules["late"] == "buffer":
         rules["buffer_size"] = dice.whole(1, 6)

@@ -10,8 +10,8 @@ from scenarios.soak.dice import Dice
 from scenarios.soak.parameters import entry_of
 
 _NUMBERS: dict[str, tuple[Any, ...]] = {
-    "deposit": (0.0, 1.5, 30.0),
-    "admission_fee": (0.0, 0.1, 2.0),
+    "deposit": (0.0, 1.5, 1.5, 30.0),
+    "admission_fee": (0.0, 0.1, 0.1, 2.0),
     "audit_rate": (0.0, 0.3, 1.0),
     "detection_rate": (0.0, 0.5, 1.0),
     "false_alarm_rate": (0.0, 0.2, 1.0),
@@ -25,7 +25,7 @@ _NUMBERS: dict[str, tuple[Any, ...]] = {
     "probation_rounds": (0, 1, 2),
     "expel_after": (0, 1, 2),
     "expel_below": (0.0, 0.2, 0.6),
-    "server_fee": (0.0, 0.1, 1.0),
+    "server_fee": (0.0, 0.1, 0.1, 1.0),
 }
 """Levers of enforcement with values of every size."""
 

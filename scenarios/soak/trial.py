@@ -65,7 +65,7 @@ def try_market(scenario: Scenario, *, again: bool = True, broken_off_after: int 
     except (BadInput, BadData) as problem:
         verdict.refused = " ".join(str(problem).split())
     except Exception as error:
-        verdict.broken, verdict.said = "no_crash", _where(error)
+        verdict.broken, verdict.said = "no_crash", where(error)
     return verdict
 
 
@@ -132,7 +132,7 @@ def _count(verdict: Verdict, found: Finished) -> None:
     verdict.seen.update(f"exit {cause}" for cause in found.table("episodes")["exit_cause"].astype(str).unique())
 
 
-def _where(error: Exception) -> str:
+def where(error: BaseException) -> str:
     """Kind and text of an error, and the line of ours in which it arose."""
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "site-packages" not in frame.filename] or frames

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from scenarios.soak.invariants import rounds, tables
+from scenarios.soak.invariants import books, rounds
 from scenarios.soak.invariants.base import AT_EVENTS, AT_THE_END, Broken, Finished, Wrong
 from scenarios.soak.invariants.moments import Watch, guard_handlers
 
-__all__ = ["AT_EVENTS", "AT_THE_END", "TOLD", "Broken", "Finished", "Watch", "check_tables", "guard_handlers"]
+__all__ = ["AT_EVENTS", "AT_THE_END", "TOLD", "Broken", "Finished", "Watch", "Wrong", "check_tables", "guard_handlers"]
 
-del rounds, tables  # imported to fill the registries
+del books, rounds  # imported to fill the registries
 
 TOLD = {
     "time_goes_forward": "No event is handled before an earlier one.",
