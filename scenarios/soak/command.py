@@ -6,11 +6,13 @@ import multiprocessing
 import sys
 import time
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from scenarios.errors import BadInput
+from scenarios.playing import interruptible
 from scenarios.soak.report import Failure, Outcome, Tally
 from scenarios.soak.trial import Verdict
 from scenarios.soak.work import STARTED, work
@@ -28,6 +30,7 @@ class _Worker:
     channel: Connection
     number: int
     since: float
+    gone: bool = False
 
 
 def soak(
@@ -51,24 +54,28 @@ def soak(
     folder, what, tally = out or FOLDER, "files" if files else "markets", Tally()
     if folder.exists() and not folder.is_dir():
         raise BadInput("--out", "", str(folder), "a folder")
-    crew = [_hired(seed, first + place, workers, files) for place in range(workers)]
-    end = time.monotonic() + 60 * minutes
-    try:
-        while time.monotonic() < end and (most is None or tally.tried < most):
-            for place, worker in enumerate(crew):
-                if outcome := _lost(worker):
-                    crew[place] = _hired(seed, worker.number + workers, workers, files)
-                    _note(tally, outcome, folder, seed, files, quiet)
-            for channel in wait([worker.channel for worker in crew], timeout=min(1.0, max(0.0, end - time.monotonic()))):
-                worker = next(worker for worker in crew if worker.channel is channel)
-                for outcome in _heard(worker):
-                    _note(tally, outcome, folder, seed, files, quiet)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-    finally:
-        for worker in crew:
-            worker.process.kill()
-            worker.process.join()
+    note = partial(_note, tally, folder, seed, files, quiet)
+    crew: list[_Worker] = []
+    with interruptible():
+        try:
+            crew += (_hired(seed, first + place, workers, files) for place in range(workers))
+            end = time.monotonic() + 60 * minutes
+            while (left := end - time.monotonic()) > 0 and (most is None or tally.tried < most):
+                for place, worker in enumerate(crew):
+                    if lost := _lost(worker):
+                        crew[place] = _hired(seed, worker.number + workers, workers, files)
+                        note(lost)
+                heard = wait([worker.channel for worker in crew], timeout=min(1.0, left))
+                for worker in crew:
+                    if worker.channel in heard and (outcome := _heard(worker)):
+                        note(outcome)
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+        finally:
+            for worker in crew:
+                worker.process.kill()
+                worker.process.join()
+                worker.channel.close()
     print(tally.text(what))
     return FAILED if tally.failures else 0
 
@@ -81,30 +88,35 @@ def _hired(seed: int, first: int, step: int, files: bool) -> _Worker:
     return _Worker(process, ours, first, time.monotonic())
 
 
-def _heard(worker: _Worker) -> list[Outcome]:
-    """What a worker has finished; nothing if it is gone."""
+def _heard(worker: _Worker) -> Outcome | None:
+    """What a worker has finished; None if it has only begun, or is gone."""
     try:
         kind, content = worker.channel.recv()
     except (EOFError, OSError):
-        return []
+        worker.gone = True
+        return None
     if kind == STARTED:
         worker.number, worker.since = content, time.monotonic()
-        return []
-    return [content]
+        return None
+    outcome: Outcome = content
+    return outcome
 
 
 def _lost(worker: _Worker) -> Outcome | None:
     """What is to be said of a worker that has died or hangs; it is ended then."""
-    if not worker.process.is_alive() and not worker.channel.poll():
+    if worker.gone:
+        worker.process.join()
+        worker.channel.close()
         return Outcome(worker.number, Verdict("no_crash", f"its process ended with {worker.process.exitcode}"))
     if time.monotonic() - worker.since > PATIENCE:
         worker.process.kill()
         worker.process.join()
+        worker.channel.close()
         return Outcome(worker.number, Verdict("no_hang", f"not over after {PATIENCE:g} seconds"))
     return None
 
 
-def _note(tally: Tally, outcome: Outcome, folder: Path, seed: int, files: bool, quiet: bool) -> None:
+def _note(tally: Tally, folder: Path, seed: int, files: bool, quiet: bool, outcome: Outcome) -> None:
     tally.add(outcome)
     verdict = outcome.verdict
     if verdict.broken:
