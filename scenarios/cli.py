@@ -508,6 +508,29 @@ def reproduce(
         raise typer.Exit(INTERRUPTED)
 
 
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long to go on.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Markets at the same time.")] = 1,
+    files: Annotated[bool, typer.Option("--files", help="Read spoiled files instead of playing markets.")] = False,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first market or file.")] = 0,
+    most: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what fails.  [default: runs/soak-failures]", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the summary only.")] = False,
+) -> None:
+    """Play random markets of every kind with all invariants on; exit code 1 if one is broken."""
+    from scenarios.soak.command import soak as play_markets
+
+    code = play_markets(
+        minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet
+    )
+    if code:
+        raise typer.Exit(code)
+
+
 @app.command("app")
 def browse(
     opening: Annotated[
