@@ -14,6 +14,7 @@ Task = Literal["solve", "check"]
 
 STANDARD_INPUT = "standard input"
 MAX_BYTES = 256 * 1024 * 1024
+MAX_LISTS, MAX_VALUES = 1_000_000, 30_000_000
 
 
 def answer(task: Task, mechanism: str, source: str) -> str:
@@ -95,6 +96,9 @@ def _read(source: str, name: str) -> str:
         raise BadInput(name, "", None, problem=f"cannot be read ({error.strerror})") from None
     if len(raw) > MAX_BYTES:
         raise BadInput(name, "", None, problem=f"too large, at most {MAX_BYTES // 2**20} MiB")
+    # Before anything is built: an empty list takes three bytes here and sixty in memory.
+    if raw.count(b"[") + raw.count(b"{") > MAX_LISTS or raw.count(b",") > MAX_VALUES:
+        raise BadInput(name, "", None, problem=f"more than {MAX_LISTS:,} lists or {MAX_VALUES:,} values")
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError:
