@@ -97,4 +97,4 @@ def _check_header(name: str, stream: IO[bytes], size: int) -> None:
 
 
 def _amount(count: int) -> str:
-    return f"{count // 2**20:,} MiB"
+    return f"{count:,} bytes"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -31,8 +32,9 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SAID)
 
 
+@lru_cache(maxsize=1000)
 def tell_halving(what: str, size: int, smaller: int) -> None:
-    """One line for the log: ``what`` was tried with ``size`` at once and is tried again with fewer."""
+    """One line for the log, once: ``what`` was tried with ``size`` at once and is tried again with fewer."""
     _LOG.warning("out of memory: %s, %d at once; trying again with %d", what, size, smaller)
 
 

@@ -427,7 +427,9 @@ def detectors(
     table = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value)
     show(table)
     if out is not None:
-        table.to_csv(out, index=False)
+        from scenarios.writing import write_whole
+
+        write_whole(out, table.to_csv(index=False).encode())
 
 
 auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)

@@ -354,6 +354,9 @@ class RoundSpec(Spec):
         description="what counts of an update that started from an older version",
     )
     invited: Annotated[int, Field(ge=1)] | None = Field(None, description="owners invited per round (default: all)")
+    divergence: Annotated[float, Field(ge=1, le=1e12)] | None = Field(
+        None, description="put uploads aside whose change is larger than so many typical ones (default: none)"
+    )
 
 
 class MarketSpec(Spec):

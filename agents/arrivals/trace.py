@@ -82,7 +82,7 @@ def _from_csv(path: Path) -> dict[str, list[object]]:
         rows = csv.DictReader(file)
         columns: dict[str, list[object]] = {name: [] for name in rows.fieldnames or ()}
         for count, row in enumerate(rows):
-            check_rows(count)
+            check_rows(count + 1)
             for name, column in columns.items():
                 column.append(row[name])
     return columns
