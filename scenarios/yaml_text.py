@@ -135,6 +135,8 @@ def read_yaml(text: str) -> Any:
     """The plain value (mappings, lists, text, numbers, true/false, null) that ``text`` says; raises ``BadYaml``."""
     if len(text.encode()) > MAX_BYTES:
         raise BadYaml("", f"more than {MAX_BYTES:,} bytes")
+    if text.count(",") + text.count("\n") > 2 * MAX_VALUES:  # no value without one of them; parsing would take seconds
+        raise BadYaml("", f"more than {MAX_VALUES:,} values")
     try:
         value = yaml.load(text, _Loader)
         if _expanded(value, {}) > MAX_VALUES:
