@@ -195,6 +195,12 @@ class Population:
         self._size = size
         return np.arange(first, size)
 
+    def keep_scores(self, strategies: int) -> None:
+        """Give the ``BLOCKS`` this width, fresh in every row; those that have it stay as they are."""
+        for name, block in BLOCKS.items():
+            if self._store[name].shape[1] != strategies:
+                self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
+
     def active(self) -> NDArray[np.int64]:
         """Ids of the owners in the market, ascending."""
         return np.flatnonzero(self.status == Status.ACTIVE)

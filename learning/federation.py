@@ -98,6 +98,12 @@ class Federation:
         """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
         self._workshop.train = train
 
+    def train_as(self, plan: LocalTraining, terms: LocalTerms) -> None:
+        """Train by another plan and terms from now on. Raises ``ValueError`` where the rules have no use for them."""
+        self.rules.check(plan, terms, self._privacy)
+        self.plan = self._workshop.plan = self.rules.algorithm.plan(plan)
+        self._terms = self._workshop.terms = terms
+
     # Versions
 
     @property

@@ -37,21 +37,12 @@ from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
+from scenarios.engine.fault_list import center_up, reachable, training_ends, when_up
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
+from scenarios.engine.losses import send_or_crash
 from scenarios.engine.membership import RENAMES, ExitKind, leave
-from scenarios.engine.mishaps import (
-    center_up,
-    first_copies,
-    first_reports,
-    in_time,
-    post_reports,
-    post_uploads,
-    reachable,
-    send_or_crash,
-    training_ends,
-    when_up,
-)
+from scenarios.engine.messaging import first_copies, first_reports, in_time, post_reports, post_uploads
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
