@@ -436,7 +436,9 @@ def detectors(
     trial = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value, false_alarms)
     show(trial, false_alarms)
     if out is not None:
-        trial.table.to_csv(out, index=False)
+        from scenarios.writing import write_whole
+
+        write_whole(out, trial.table.to_csv(index=False).encode())
 
 
 auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)
@@ -681,10 +683,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as problem:
         line = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+    except (MemoryError, RuntimeError) as problem:
+        line = _out_of_memory(problem)
     else:
         return code if isinstance(code, int) else 0
     sys.stderr.write(f"{' '.join(line.split())}\n")
     return BAD_INPUT
+
+
+def _out_of_memory(problem: MemoryError | RuntimeError) -> str:
+    """The line about an error that says that memory ran out; any other error is raised again."""
+    from learning.memory import is_out_of_memory
+
+    if not is_out_of_memory(problem):
+        raise problem
+    said = str(problem).partition("\n")[0]
+    return said if said.startswith("out of memory") else f"out of memory: {said}".rstrip(": ")
 
 
 if __name__ == "__main__":
