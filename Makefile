@@ -23,6 +23,9 @@ endif
 # One thread each: the tests run in $(WORKERS) processes, and results do not depend on the machine.
 export OMP_NUM_THREADS := 1
 
+# Hundreds of commands are started by the tests: each starts in half the time when Python keeps what it has compiled.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo setup test test-all lint format golden clean
 .DELETE_ON_ERROR:
 
