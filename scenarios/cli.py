@@ -354,6 +354,42 @@ def fingerprint(
         raise typer.Exit(code)
 
 
+@app.command()
+def anarchy(
+    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=_played_mechanisms)],
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="A choice of the players; may be repeated.  [default: honest and free_rider_noise]"),
+    ] = None,
+    scenario: BaseScenario = None,
+    players: Annotated[int, typer.Option(min=2, max=10, help="Owners that choose.")] = 3,
+    owners: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Owners of the market.  [default: the players]")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Markets drawn.")] = 10,
+    training: Training = True,
+    change: Changes = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
+    workers: Workers = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results.  [default: runs/anarchy-<mechanism>]", show_default=False),
+    ] = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Play every choice of a few owners: equilibria, and what selfish play costs the market."""
+    from scenarios.tournament.anarchy import play_profiles
+
+    code = play_profiles(
+        mechanism, strategy or (), scenario=scenario, players=players, owners=owners, seeds=seeds, training=training,
+        changes=change or (), seed=seed, workers=workers, out=out, resume=resume,
+        voice="quiet" if quiet else "normal",
+    )  # fmt: skip
+    if code:
+        raise typer.Exit(code)
+
+
 def _mechanism_names(incomplete: str) -> list[str]:
     """Systems with static instances, for the shell's completion."""
     from scenarios.instances import instance_names

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,38 @@ def band_width(windows: float) -> float:
     least = max(windows / BANDS, 1.0)
     power = 10.0 ** np.floor(np.log10(least))
     return float(next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= least))
+
+
+class Stays:
+    """What several analyses of one run begin with, each made when first asked for."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.end = run_windows(run)
+        """Length of the run in windows."""
+        self.width = band_width(self.end)
+        """Windows of a cohort, and of a band of tenure."""
+
+    @cached_property
+    def spells(self) -> pd.DataFrame:
+        """As of ``tenure_spells``."""
+        return tenure_spells(self._run)
+
+    @cached_property
+    def lorenz(self) -> pd.DataFrame:
+        """As of ``lorenz_tables``."""
+        return lorenz_tables(self._run)
+
+    @cached_property
+    def regimes(self) -> pd.DataFrame:
+        """Of the number of owners, as of ``analysis.regimes``."""
+        return regimes(self._run.rounds)
+
+
+@lru_cache(maxsize=1)
+def stays(run: Run) -> Stays:
+    """The stays of a run; those of the run that was asked for last are remembered."""
+    return Stays(run)
 
 
 def participation_tables(run: Run) -> Mapping[str, pd.DataFrame]:
