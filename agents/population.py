@@ -90,7 +90,7 @@ COLUMNS: dict[str, Column] = {
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
     # last round's treatment (its own history)
-    "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
+    "payment": Column("f8", 0.0, "money received from the mechanism in the last round, net (0 if it took no part)"),
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),
     "generation_spent": Column("f8", 0.0, "money spent on synthetic data in that round"),
     "competition_loss": Column("f8", 0.0, "lost to rivals with better models in that round, in money"),
@@ -122,7 +122,7 @@ COLUMNS: dict[str, Column] = {
     "kept_cost_factor": Column("f8", 1.0, "the cost factor that has paid best so far"),
     "kept_utility": Column("f8", np.nan, "utility of the last round in which it claimed by these two"),
     "grievances": Column("i8", 0, "rounds in which it thinks that the market treated it badly, if its strategy counts"),
-    "defecting": Column("i8", 0, "further rounds in which its strategy means to defect, as things stand"),
+    "defecting": Column("i8", 0, "further rounds in which its strategy means to defect (below 0: to keep peace)"),
     # what its adaptation rule keeps in mind (``ADAPTATION_MEMORY``)
     "lowest_utility": Column("f8", np.nan, "utility of the worst round so far, if the adaptation rule counts with it"),
     "highest_utility": Column("f8", np.nan, "utility of the best round so far, likewise"),
@@ -195,6 +195,12 @@ class Population:
             self.reserve(max(size, 2 * self._capacity))
         self._size = size
         return np.arange(first, size)
+
+    def keep_scores(self, strategies: int) -> None:
+        """Give the ``BLOCKS`` this width, fresh in every row; those that have it stay as they are."""
+        for name, block in BLOCKS.items():
+            if self._store[name].shape[1] != strategies:
+                self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
 
     def reserve(self, capacity: int) -> None:
         """Have room for so many rows in all, so that they need not be moved later."""

@@ -28,6 +28,7 @@ from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import privacy_cost, privacy_offered, sold_out
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import Tally, World
+from scenarios.schema import Scenario
 
 _STATUS = [status.name.lower() for status in Status]
 _UPLOADS = ["none", *(kind.name.lower() for kind in Upload)]
@@ -82,6 +83,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "owner_accuracy_min": held.min() if len(held) else np.nan,
         "owner_accuracy_std": held.std() if len(held) else np.nan,
         "model_version": world.training.version if world.training is not None else 0,
+        "quarantined": world.tally.quarantined,
         "staleness_mean": float(staleness.mean()),
         "budget": current.terms.budget,
         "paid": settled.paid + settled.paid_by_world,
@@ -298,9 +300,9 @@ def book_the_tail(world: World) -> None:
     world.tally = Tally()
 
 
-def write_run(world: World, device: str, ticks: int, windows: int) -> None:
-    """The one row of the runs table."""
-    scenario, totals = world.scenario, world.totals
+def write_run(world: World, scenario: Scenario, device: str, ticks: int, windows: int) -> None:
+    """The one row of the runs table; ``scenario`` as the run began with it."""
+    totals = world.totals
     rounds = world.rounds_closed
     world.write(
         "runs",

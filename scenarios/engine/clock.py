@@ -11,6 +11,7 @@ Order at equal ticks: first by ``Kind`` (its number), then by the moment at whic
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -127,6 +128,24 @@ class Clock:
         """File a single entry."""
         columns = (np.array([value], dtype=np.int64) for value in (tick, owner, stay, ref))
         self.schedule(kind, *columns)
+
+    def drop(self, kind: Kind, which: Callable[[IntColumn, IntColumn], BoolColumn]) -> None:
+        """Strike out the pending entries of a kind for which ``which(owners, refs)`` says so."""
+        for event, wave in list(self._waves.items()):
+            if wave.kind is not kind:
+                continue
+            pending = slice(wave.cursor, None)
+            keep = ~which(wave.owners[pending], wave.refs[pending])
+            if keep.all():
+                continue
+            del self._waves[event]
+            # SimPy cannot cancel an event; one that stays would still part the batches of others.
+            self.env._queue[:] = [entry for entry in self.env._queue if entry[3] is not event]
+            heapq.heapify(self.env._queue)
+            if keep.any():
+                rest = (column[pending][keep] for column in (wave.ticks, wave.owners, wave.stays, wave.refs))
+                ticks, owners, stays, refs = rest
+                self._arm(Wave(kind, ticks, owners, stays, refs))
 
     def run_until(self, tick: int) -> None:
         """Handle everything before ``tick`` (half-open), and stand there."""

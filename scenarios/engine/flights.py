@@ -33,6 +33,7 @@ _COLUMNS: dict[str, str] = {
     "compute_ticks": "i8",
     "link_ticks": "i8",
     "received": "?",  # a first copy has come, whatever became of it: further ones change nothing
+    "repair": "f8",  # seconds that its device is away if it crashes
     "lost": "?",  # never comes, and the model owner has found out
     "arrived": "?",
     "used": "?",  # aggregated into a model version

@@ -67,10 +67,6 @@ _CAUSE = {
 _CAUSES = [cause.name.lower() for cause in ExitCause]
 
 
-RENAMES = 64
-"""Added to the cause where a planned exit is to come back under a new identity: causes are smaller."""
-
-
 def arrive(world: World, happening: Happening) -> None:
     """Persons at the door: new ones, known ones that reconsider, and expelled ones under a new name."""
     for tick in np.unique(happening.ticks):
@@ -194,17 +190,16 @@ def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick:
     world.clock.schedule(Kind.LEAVE, population.leaves_at[ending], ending, population.stay[ending], cause)
 
 
-def leave(
-    world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None, *, renames: bool = False
-) -> None:
+def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None) -> None:
     """An owner leaves, and comes to the door again if it means to.
 
-    ``cause``: what it came of, if not the usual thing. Who ``renames`` is back at the door under a new identity as soon
+    ``cause``: what it came of, if not the usual thing. Who leaves for a new name is back at the door under it as soon
     as it has thought about it.
     """
-    population, who = world.population, np.array([owner])
+    who = np.array([owner])
     leave_for_good(world, who, kind, tick, None if cause is None else np.array([cause]))
-    if renames:
+    population = world.population
+    if cause is ExitCause.NEW_NAME:
         back = after(tick, population.think_time[who] * world.exponential("new name", who, world.rounds_closed))
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
     elif kind in (ExitKind.VOLUNTARY, ExitKind.QUIT):

@@ -38,21 +38,12 @@ from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
+from scenarios.engine.fault_list import center_up, reachable, training_ends, when_up
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
-from scenarios.engine.membership import RENAMES, ExitKind, leave, leave_for_good, leaves_no_trace
-from scenarios.engine.mishaps import (
-    center_up,
-    first_copies,
-    first_reports,
-    in_time,
-    post_reports,
-    post_uploads,
-    reachable,
-    send_or_crash,
-    training_ends,
-    when_up,
-)
+from scenarios.engine.losses import send_or_crash
+from scenarios.engine.membership import ExitKind, leave, leave_for_good, leaves_no_trace
+from scenarios.engine.messaging import first_copies, first_reports, in_time, post_reports, post_uploads
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
@@ -356,11 +347,10 @@ def _waiting(world: World) -> IntColumn:
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
     if leaves_no_trace(world):
-        causes = happening.refs % RENAMES
-        leave_for_good(world, happening.owners, ExitKind.VOLUNTARY, happening.ticks, causes)
+        leave_for_good(world, happening.owners, ExitKind.VOLUNTARY, happening.ticks, happening.refs)
         return
     for tick, owner, cause in _entries(happening):
-        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause % RENAMES), renames=cause >= RENAMES)
+        leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause))
         if world.scenario.round.late == "wait":
             close_when_complete(world, when_up(world, tick))
 
