@@ -1,4 +1,4 @@
-"""Spoiled files: whatever is done to a scenario, a study, an instance or a trace, it is played or refused in one line."""
+"""Spoiled files: whatever is done to a scenario, a study, an instance or a trace, it is taken or refused in a line."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any, Literal
 
 from learning.registry import Registry
@@ -88,8 +89,7 @@ def entry_of(dice: Dice, registry: Registry[Any], name: str, always: Mapping[str
 
 def drawn_parameters(dice: Dice, name: str, entry: Callable[..., Any], optional: bool) -> dict[str, Any]:
     """One draw of the parameters of an entry, not checked."""
-    plain = inspect.isclass(entry) and not is_dataclass(entry)
-    hints = typing.get_type_hints(entry.__init__ if plain else entry)
+    hints = _hints(entry)
     found = {}
     for parameter in inspect.signature(entry).parameters.values():
         if parameter.name in _FILLED_IN or parameter.kind is parameter.VAR_KEYWORD:
@@ -120,6 +120,12 @@ def _value(dice: Dice, name: str, parameter: inspect.Parameter, hint: Any) -> An
 
 def _literals(hint: Any) -> list[Any]:
     return list(typing.get_args(hint)) if typing.get_origin(hint) is Literal else []
+
+
+@cache
+def _hints(entry: Callable[..., Any]) -> dict[str, Any]:
+    plain = inspect.isclass(entry) and not is_dataclass(entry)
+    return typing.get_type_hints(entry.__init__ if plain else entry)
 
 
 def _takes(entry: Callable[..., Any], params: Mapping[str, Any]) -> bool:

@@ -66,7 +66,8 @@ def draw_faults(dice: Dice, centers: bool) -> list[dict[str, Any]]:
 
 def draw_fault(dice: Dice, name: str) -> dict[str, Any]:
     """One fault with its parameters."""
-    always = {} if name != "server_restart" else {"duration": dice.one_of([2.0, 20.0])}
+    lasting = name in ("server_restart", "network_partition", "center_outage")
+    always = {"duration": dice.one_of([2.0, 20.0, 60.0])} if lasting else {}
     return entry_of(dice, registries.faults(), name, always)
 
 

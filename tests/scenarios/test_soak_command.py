@@ -132,7 +132,7 @@ def test_a_command_that_fails_on_a_file_is_found(monkeypatch: pytest.MonkeyPatch
     assert try_file(file).broken == "no_crash"
 
 
-# ---- the command ------------------------------------------------------------------------------------------------------
+# ---- the command ----------------------------------------------------------
 
 
 def lazy(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
