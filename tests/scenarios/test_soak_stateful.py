@@ -38,6 +38,7 @@ MECHANISMS: list[Any] = [
     {"name": "privacy_auction", "rule": "pac"},
     {"name": "cocogen", "pays_for": "curve", "redistribution_rate": 0.02},
 ]
+ONLY_LEARNING, ONLY_WITHOUT = MECHANISMS[3:4], MECHANISMS[5:6]
 LEVERS: list[tuple[str, list[Any]]] = [
     ("market.budget", [0.0, 5.0, 200.0]),
     ("market.revenue", [0.0, 100.0]),
@@ -56,7 +57,7 @@ FAULTS: list[list[dict[str, Any]]] = [
 ]
 
 
-def start_of(mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int) -> Scenario:
+def start_of(mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int, learns: bool) -> Scenario:
     return Scenario.model_validate(
         {
             "name": "story",
@@ -71,7 +72,7 @@ def start_of(mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int)
                 "adaptation": {"name": "imitation", "rate": 0.3},
             },
             "data": {"train_limit": 150, "test_limit": 20},
-            "learning": {"enabled": False},
+            "learning": {"enabled": learns, "privacy": {"clip": 1.0}},
             "round": {"late": late, "buffer_size": 3},
             "market": {"mechanism": mechanism, "budget": 20.0},
             "enforcement": {"deposit": 1.0, "audit_rate": 0.3, "audit_cost": 0.1, "false_alarm_rate": 0.1},
@@ -95,9 +96,12 @@ class Story(RuleBasedStateMachine):
         late=st.sampled_from(["drop", "wait", "buffer"]),
         faults=st.sampled_from(FAULTS),
         seed=st.integers(0, 2**30),
+        learns=st.booleans(),
     )
-    def begin(self, mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int) -> None:
-        scenario = start_of(mechanism, late, faults, seed)
+    def begin(self, mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int, learns: bool) -> None:
+        if mechanism in (ONLY_LEARNING if not learns else ONLY_WITHOUT):
+            mechanism = "free"
+        scenario = start_of(mechanism, late, faults, seed, learns)
         self.worlds = [world_of(scenario), world_of(scenario)]
 
     @property
