@@ -67,6 +67,7 @@ RULES: Mapping[str, Rule] = {
     "patience": lambda dice: dice.whole(1, 4),
     "return_delay": lambda dice: dice.one_of([0.0, 0.0, 5.0, 50.0]),
     "whitewash": lambda dice: dice.one_of([0.0, 0.5, 1.0]),
+    "bandit.options": lambda dice: [{"deposit": 1.0}, {"deposit": dice.number(0.0, 5.0), "server_fee": 0.1}],
     "boost": lambda dice: dice.one_of([1.0, 3.0, 10.0]),
     "byzantine": lambda dice: dice.whole(0, 2),
 }
@@ -85,6 +86,17 @@ def entry_of(dice: Dice, registry: Registry[Any], name: str, always: Mapping[str
         if _takes(entry, params):
             return {"name": name, **params}
     raise ValueError(f"no parameters found for {registry.kind} '{name}'")
+
+
+def some_entry(dice: Dice, registry: Registry[Any]) -> dict[str, Any]:
+    """Any entry of a registry with its parameters; another one where none were found that it takes."""
+    names = sorted(registry)
+    for _ in range(_TRIES):
+        try:
+            return entry_of(dice, registry, dice.one_of(names))
+        except ValueError:
+            continue
+    raise ValueError(f"no parameters found for any {registry.kind}")
 
 
 def drawn_parameters(dice: Dice, name: str, entry: Callable[..., Any], optional: bool) -> dict[str, Any]:

@@ -16,7 +16,8 @@ from scenarios.loading import load_scenario
 from scenarios.soak.dice import Dice
 from scenarios.soak.files import INSTANCES, spoiled_file, try_file
 from scenarios.soak.markets import left_out_of, random_market, random_scenario
-from scenarios.soak.report import Failure, Outcome, Tally, names_in
+from scenarios.soak.parameters import entry_of
+from scenarios.soak.report import _KINDS, Failure, Outcome, Tally, names_in
 from scenarios.soak.shrinking import places, shrunk, without
 from scenarios.soak.spoiling import spoiled
 from scenarios.soak.trial import Verdict, try_market
@@ -63,6 +64,17 @@ def test_many_random_markets_keep_every_law(number: int) -> None:
     scenario = random_scenario(12, number)
     verdict = try_market(scenario, broken_off_after=Dice(12, number).whole(1, scenario.horizon))
     assert (verdict.broken, verdict.said) == ("", "")
+
+
+def test_parameters_are_found_for_every_entry_of_every_registry_but_those_that_need_a_table() -> None:
+    never = []
+    for key, registry in set(_KINDS.items()) - {("with", _KINDS["with"])}:
+        for name in registry():
+            try:
+                entry_of(Dice(1), registry(), name, {"duration": 5.0} if key == "faults" else None)
+            except ValueError:
+                never.append(name)
+    assert sorted(never) == ["table", "trace"], "give a rule to what is new in scenarios.soak.parameters.RULES"
 
 
 def test_what_is_wrong_is_left_out_with_the_whole_of_what_is_named() -> None:
