@@ -16,7 +16,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ from scenarios.engine.event_log import Event
 from scenarios.loading import library
 from scenarios.schema import Scenario
 from scenarios.simulation import HANDLERS
+from scenarios.soak.invariants import AT_EVENTS, AT_THE_END, TOLD
 from scenarios.tables import TABLES
 
 HERE = Path(__file__).parent
@@ -293,6 +294,11 @@ def results() -> str:
     return "\n".join(declared.markdown() for declared in TABLES.values())
 
 
+def laws(told: Mapping[str, str]) -> str:
+    """What the soak watches over: names and what they say."""
+    return table(("law", "what it says"), ((code(name), said.replace("``", "`")) for name, said in told.items()))
+
+
 PARTS: dict[str, Callable[[], str]] = {
     "parameters": parameters,
     "strategies": strategies,
@@ -324,6 +330,9 @@ PARTS: dict[str, Callable[[], str]] = {
     "server optimizers": lambda: choices(registries.server_optimizers()),
     "scenarios": scenarios,
     "faults": lambda: choices(registries.faults()),
+    "laws of every moment": lambda: laws({name: AT_EVENTS.description(name) for name in AT_EVENTS}),
+    "laws of a finished market": lambda: laws({name: AT_THE_END.description(name) for name in AT_THE_END}),
+    "laws of playing": lambda: laws(TOLD),
     "population columns": population,
     "pending events": pending,
     "phases": phases,

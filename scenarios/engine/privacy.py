@@ -43,8 +43,8 @@ NOTHING = -1
 class PrivacyAccounts:
     """What each person has lost: rows of ``ledger`` are persons.
 
-    ``rule`` and ``bias_weight`` say how uploads are weighed (``PrivacySpec``): data and no function, so that a checkpoint
-    can hold accounts that were opened on the way.
+    ``rule`` and ``bias_weight`` say how uploads are weighed (``PrivacySpec``): data and no function, so that a
+    checkpoint can hold accounts that were opened on the way.
     ``last``: the number of the round in which a person last sent something, so that nobody ever does so twice under
     one draw of the noise, which would cancel; ``last_of_names``: the same by luck, for further names of persons.
     """

@@ -139,10 +139,21 @@ def _kept(folder: Path, name: str, outcome: Outcome, files: bool, seed: int) -> 
         file = folder / f"{name}{spoiled.suffix}"
         file.write_bytes(spoiled.raw)
         return file
-    from scenarios.soak.markets import random_market
     from scenarios.yaml_text import write_yaml
 
+    content = outcome.content or _drawn_again(seed, outcome.number)
+    if content is None:
+        return folder / f"{name}.txt"
     file = folder / f"{name}.yaml"
-    content = outcome.content or random_market(seed, outcome.number).content
     file.write_text(write_yaml(content), encoding="utf-8")
     return file
+
+
+def _drawn_again(seed: int, number: int) -> Any:
+    """The market of a process that has died or hung; None if it was drawing it that failed."""
+    from scenarios.soak.markets import random_market
+
+    try:
+        return random_market(seed, number).content
+    except Exception:
+        return None

@@ -1,4 +1,4 @@
-"""Spoiled files: whatever is done to a scenario, a study, an instance or a trace, it is played or refused in one line."""
+"""Spoiled files: whatever is done to a scenario, a study, an instance or a trace, it is taken or refused in a line."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ LAW = "one_line"
 INSTANCES: dict[str, dict[str, Any]] = {
     "qd-rdfl": {
         "quality": [0.9, 1.0, 0.4],
-        "budget": 2.0,
+        "revenue_sensitivity": 5.0,
+        "reward_total": 2.0,
         "computing_centers": {"compute_cost_factor": [0.2, 0.4, 0.6], "unit_compute_cost": 1, "solver": "equilibrium"},
     },
     "ipfl": {

@@ -11,6 +11,7 @@ import inspect
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from functools import cache
 from typing import Any, Literal
 
 from learning.registry import Registry
@@ -66,6 +67,7 @@ RULES: Mapping[str, Rule] = {
     "patience": lambda dice: dice.whole(1, 4),
     "return_delay": lambda dice: dice.one_of([0.0, 0.0, 5.0, 50.0]),
     "whitewash": lambda dice: dice.one_of([0.0, 0.5, 1.0]),
+    "bandit.options": lambda dice: [{"deposit": 1.0}, {"deposit": dice.number(0.0, 5.0), "server_fee": 0.1}],
     "boost": lambda dice: dice.one_of([1.0, 3.0, 10.0]),
     "byzantine": lambda dice: dice.whole(0, 2),
 }
@@ -86,10 +88,20 @@ def entry_of(dice: Dice, registry: Registry[Any], name: str, always: Mapping[str
     raise ValueError(f"no parameters found for {registry.kind} '{name}'")
 
 
+def some_entry(dice: Dice, registry: Registry[Any]) -> dict[str, Any]:
+    """Any entry of a registry with its parameters; another one where none were found that it takes."""
+    names = sorted(registry)
+    for _ in range(_TRIES):
+        try:
+            return entry_of(dice, registry, dice.one_of(names))
+        except ValueError:
+            continue
+    raise ValueError(f"no parameters found for any {registry.kind}")
+
+
 def drawn_parameters(dice: Dice, name: str, entry: Callable[..., Any], optional: bool) -> dict[str, Any]:
     """One draw of the parameters of an entry, not checked."""
-    plain = inspect.isclass(entry) and not is_dataclass(entry)
-    hints = typing.get_type_hints(entry.__init__ if plain else entry)
+    hints = _hints(entry)
     found = {}
     for parameter in inspect.signature(entry).parameters.values():
         if parameter.name in _FILLED_IN or parameter.kind is parameter.VAR_KEYWORD:
@@ -120,6 +132,12 @@ def _value(dice: Dice, name: str, parameter: inspect.Parameter, hint: Any) -> An
 
 def _literals(hint: Any) -> list[Any]:
     return list(typing.get_args(hint)) if typing.get_origin(hint) is Literal else []
+
+
+@cache
+def _hints(entry: Callable[..., Any]) -> dict[str, Any]:
+    plain = inspect.isclass(entry) and not is_dataclass(entry)
+    return typing.get_type_hints(entry.__init__ if plain else entry)
 
 
 def _takes(entry: Callable[..., Any], params: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from scenarios import registries
 from scenarios.soak.dice import Dice
-from scenarios.soak.parameters import entry_of
+from scenarios.soak.parameters import entry_of, some_entry
 from scenarios.soak.rules import draw_enforcement, draw_faults, draw_interventions
 
 PERSONAL = ("ipfl", "model_sharing")
@@ -84,7 +84,7 @@ def draw_population(dice: Dice, mechanism: str) -> dict[str, Any]:
         ("confirmation", registries.confirmation_rules()),
     ):
         if dice.chance(0.7):
-            population[field] = entry_of(dice, registry, dice.one_of(sorted(registry)))
+            population[field] = some_entry(dice, registry)
     if dice.chance(0.4):
         population["arrival_rate"] = dice.one_of([0.5, 3.0])
     if dice.chance(0.2):
@@ -256,7 +256,7 @@ def _draw_global(dice: Dice) -> dict[str, Any]:
         ("contribution", registries.contribution_methods(), 0.8),
     ):
         if dice.chance(chance):
-            found[field] = entry_of(dice, registry, dice.one_of(sorted(registry)))
+            found[field] = some_entry(dice, registry)
     if dice.chance(0.3):
         found["measurement"] = {"worth": dice.one_of(["accuracy", "negative_loss"]), "max_evaluations": 40}
     return found

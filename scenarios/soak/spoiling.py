@@ -31,7 +31,9 @@ def broken(dice: Dice, raw: bytes) -> bytes:
     if dice.chance(0.85) or not raw:
         return raw
     place = dice.whole(0, len(raw) - 1)
-    junk = dice.one_of([b"\x00", b"\xff\xfe", b"\t", b"\xef\xbb\xbf", b"{", b"&a *a", b"!!python/object:os.system", b"\n"])
+    junk = dice.one_of(
+        [b"\x00", b"\xff\xfe", b"\t", b"\xef\xbb\xbf", b"{", b"&a *a", b"!!python/object:os.system", b"\n"]
+    )
     return raw[:place] if dice.chance(0.4) else raw[:place] + junk + raw[place:]
 
 

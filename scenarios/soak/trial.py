@@ -20,9 +20,8 @@ from scenarios.simulation import Simulation
 from scenarios.soak.invariants import Broken, Finished, Watch, check_tables, guard_handlers
 from scenarios.tables import TABLES
 
-
 _IN_MEMORY = Path("/dev/shm")
-"""Where there is such a folder, checkpoints go there: each is flushed, which takes a busy disk longer than the market."""
+"""Where there is such a folder, checkpoints go there: each is flushed, which takes a disk longer than the market."""
 
 
 class KeptTables(MemoryRecorder):
@@ -88,7 +87,9 @@ def broken_off(scenario: Scenario, windows: int) -> MemoryRecorder:
         first.simulation.step()
     assert isinstance(first.recorder, KeptTables)
     snapshot = taken(first.simulation, first.recorder.buffers)
-    with tempfile.TemporaryDirectory(prefix="datagora-soak-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory(
+        prefix="datagora-soak-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None
+    ) as folder:
         place = Path(folder) / "checkpoint"
         write_checkpoint(place, Checkpoint({}, "", snapshot))
         snapshot = read_checkpoint(place).snapshot

@@ -47,7 +47,7 @@ def market() -> Finished:
     return found
 
 
-# ---- laws of every moment ---------------------------------------------------------------------------------------------
+# ---- laws of every moment ----------------------------------------------------------
 
 
 def leak(simulation: Simulation, happening: Happening) -> None:
@@ -151,7 +151,7 @@ def test_an_event_for_somebody_who_has_left_is_noticed() -> None:
         simulation.step()
 
 
-# ---- laws of a finished market ----------------------------------------------------------------------------------------
+# ---- laws of a finished market ----------------------------------------------------------
 
 
 def rows(found: Finished, table: str) -> pd.DataFrame:
@@ -224,7 +224,7 @@ def test_every_law_is_broken_in_this_module() -> None:
         assert f'"{law}"' in text, law
 
 
-# ---- laws of playing, and planted faults --------------------------------------------------------------------------------
+# ---- laws of playing, and planted faults ----------------------------------------------------------
 
 
 @dataclass(frozen=True)

@@ -210,7 +210,7 @@ CAUSES = {
 
 @AT_THE_END.register("every_stay_is_told")
 def every_stay_is_told(found: Finished) -> None:
-    """A stay has one join, one episode, one exit and one cause that fits it; the stays of an identity do not overlap."""
+    """A stay has one join, one episode, one exit and one cause that fits it; stays of an identity do not overlap."""
     episodes, world = found.table("episodes"), found.simulation.world
     joins, exits = found.events("join"), found.events("leave")
     require_equal(len(episodes), int(found.simulation.population.stay.sum()), "episodes and stays")
@@ -221,7 +221,9 @@ def every_stay_is_told(found: Finished) -> None:
     logged = {(int(row.owner), int(row.tick)) for row in joins.itertuples()}
     require(told == logged, f"episodes without a join, or the other way round: {sorted(told ^ logged)[:3]}")
     ended = episodes[episodes["exit_kind"] != "censored"]
-    told_exits = sorted((int(r.owner), int(r.left_tick), int(ExitKind[str(r.exit_kind).upper()])) for r in ended.itertuples())
+    told_exits = sorted(
+        (int(r.owner), int(r.left_tick), int(ExitKind[str(r.exit_kind).upper()])) for r in ended.itertuples()
+    )
     logged_exits = sorted((int(r.owner), int(r.tick), int(r.value)) for r in exits.itertuples())
     require(told_exits == logged_exits, f"exits and episodes: {sorted(set(told_exits) ^ set(logged_exits))[:3]}")
     require_equal(len(episodes) - len(ended), len(found.simulation.population.active()), "censored and active")

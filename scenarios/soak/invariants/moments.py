@@ -43,6 +43,7 @@ def only_members(simulation: Simulation, happening: Happening) -> None:
     world = simulation.world
     active = simulation.population.status == Status.ACTIVE
     members = set(np.flatnonzero(active).tolist())
+    require(simulation.population.count_active == active.sum(), "the members are miscounted")
     require(not world.ledger.deposit[~active].any(), "somebody outside has a deposit")
     require(set(simulation.owners) == members, "agents are not the members")
     require(set(world.graph.owners) == members, "the graph's owners are not the members")
