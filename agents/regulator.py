@@ -34,6 +34,11 @@ class Regulator(mesa.Agent):
         self.options = tuple(options)
         self.memory = self.regulation.memory()
 
+    def regulate(self, regulation: Regulation, options: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Go by another rule from now on, which remembers nothing yet and may choose among ``options``."""
+        self.regulation, self.options = regulation, tuple(options)
+        self.memory = regulation.memory()
+
     @property
     def tunes(self) -> bool:
         """Whether it ever changes the rules by itself."""

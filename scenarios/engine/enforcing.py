@@ -20,7 +20,7 @@ from scenarios.engine.banning import expel
 from scenarios.engine.entry_money import deposit_held, top_up_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.identities import counted_once
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.membership import ExitKind, leave_for_good
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -65,8 +65,9 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
         if population.status[owner] == Status.ACTIVE:  # else it has gone with another of its names
             settled.expelled += expel(world, owner, tick)
     rest = who[population.status[who] == Status.ACTIVE]
-    for owner in top_up_deposit(world, rest, tick).tolist():
-        leave(world, owner, ExitKind.BANKRUPT, tick)
+    broke = top_up_deposit(world, rest, tick)
+    if len(broke):
+        leave_for_good(world, broke, ExitKind.BANKRUPT, tick)
 
 
 def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntColumn | None = None) -> Sanctions:

@@ -425,7 +425,10 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
             {"enforcement": {"audit_policy": {"name": "report_gap", "measurement": "contribution"}}},
             "audit_policy.measurement: contribution: proportional has no contribution measured",
         ),
-        ({"interventions": [{"round": 1, "set": {"enforcement.ban": "person"}}]}, "enforcement.ban"),
+        (
+            {"interventions": [{"round": 1, "set": {"enforcement.detectors": [{"name": "duplicate"}]}}]},
+            "needs duplicates, for which uploads must be kept from the start",
+        ),
         ({"population": {"arrivals": ["self_excitin"]}}, "population.arrivals.0: self_excitin: unknown"),
         (
             {"population": {"arrivals": [{"name": "trace", "file": "no.csv"}]}},
