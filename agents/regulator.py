@@ -70,8 +70,11 @@ class Regulator(mesa.Agent):
         self.base = dataclasses.replace(self.base, **rules)
         return dataclasses.replace(self.policy, **rules)
 
-    def hear(self, verdicts: Judged, spent: float) -> None:
-        """Learn from a round's public verdicts, before any appeal; ``spent``: money that looking has cost."""
+    def hear(self, verdicts: Judged, spent: float, skill: float = 0.0) -> None:
+        """Learn from a round's public verdicts, before any appeal, and what else is public after it.
+
+        ``spent``: money that looking has cost; ``skill`` of the shared model, from 0 (guessing) to 1 (perfect).
+        """
         looked = verdicts.audited
         judged = len(looked)
         seen = Verdicts(
@@ -81,6 +84,7 @@ class Regulator(mesa.Agent):
             rate=self.policy.audit_rate,
             spent=spent,
             share=guilty_share(verdicts.flagged[looked], verdicts.chance[looked]),
+            skill=skill,
         )
         self.memory = self.regulation.learn(self.memory, seen, self._prospect(self.policy, judged, 0.5))
 

@@ -164,5 +164,5 @@ def _check_regulation(spec: EnforcementSpec, turned: set[str], free: bool) -> No
             f"never enough for an audit and an appeal, which cost {cost:g}",
         )
     own = {"audit_rate"}.union(*_options(spec))
-    if both := sorted(turned & own):
+    if (both := sorted(turned & own)) and "regulation" not in turned:
         raise problem_at(f"{_PLACE}.regulation.name", rule, f"it sets {both[0]} itself, and so does an intervention")

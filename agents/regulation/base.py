@@ -20,7 +20,7 @@ class Verdicts:
 
     ``rate`` is the audit rate that was announced for it. Verdicts are those of the audits, before any appeal: these err
     at known rates. ``share``: the share of all judged that audits of everybody would have blamed, where audits are not
-    as likely for all (NaN: they are).
+    as likely for all (NaN: they are). ``skill``: of the shared model after the round, from 0 (guessing) to 1 (perfect).
     """
 
     judged: int
@@ -29,6 +29,7 @@ class Verdicts:
     rate: float
     spent: float
     share: float = math.nan
+    skill: float = 0.0
 
     @property
     def blamed(self) -> float:

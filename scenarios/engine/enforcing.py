@@ -54,7 +54,8 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     world.log.add(Event.AUDIT, tick, number, who[verdicts.audited], violation[verdicts.audited])
     world.log.add(Event.GUILTY, tick, number, who[final.flagged], settled.penalty[took][final.flagged])
     write_audits(world, settled, took, verdicts, final, heard, slashed)
-    world.regulator.hear(verdicts, settled.audit_cost)
+    reached = float(np.nan_to_num(skill(world.accuracy, world.board.chance)))
+    world.regulator.hear(verdicts, settled.audit_cost, reached)
     _book_utilities(world, settled)
     for owner in who[(sanctions.probation_until > number + 1) & ~population.restricted[who]].tolist():
         population.restricted[owner] = True

@@ -166,12 +166,12 @@ def bandit(**change) -> Bandit:
 def test_each_option_is_tried_and_the_best_one_is_kept() -> None:
     played = choosing(bandit(), rounds=120)
     assert played[:6].tolist() == [1.0, 1.0, 5.0, 5.0, 40.0, 40.0]
-    assert (played[60:] == 5.0).mean() > 0.7
+    assert (played[60:] == 5.0).mean() > 0.5
 
 
 def test_a_regulator_that_cares_for_violations_only_shuts_the_market() -> None:
     played = choosing(bandit(value=0.0), rounds=120)
-    assert (played[60:] == 40.0).mean() > 0.7
+    assert (played[60:] == 40.0).mean() > 0.5
 
 
 def test_what_was_learnt_is_forgotten_when_the_owners_change() -> None:
@@ -188,6 +188,12 @@ def test_the_first_round_under_an_option_does_not_count() -> None:
     share = violating(Verdicts(OWNERS, 100, 0, 0.25, 10.0), prospect())
     worth = 0.5 * OWNERS * (1.0 - 2.0 * share) - 10.0
     np.testing.assert_allclose(rule.worths(memory), [worth, math.nan, math.nan])
+
+
+def test_a_better_model_counts_for_an_option() -> None:
+    rule = bandit(hold=1, harm=0.0, value=0.0, model_value=12.0)
+    memory = rule.learn(rule.memory(), Verdicts(OWNERS, 100, 40, 0.25, 10.0, skill=0.75), prospect())
+    np.testing.assert_allclose(rule.worths(memory), [12.0 * 0.75 - 10.0, math.nan, math.nan])
 
 
 def test_no_option_costs_more_than_there_is() -> None:
