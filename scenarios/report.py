@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +30,7 @@ from scenarios.plots.reports import claims_differ
 from scenarios.results import Run, open_run
 from scenarios.summary import strategy_families, strategy_summary
 from scenarios.trading import has_personal_models, quarantined, traded
+from scenarios.writing import write_whole
 
 REPORT_FILE, PLOTS_FOLDER = "report.html", "plots"
 DPI = 150
@@ -208,7 +208,7 @@ def write_report(folder: Path) -> Path:
     place.mkdir(exist_ok=True)
     for plot in (plot for plot in PLOTS if plot.fits(run)):
         picture = png(plot.draw(run, families))
-        (place / f"{plot.name}.png").write_bytes(picture)
+        write_whole(place / f"{plot.name}.png", picture)
         data = base64.b64encode(picture).decode("ascii")
         pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
     page = html_template("report.html").render(
@@ -223,9 +223,7 @@ def write_report(folder: Path) -> Path:
         info=_flat(run.info),
     )
     path = run.folder / REPORT_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, page.encode())
     return path
 
 

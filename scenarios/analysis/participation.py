@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -20,6 +19,7 @@ from scenarios.analysis.spells import tenure_spells, window_ticks
 from scenarios.analysis.survival import half_life, kaplan_meier
 from scenarios.analysis.welfare import utility_by_part, welfare_by_party
 from scenarios.results import Run
+from scenarios.writing import write_whole
 
 FOLDER = "analysis"
 COVARIATES = ("utility", "reputation")
@@ -118,8 +118,6 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> list[Path]
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.csv"
-        partial = path.with_suffix(".partial")
-        partial.write_text(table.to_csv(index=table.index.name is not None), encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, table.to_csv(index=table.index.name is not None).encode())
         paths.append(path)
     return paths
