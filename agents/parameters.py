@@ -41,6 +41,8 @@ POSITIVE = Bounds(above=0)
 FACTOR = Bounds(above=0, at_most=1e6)
 NOT_NEGATIVE = Bounds(at_least=0)
 PROBABILITY = Bounds(at_least=0, at_most=1)
+LARGEST_WHOLE = 10**9
+"""Whole numbers are counts of rounds or persons: larger ones are mistakes, and would not fit into columns."""
 
 
 def check_number(name: str, value: object, bounds: Bounds = ANY) -> None:
@@ -50,9 +52,11 @@ def check_number(name: str, value: object, bounds: Bounds = ANY) -> None:
 
 
 def check_whole(name: str, value: object, bounds: Bounds = ANY) -> None:
-    """Raise a one-line ValueError unless ``value`` is an integer within ``bounds``."""
+    """Raise a one-line ValueError unless ``value`` is an integer within ``bounds``, at most ``LARGEST_WHOLE``."""
     if isinstance(value, bool) or not isinstance(value, Integral) or int(value) not in bounds:
         raise ValueError(f"{name} is {value!r}, expected a whole number {bounds}".rstrip())
+    if abs(int(value)) > LARGEST_WHOLE:
+        raise ValueError(f"{name} is {value!r}, expected a whole number at most {LARGEST_WHOLE}")
 
 
 def make(registry: Registry[type[Entry]], name: str, params: Mapping[str, Any]) -> Entry:

@@ -90,7 +90,7 @@ COLUMNS: dict[str, Column] = {
     "measured_quality": Column("f8", np.nan, "raw quality that a mechanism measured last, in its own unit"),
     "center": Column("i8", -1, "computing center that a mechanism matched it with, -1 for none"),
     # last round's treatment (its own history)
-    "payment": Column("f8", 0.0, "money received from the mechanism in the last round taken part in, net"),
+    "payment": Column("f8", 0.0, "money received from the mechanism in the last round, net (0 if it took no part)"),
     "training_cost": Column("f8", 0.0, "money spent on training in that round"),
     "generation_spent": Column("f8", 0.0, "money spent on synthetic data in that round"),
     "competition_loss": Column("f8", 0.0, "lost to rivals with better models in that round, in money"),
@@ -122,7 +122,7 @@ COLUMNS: dict[str, Column] = {
     "kept_cost_factor": Column("f8", 1.0, "the cost factor that has paid best so far"),
     "kept_utility": Column("f8", np.nan, "utility of the last round in which it claimed by these two"),
     "grievances": Column("i8", 0, "rounds in which it thinks that the market treated it badly, if its strategy counts"),
-    "defecting": Column("i8", 0, "further rounds in which its strategy means to defect, as things stand"),
+    "defecting": Column("i8", 0, "further rounds in which its strategy means to defect (below 0: to keep peace)"),
     # what its adaptation rule keeps in mind (``ADAPTATION_MEMORY``)
     "lowest_utility": Column("f8", np.nan, "utility of the worst round so far, if the adaptation rule counts with it"),
     "highest_utility": Column("f8", np.nan, "utility of the best round so far, likewise"),
@@ -157,10 +157,15 @@ it still retaliates (or, 0 and 1, in which of its two moods it is).
 """
 
 
+_ROWS = 1024
+"""Length of the ranges of rows in which the owners in the market are counted."""
+
+
 class Population:
     """Growing structure of arrays. ``population.utility`` is the column; rows are owner ids 0 .. len - 1.
 
-    ``strategies`` is the width of the ``BLOCKS``, arrays [owners, strategies] that grow with the columns.
+    ``strategies`` is the width of the ``BLOCKS``, arrays [owners, strategies] that grow with the columns. Who enters or
+    leaves the market does so by ``enter`` and ``leave``, which keep count: see ``nth_active``.
     """
 
     def __init__(self, capacity: int = 64, strategies: int = 0) -> None:
@@ -171,6 +176,7 @@ class Population:
         }
         for name, block in BLOCKS.items():
             self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
+        self._there = np.zeros(1 + self._capacity // _ROWS, dtype=np.int64)  # owners in the market, by ranges of rows
 
     def __len__(self) -> int:
         return self._size
@@ -186,12 +192,7 @@ class Population:
         """Append ``count`` fresh rows and return their ids."""
         first, size = self._size, self._size + count
         if size > self._capacity:
-            self._capacity = max(size, 2 * self._capacity)
-            for name, column in (COLUMNS | BLOCKS).items():
-                kept = self._store[name][:first]
-                bigger = np.full((self._capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
-                bigger[:first] = kept
-                self._store[name] = bigger
+            self.reserve(max(size, 2 * self._capacity))
         self._size = size
         return np.arange(first, size)
 
@@ -201,6 +202,45 @@ class Population:
             if self._store[name].shape[1] != strategies:
                 self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
 
+    def reserve(self, capacity: int) -> None:
+        """Have room for so many rows in all, so that they need not be moved later."""
+        if capacity <= self._capacity:
+            return
+        self._capacity = capacity
+        for name, column in (COLUMNS | BLOCKS).items():
+            kept = self._store[name][: self._size]
+            bigger = np.full((capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
+            bigger[: self._size] = kept
+            self._store[name] = bigger
+        self._there = np.append(self._there, np.zeros(1 + capacity // _ROWS - len(self._there), dtype=np.int64))
+
     def active(self) -> NDArray[np.int64]:
         """Ids of the owners in the market, ascending."""
         return np.flatnonzero(self.status == Status.ACTIVE)
+
+    def enter(self, ids: NDArray[np.int64]) -> None:
+        """These owners are in the market from now on."""
+        self.status[ids] = Status.ACTIVE
+        np.add.at(self._there, ids // _ROWS, 1)
+
+    def leave(self, ids: NDArray[np.int64], status: Status) -> None:
+        """These owners are in the market no longer; ``status``: how they left it."""
+        self.status[ids] = status
+        np.subtract.at(self._there, ids // _ROWS, 1)
+
+    @property
+    def count_active(self) -> int:
+        """How many owners are in the market."""
+        return int(self._there.sum())
+
+    def nth_active(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As ``active()[places]``, without a look at everybody. Raises ``IndexError`` for a place that is too high."""
+        ends = np.cumsum(self._there)
+        ranges = np.searchsorted(ends, places, side="right")
+        found = np.empty(len(places), dtype=np.int64)
+        for number in np.unique(ranges).tolist():
+            here, start = ranges == number, number * _ROWS
+            before = ends[number - 1] if number else 0
+            inside = np.flatnonzero(self.status[start : start + _ROWS] == Status.ACTIVE)
+            found[here] = start + inside[places[here] - before]
+        return found

@@ -116,13 +116,13 @@ class Federation:
         """The current global model [P]. Read only."""
         return self._versions.at(self.version)
 
-    def hold(self, version: int) -> None:
+    def hold(self, version: int, times: int = 1) -> None:
         """Keep a version until it is released as often as it was held. Raises ``ValueError`` if it is gone."""
-        self._versions.hold(version)
+        self._versions.hold(version, times)
 
-    def release(self, version: int) -> None:
-        """Give up one hold. Raises ``ValueError`` if there is none."""
-        self._versions.release(version)
+    def release(self, version: int, times: int = 1) -> None:
+        """Give up so many holds. Raises ``ValueError`` if there are fewer."""
+        self._versions.release(version, times)
 
     def retain(self, owners: IntColumn) -> None:
         """Forget what is remembered of everybody but ``owners``: last uploads and the algorithm's rows."""
@@ -174,7 +174,7 @@ class Federation:
         ``weights`` [K] are the samples that the owners say they trained on. The algorithm prepares the uploads, the
         rule makes one model of them, the server's optimizer takes the step to it. If nothing has weight, or fewer
         came than the rule needs, the next version equals the current one. Raises ``ValueError``, and changes nothing,
-        if an upload is not finite.
+        if an upload is not finite, or (``Overflow``) the aggregate is not.
         """
         refuse_poison(uploads, work)
         rule, base = self.rules.aggregation, self.weights.unsqueeze(0)
@@ -210,8 +210,6 @@ class Federation:
         self.rules.algorithm.learn(trained, bases, work.owner[rows], work.trained_on[rows], self.plan, self._controls)
 
     def _advance(self, weights: Tensor, uploads: Tensor, work: CohortWork) -> None:
-        if not bool(torch.isfinite(weights).all()):
-            raise ValueError("the aggregate of the uploads overflows")
         self._versions.add(weights)
         if self._memory is not None:
             self._memory.remember(work.owner, uploads)

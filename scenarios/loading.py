@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 LIBRARY = Path(__file__).parent / "library"
 _OPTION = "--set"
 
-PATHS = ("files", "tokenizer", "path")
-"""Parameters of data sets and models that may be paths."""
+PATHS = ("files", "tokenizer", "path", "file")
+"""Parameters of data sets, models and arrival processes that may be paths."""
 
 Field = tuple[str | int, ...]
 """Where a value stands: keys and list places from the top down."""
@@ -251,7 +251,11 @@ def short_name(stem: str) -> str:
 
 
 def _anchor_files(content: dict[str, Any], folder: Path) -> None:
-    """Make paths of data and model files beside the scenario file absolute, so that they hold from any folder."""
+    """Make paths of files beside the scenario file (data, models, traces) absolute: they hold from any folder."""
+    population = content.get("population")
+    if isinstance(population, dict) and isinstance(population.get("arrivals"), list):
+        processes = [_anchored(one, folder) if isinstance(one, dict) else one for one in population["arrivals"]]
+        content["population"] = {**population, "arrivals": processes}
     for part, key, ending in (("data", "dataset", ".npz"), ("learning", "model", ".py")):
         spec = content.get(part)
         named = spec.get(key) if isinstance(spec, dict) else None
@@ -265,7 +269,7 @@ def _anchor_files(content: dict[str, Any], folder: Path) -> None:
 
 
 def _anchored(named: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """A data set or model with its parameters, in which texts that are names of files or folders there are absolute."""
+    """A data set, model or process with its parameters; names of files or folders that are there become absolute."""
 
     def there(value: Any) -> Any:
         if isinstance(value, list):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import re
 from collections.abc import Iterable, Mapping
 
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -128,8 +129,8 @@ def strategy_colours(strategies: Iterable[str], families: Mapping[str, str] | No
     families = families or {}
     order = list(_FAMILY_HUES)
 
-    def family_in(name: str) -> str:  # a transformed strategy, such as grim+noise, is of the family of what it was
-        return families.get(name) or families.get(name.split("+")[0]) or family_of(name)
+    def family_in(name: str) -> str:  # grim+noise and grim(fair=0.2) are of the family of grim
+        return families.get(name) or families.get(re.split(r"[+(]", name)[0]) or family_of(name)
 
     def rank(name: str) -> tuple[int, int, str]:
         family = family_in(name)

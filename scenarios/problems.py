@@ -48,7 +48,8 @@ def first_problem(error: ValidationError, content: Mapping[str, Any], model: typ
     if first["type"] == "named":  # the schema's own error, about a name or a parameter
         text = str(context["expected"])
         if text.startswith("Input should be "):
-            return Problem(field, context["value"], expected=text.removeprefix("Input should be "))
+            wanted = text.removeprefix("Input should be ").replace("an instance of Sequence", "a list")
+            return Problem(field, context["value"], expected=wanted)
         return Problem(field, context["value"], problem=text)
     value = None if first["type"] == "missing" else "null" if first["input"] is None else first["input"]
     if first["type"] == "extra_forbidden":

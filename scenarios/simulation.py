@@ -26,7 +26,7 @@ from agents.population import Population, Status
 from agents.private_types import CENTER_BOUNDS, draw_center_types, make_distribution
 from agents.regulation import make_regulation
 from agents.regulator import Regulator
-from agents.strategies import make_strategy, strategy_label
+from agents.strategies import make_strategy, strategy_labels
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.heterogeneity import emd
 from learning.streams import Streams
@@ -35,7 +35,7 @@ from market.graph import CollaborationGraph
 from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.enforcement_checks import policy_of
+from scenarios.enforcement_checks import options_of, policy_of
 from scenarios.engine import losses, outages, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
@@ -44,7 +44,7 @@ from scenarios.engine.event_log import EventLog
 from scenarios.engine.fault_list import Faults
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
-from scenarios.engine.membership import ExitKind, arrive, write_episode
+from scenarios.engine.membership import ExitKind, arrive, leaves_no_trace, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.errors import BadInput
@@ -75,7 +75,7 @@ HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
 """What happens at each kind of event; the phases of a round are written down in ``scenarios.engine.rounds``."""
 
 TOGETHER = frozenset({Kind.REPORT, Kind.UPDATE})
-"""Kinds whose entries are handled as columns, up to the next event of another kind."""
+"""Kinds whose handlers never schedule anything before the last entry that they are given."""
 
 
 class Sink(Protocol):
@@ -136,7 +136,7 @@ class Simulation(mesa.Model):
         self._started = time.perf_counter()
         self.world = self._build_world(device)
         self.owners = OwnerViews(self, self.world.population)
-        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, TOGETHER, self._still_valid)
+        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, self.together, self._still_valid)
         self.centers = self._build_centers()
         self.world.centers = self.centers
         treasury = to_micro(scenario.market.treasury)
@@ -311,7 +311,7 @@ class Simulation(mesa.Model):
         self.device = learning.device
         policy, tuning = policy_of(scenario.enforcement), scenario.enforcement.regulation
         shares = scenario.population.strategies
-        names = [strategy_label(share.name, share.params) for share in shares]
+        names = strategy_labels([(share.name, share.params) for share in shares])
         kinds = type(scenario.population.types).model_fields
         distributions = {name: getattr(scenario.population.types, name) for name in kinds}
         rule = scenario.population.participation
@@ -322,7 +322,8 @@ class Simulation(mesa.Model):
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
-        self.regulator = Regulator(self, policy, make_regulation(tuning.name, tuning.params))
+        regulation = make_regulation(tuning.name, tuning.params)
+        self.regulator = Regulator(self, policy, regulation, options_of(scenario.enforcement))
         board = dataclasses.replace(
             self.regulator.announcement(),
             budget=self.model_owner.announce_budget(int(to_micro(scenario.market.treasury))),
@@ -399,6 +400,10 @@ class Simulation(mesa.Model):
                 probe(self, happening)
 
         return handler
+
+    def together(self, kind: Kind) -> bool:
+        """Whether entries of this kind with nothing else between them are handled in one call."""
+        return kind in TOGETHER or (kind is Kind.LEAVE and leaves_no_trace(self.world))
 
     def _still_valid(self, kind: Kind, owners: IntColumn, stays: IntColumn) -> BoolColumn:
         """Entries of the market itself always count; an owner's only while that stay lasts (or, to come, has ended)."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from agents.strategies import strategy_label
+from agents.strategies import strategy_labels
 from market.cocogen.mechanism import PERFORMANCE_PAY, REDISTRIBUTION
 from market.money import from_micro
 from scenarios.number_text import number
@@ -193,7 +193,7 @@ def _played(run: Run, audits: pd.DataFrame, switches: pd.DataFrame) -> pd.Series
     changes = [joins.set_axis(["owner", "tick", "strategy"], axis="columns").astype({"strategy": "object"})]
     if len(switches):
         shares = run.scenario["population"]["strategies"]
-        names = [strategy_label(share["name"], share) for share in shares]
+        names = strategy_labels([(share["name"], share) for share in shares])
         chosen = [names[int(value)] for value in switches["value"]]
         changes.append(switches[["owner", "tick"]].assign(strategy=chosen))
     history = pd.concat(changes).sort_values("tick", kind="stable")

@@ -17,7 +17,7 @@ from agents.parameters import PROBABILITY, Bounds, check_number
 @ADAPTATION.register("epsilon_greedy")
 @dataclass(frozen=True, kw_only=True)
 class EpsilonGreedy(Adaptation):
-    """Plays what has paid it best on average so far, and with probability `explore` any strategy by lot.
+    """Plays what has paid it best on average so far, and with probability ``explore`` any strategy by lot.
 
     Values are the means of its own rounds with each strategy, or, with ``memory`` in (0, 1], their exponential
     smoothing with this weight of the newest (Sutton, Barto 2018, Reinforcement Learning, sections 2.4 and 2.5). A

@@ -16,7 +16,7 @@ from learning.columns import FloatColumn, IntColumn
 @ADAPTATION.register("moran")
 @dataclass(frozen=True, kw_only=True)
 class Moran(Adaptation):
-    """In each round `events` owners take over a strategy: the better it pays, the more often it is passed on.
+    """In each round ``events`` owners take over a strategy: the better it pays, the more often it is passed on.
 
     Fitness is exp(``selection`` * believed utility) (Traulsen, Shoresh, Nowak 2008, Bull. Math. Biol. 70, 1410-1424).
     ``birth_death``: an owner is chosen with a chance proportional to its fitness, and one other by lot takes its

@@ -15,7 +15,7 @@ from agents.parameters import POSITIVE, PROBABILITY, check_number
 @ADAPTATION.register("best_response")
 @dataclass(frozen=True, kw_only=True)
 class BestResponse(Adaptation):
-    """Thinks again with probability 1 - `inertia`, and plays what it believes to pay best.
+    """Thinks again with probability 1 - ``inertia``, and plays what it believes to pay best.
 
     What a strategy is believed to pay is what the public board lets the owner expect of it if all others do as in the
     last round, weighed as ``prior`` rounds, together with its own rounds with it (their mean, or smoothed with weight

@@ -46,7 +46,9 @@ class VaryingRate(Thinned):
     rates: Sequence[float]
 
     def __post_init__(self) -> None:
-        if len(self.times) == 0 or len(self.times) != len(self.rates):
+        if len(self.times) == 0:
+            raise ValueError("times is empty, expected at least one")
+        if len(self.times) != len(self.rates):
             raise ValueError(
                 f"rates has {len(self.rates)} entries, expected one for each of the {len(self.times)} times"
             )

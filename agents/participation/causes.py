@@ -20,3 +20,4 @@ class ExitCause(IntEnum):
     BROKE = 9  # could not pay for training, its bill or its deposit
     EXPELLED = 10  # thrown out, this identity for life
     BANNED = 11  # thrown out for some rounds, or as a person under any name
+    NEW_NAME = 12  # its strategy had it leave, to come back under a new identity

@@ -82,7 +82,7 @@ class Loyal(Patience):
         check_number("per_round", self.per_round, NOT_NEGATIVE)
 
     def limit(self, patience: int, rounds: IntColumn, luck: Callable[[], FloatColumn]) -> FloatColumn:
-        return np.asarray(patience + self.per_round * rounds)
+        return np.asarray(patience + float(self.per_round) * rounds)
 
 
 @PATIENCE.register("drawn")

@@ -160,7 +160,10 @@ class Strategy:
         return np.zeros(len(seen), dtype=np.bool_)
 
     def stays(self, seen: Observation) -> BoolColumn:
-        """After the settlement: True where the owner does not leave, whatever its participation rule says."""
+        """After the settlement: True where the round tries no patience, and the owner stays whatever the rule says.
+
+        ``seen.terms.round`` is the round that is over; the board is already that of the next one.
+        """
         return np.zeros(len(seen), dtype=np.bool_)
 
     def learn(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:

@@ -16,13 +16,11 @@ import numpy as np
 
 from agents.parameters import NOT_NEGATIVE, PROBABILITY, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy, Work
-from agents.strategies.free_riding import FreeRiderGlobal
-from agents.strategies.switching import Switching
+from agents.strategies.switching import Defecting
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 
 FOR_EVER = 2**31
 """Rounds that no run has."""
-_DEFECTION = FreeRiderGlobal()
 
 
 def wronged(seen: Observation, fair: float) -> BoolColumn:
@@ -32,19 +30,10 @@ def wronged(seen: Observation, fair: float) -> BoolColumn:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reciprocal(Switching):
+class Reciprocal(Defecting):
     """Sends the global model back while ``defecting`` is above 0."""
 
     family: ClassVar[str] = "reciprocal"
-    trains: ClassVar[bool] = False
-    conditional: ClassVar[bool] = True
-
-    @property
-    def other(self) -> Strategy:
-        return _DEFECTION
-
-    def deviates(self, seen: Observation) -> BoolColumn:
-        return np.asarray(seen.own.defecting > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,18 +126,27 @@ class GenerousTitForTat(Retaliating):
 @STRATEGIES.register("gradual")
 @dataclass(frozen=True, kw_only=True)
 class Gradual(Retaliating):
-    """Answers its n-th grievance with n rounds of free riding, then makes peace."""
+    """Answers its n-th grievance with n rounds of free riding, then makes peace for two rounds, whatever happens.
+
+    While it retaliates, and in the two honest rounds that are to calm the other side, nothing is held against the
+    market; ``defecting`` is below 0 in these two.
+    """
 
     name: ClassVar[str] = "gradual"
     reference: ClassVar[str] = "Beaufils, Delahaye, Mathieu 1996, Our meeting with gradual, Artificial Life V"
 
     def retaliation(self, seen: Observation, now: BoolColumn, grievances: IntColumn) -> IntColumn:
-        left = np.maximum(seen.own.defecting - 1, 0)
-        return np.where(now & (seen.own.defecting == 0), grievances, left)
+        before = seen.own.defecting
+        going_on = np.select([before > 1, before == 1], [before - 1, -_PEACE], np.minimum(before + 1, 0))
+        return np.where(now & (before == 0), grievances, going_on)
 
     def counted(self, seen: Observation, now: BoolColumn) -> IntColumn:
-        """Grievances; what comes while it retaliates is not held against the market."""
+        """Grievances; what comes while it retaliates or makes peace is not held against the market."""
         return np.asarray(seen.own.grievances + (now & (seen.own.defecting == 0)))
+
+
+_PEACE = 2
+"""Honest rounds with which ``gradual`` calms the other side (Beaufils, Delahaye, Mathieu 1996, section 3)."""
 
 
 @STRATEGIES.register("win_stay_lose_shift")
@@ -167,7 +165,7 @@ class WinStayLoseShift(Reciprocal):
     def remember(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         """Stay or shift."""
         won = seen.own.utility >= seen.own.outside_option + self.aspiration
-        return {"defecting": np.where(won, seen.own.defecting > 0, seen.own.defecting == 0).astype(np.int64)}
+        return {"defecting": np.where(won, seen.own.defecting > 0, seen.own.defecting <= 0).astype(np.int64)}
 
 
 @STRATEGIES.register("conditional_cooperator")

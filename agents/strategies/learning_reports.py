@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from agents.parameters import POSITIVE, PROBABILITY, Bounds, check_number
+from agents.parameters import PROBABILITY, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
 from learning.columns import FloatColumn
 from market.mechanism import DATA_SIZE, SHARING_COST
@@ -37,7 +37,7 @@ class LearningReporter(Strategy):
 
     def __post_init__(self) -> None:
         check_number("explore", self.explore, PROBABILITY)
-        check_number("step", self.step, POSITIVE)
+        check_number("step", self.step, Bounds(above=0, at_most=100))
         check_number("most", self.most, Bounds(at_least=1, below=inf))
 
     def report(self, seen: Observation) -> Mapping[str, FloatColumn]:

@@ -88,8 +88,9 @@ class WaitForOthers(Participant):
         return super().takes_part(seen) & self._good_enough(seen)
 
     def stays(self, seen: Observation) -> BoolColumn:
-        """It does not lose patience while it waits."""
-        return np.full(len(seen), not self._good_enough(seen))
+        """It does not lose patience while it waits, the round after which the model is good enough included."""
+        has_waited = (seen.own.stay_rounds == 0) & (seen.own.training_cost == 0.0) & seen.advice.participate
+        return np.asarray(has_waited | (not self._good_enough(seen)))
 
 
 @STRATEGIES.register("seasonal")
@@ -110,7 +111,8 @@ class Seasonal(Participant):
         self._declare(calendar=self.rounds < self.period)
 
     def _in_season(self, seen: Observation) -> bool:
-        return seen.board.round % self.period < self.rounds
+        """Whether the round of the terms is; after the settlement, that is the round that is over."""
+        return seen.terms.round % self.period < self.rounds
 
     def takes_part(self, seen: Observation) -> BoolColumn:
         return super().takes_part(seen) & self._in_season(seen)

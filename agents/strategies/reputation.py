@@ -9,25 +9,16 @@ from typing import ClassVar
 import numpy as np
 
 from agents.parameters import PROBABILITY, Bounds, check_number, check_whole
-from agents.strategies.base import STRATEGIES, Observation, Strategy
-from agents.strategies.free_riding import FreeRiderGlobal
-from agents.strategies.switching import Switching
+from agents.strategies.base import STRATEGIES, Observation
+from agents.strategies.switching import Defecting
 from learning.columns import BoolColumn, FloatColumn, IntColumn
-
-_DEFECTION = FreeRiderGlobal()
 
 
 @dataclass(frozen=True, kw_only=True)
-class Milker(Switching):
+class Milker(Defecting):
     """Sends the global model back whenever its reputation, or the hour, allows it."""
 
     family: ClassVar[str] = "reputation"
-    trains: ClassVar[bool] = False
-    conditional: ClassVar[bool] = True
-
-    @property
-    def other(self) -> Strategy:
-        return _DEFECTION
 
 
 @STRATEGIES.register("reputation_milker")
@@ -44,9 +35,6 @@ class ReputationMilker(Milker):
     def __post_init__(self) -> None:
         check_number("high", self.high, PROBABILITY)
         check_number("low", self.low, Bounds(at_least=0, below=self.high))
-
-    def deviates(self, seen: Observation) -> BoolColumn:
-        return np.asarray(seen.own.defecting > 0)
 
     def remember(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         """Whether it milks from here: the mood changes at ``high`` and at ``low``."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.strategies.base import Observation, Strategy, Work
+from agents.strategies.free_riding import FreeRiderGlobal
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from learning.uploads import Upload
 
@@ -70,6 +72,24 @@ class Switching(Strategy):
 
     def learn(self, seen: Observation) -> Mapping[str, FloatColumn | IntColumn]:
         return {**self.other.learn(seen), **self.remember(seen)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defecting(Switching):
+    """Sends the global model back in some rounds: by default while ``defecting``, which it remembers, is above 0."""
+
+    trains: ClassVar[bool] = False
+    conditional: ClassVar[bool] = True
+
+    @property
+    def other(self) -> Strategy:
+        return _DEFECTION
+
+    def deviates(self, seen: Observation) -> BoolColumn:
+        return np.asarray(seen.own.defecting > 0)
+
+
+_DEFECTION = FreeRiderGlobal()
 
 
 def _kinds(now: BoolColumn, other: NDArray[np.int8], honest: NDArray[np.int8]) -> NDArray[np.int8]:

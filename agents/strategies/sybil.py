@@ -42,7 +42,7 @@ class Sybil(Strategy):
         check_whole("identities", self.identities, Bounds(at_least=1, at_most=MOST_IDENTITIES))
         if self.leaving not in ("together", "separately"):
             raise ValueError(f"leaving is {self.leaving!r}, expected together or separately")
-        if self.plays == self.name:
+        if not isinstance(self.plays, str) or self.plays == self.name:
             raise ValueError(f"plays is {self.plays!r}, expected another strategy")
         try:
             played = make(STRATEGIES, self.plays, {})

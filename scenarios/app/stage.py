@@ -10,7 +10,7 @@ from typing import Any
 
 import mesa
 
-from agents.strategies import strategy_label
+from agents.strategies import strategy_labels
 from learning.data import BadData
 from scenarios.app.controls import mechanism_parameters
 from scenarios.app.draft import Draft
@@ -38,7 +38,7 @@ class Show:
     def strategies(self) -> tuple[str, ...]:
         """Strategies in the order of the scenario."""
         shares = self.scenario["population"]["strategies"]
-        return tuple(dict.fromkeys(strategy_label(share["name"], share) for share in shares))
+        return tuple(dict.fromkeys(strategy_labels([(share["name"], share) for share in shares])))
 
     @property
     def marks(self) -> tuple[int, ...]:

@@ -83,6 +83,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "owner_accuracy_min": held.min() if len(held) else np.nan,
         "owner_accuracy_std": held.std() if len(held) else np.nan,
         "model_version": world.training.version if world.training is not None else 0,
+        "quarantined": world.tally.quarantined,
         "staleness_mean": float(staleness.mean()),
         "budget": current.terms.budget,
         "paid": settled.paid + settled.paid_by_world,
@@ -270,7 +271,7 @@ def write_transfers(world: World) -> None:
     world.write(
         "transfers",
         {
-            "tick": over_rows([batch.tick for batch in batches]),
+            "tick": np.concatenate([np.broadcast_to(batch.tick, len(batch)) for batch in batches]),
             "round": over_rows([batch.round for batch in batches]),
             "kind": Codes(over_rows([number[batch.kind] for batch in batches]), kinds),
             "payer": np.concatenate([batch.payer for batch in batches]),
@@ -290,7 +291,7 @@ def write_events(world: World) -> None:
 
 def book_the_tail(world: World) -> None:
     """What was spent since the last settlement, and training under way at the end, is somebody's loss too."""
-    spent, owners = world.flights.spent + privacy_cost(world, np.arange(len(world.flights))), world.flights.owner
+    spent, owners = world.flights.spent + privacy_cost(world, world.flights), world.flights.owner
     for column in (world.population.utility_total, world.population.stay_utility):
         np.subtract.at(column, owners, spent)
     lost = float(spent.sum()) + world.tally.forfeited

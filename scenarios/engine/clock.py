@@ -86,6 +86,7 @@ class Wave:
 
 
 Handler = Callable[[Happening], None]
+Together = Callable[[Kind], bool]
 StillValid = Callable[[Kind, IntColumn, IntColumn], BoolColumn]
 
 
@@ -93,11 +94,11 @@ class Clock:
     """A SimPy environment that plays waves.
 
     ``valid(kind, owners, stays)`` says which entries still concern somebody; the others are dropped unheard, so no
-    event is ever handled for an owner that has left. Kinds in ``together`` have handlers that schedule nothing
-    before the last entry they are given; only those are handled ahead of the SimPy clock.
+    event is ever handled for an owner that has left. ``together`` says of which kinds, as things stand, the handlers
+    schedule nothing before the last entry they are given; only those are handled ahead of the SimPy clock.
     """
 
-    def __init__(self, handlers: dict[Kind, Handler], together: frozenset[Kind], valid: StillValid) -> None:
+    def __init__(self, handlers: dict[Kind, Handler], together: Together, valid: StillValid) -> None:
         self.env = simpy.Environment(initial_time=0)
         self._handlers = handlers
         self._together = together
@@ -168,7 +169,7 @@ class Clock:
         wave = self._waves.pop(event)
         first = wave.cursor
         last = int(np.searchsorted(wave.ticks, self.env.now, side="right"))
-        if wave.kind in self._together:
+        if self._together(wave.kind):
             last = max(last, int(np.searchsorted(wave.ticks, self.env.peek(), side="left")))
         wave.cursor = last
         if last < len(wave.ticks):

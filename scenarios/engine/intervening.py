@@ -12,7 +12,7 @@ from agents.regulation import make_regulation
 from market.enforcement import EnforcementPolicy
 from market.mechanism import Generating
 from market.parties import REGULATOR
-from scenarios.enforcement_checks import policy_of
+from scenarios.enforcement_checks import options_of, policy_of
 from scenarios.engine.arriving import change_arrival_rate
 from scenarios.engine.event_log import Event
 from scenarios.engine.learning_rules import plan_of, terms_of
@@ -41,11 +41,10 @@ def _turn(world: World, settings: dict[str, Any], tick: int) -> None:
     rules = {path.split(".")[1] for path in settings if path.startswith("enforcement.")}
     if rules:
         built = policy_of(scenario.enforcement)
-        new = {name: getattr(built, name) for name in rules - {"regulation"}}
         if "regulation" in rules:
             chosen = scenario.enforcement.regulation
-            world.regulator.regulate(make_regulation(chosen.name, chosen.params))
-        enact(world, dataclasses.replace(world.policy, **new))
+            world.regulator.regulate(make_regulation(chosen.name, chosen.params), options_of(scenario.enforcement))
+        enact(world, world.regulator.amend({name: getattr(built, name) for name in rules - {"regulation"}}))
     world.model_owner.budget = scenario.market.budget
     world.model_owner.value = scenario.market.revenue
     if MECHANISM in settings or scenario.market.mechanism.name != before:
@@ -77,7 +76,7 @@ def _change_minds(world: World, settings: dict[str, Any]) -> None:
 
 
 def tune(world: World, number: int) -> None:
-    """The regulator sets the audit rate of round ``number``, if it tunes it at all."""
+    """The regulator sets the audit rate of round ``number``, or all the rules, if it tunes them at all."""
     if world.regulator.tunes:
         draw = float(world.streams.uniform("regulation", 0, number))
         enact(world, world.regulator.tuned(len(world.population.active()), draw))

@@ -72,4 +72,4 @@ def forget(world: World, rows: IntColumn, tick: int) -> None:
     """Drop flights without a settlement: locked deposits go back, what was spent is lost, nothing is paid."""
     unlock(world, rows, tick)
     for owner in world.flights.owner[rows].tolist():
-        forfeit(world, owner, world.flights.owner == owner)
+        forfeit(world, owner, world.flights.take_out(owner))

@@ -124,13 +124,14 @@ def first_reports(world: World, happening: Happening) -> tuple[IntColumn, BoolCo
 
 
 def first_copies(world: World, happening: Happening) -> tuple[IntColumn, IntColumn]:
-    """Flights whose upload has come for the first time, as rows, and the ticks; further copies are only logged."""
+    """Flights whose upload has come for the first time, by serial, and the ticks; further copies are only logged."""
     refs = happening.refs
     if world.faults is None:
-        rows = world.flights.find(refs)
-        return rows[rows >= 0], happening.ticks[rows >= 0]
+        known = world.flights.knows(refs)
+        return refs[known], happening.ticks[known]
     copies = refs < 0
-    rows = world.flights.find(np.where(copies, ~refs, refs))
+    serials = np.where(copies, ~refs, refs)
+    rows = world.flights.find(serials)
     first = rows >= 0
     first[first] = ~world.flights.received[rows[first]]
     again = ~first & (copies | (rows >= 0))
@@ -138,4 +139,4 @@ def first_copies(world: World, happening: Happening) -> tuple[IntColumn, IntColu
         Event.DUPLICATE, happening.ticks[again], world.rounds_closed, happening.owners[again], float(Message.UPLOAD)
     )
     world.flights.received[rows[first]] = True
-    return rows[first], happening.ticks[first]
+    return serials[first], happening.ticks[first]

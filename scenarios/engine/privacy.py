@@ -10,9 +10,7 @@ An upload counts as sent when it has arrived in time. What comes too late is thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -28,10 +26,11 @@ from market.money import to_micro
 from scenarios.engine.clock import Kind
 from scenarios.engine.cohort import quarantine
 from scenarios.engine.decisions import Decisions
+from scenarios.engine.flights import Flights
 from scenarios.engine.identities import siblings
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-from scenarios.schema import PrivacySpec, Scenario
+from scenarios.schema import Scenario
 
 ANY_LIFETIME = 1e6
 """A lifetime budget of so much epsilon, or more, is no limit."""
@@ -39,19 +38,20 @@ SOLD_OUT = 0.01
 """Who can sell less than this part of what it sells in a round has sold out."""
 NOTHING = -1
 
-Weigh = Callable[[FloatColumn, FloatColumn], FloatColumn]
-
 
 @dataclass
 class PrivacyAccounts:
-    """What each person has lost: rows of ``ledger`` are persons. ``weigh`` makes weights of epsilon and data sizes.
+    """What each person has lost: rows of ``ledger`` are persons.
 
+    ``rule`` and ``bias_weight`` say how uploads are weighed (``PrivacySpec``): data and no function, so that a checkpoint
+    can hold accounts that were opened on the way.
     ``last``: the number of the round in which a person last sent something, so that nobody ever does so twice under
     one draw of the noise, which would cancel; ``last_of_names``: the same by luck, for further names of persons.
     """
 
     terms: PrivacyTerms
-    weigh: Weigh
+    rule: str
+    bias_weight: float
     leaves: bool
     ledger: PrivacyLedger = field(init=False)
     last: IntColumn = field(init=False)
@@ -68,7 +68,11 @@ class PrivacyAccounts:
 
     def weights(self, epsilon: FloatColumn, data_size: FloatColumn) -> FloatColumn:
         """How much uploads count [K], by the epsilon sold and the data claimed; sums to 1, or is 0 without any data."""
-        return self.weigh(epsilon, data_size) if data_size.sum() > 0 else np.zeros(len(epsilon))
+        if data_size.sum() <= 0:
+            return np.zeros(len(epsilon))
+        if self.rule == "least_error":
+            return least_error_weights(self.terms.noise_std(epsilon) ** 2, data_size, self.bias_weight)
+        return AGGREGATION_WEIGHTS[self.rule](epsilon, data_size)
 
     def send(self, persons: IntColumn, epsilon: FloatColumn, counter: int) -> None:
         """Enter one upload each. Raises ``ValueError`` for a second one under the same counter, and ``OverBudget``."""
@@ -130,7 +134,7 @@ def open_accounts(scenario: Scenario, mechanism: Mechanism) -> PrivacyAccounts |
     spec = scenario.learning.privacy
     clip = 1.0 if spec.clip is None else spec.clip  # without training only the ratio of noise and clip matters
     terms = PrivacyTerms(clip, spec.delta, spec.mechanism, NeighbouringRelation(spec.neighbours))
-    return PrivacyAccounts(terms, _weigh(spec, terms), scenario.population.sold_out == "leave")
+    return PrivacyAccounts(terms, spec.weights, spec.bias_weight, scenario.population.sold_out == "leave")
 
 
 def open_accounts_of_everybody(world: World, scenario: Scenario) -> None:
@@ -142,16 +146,6 @@ def open_accounts_of_everybody(world: World, scenario: Scenario) -> None:
     first_identity = np.unique(population.person, return_index=True)[1]
     world.accounts.admit(population.lifetime_privacy[first_identity])
     population.privacy_budget[:] = world.accounts.left(population.person, population.privacy_cap)
-
-
-def _weigh(spec: PrivacySpec, terms: PrivacyTerms) -> Weigh:
-    if spec.weights == "least_error":
-        return partial(_least_error, terms, spec.bias_weight)
-    return AGGREGATION_WEIGHTS[spec.weights]
-
-
-def _least_error(terms: PrivacyTerms, bias_weight: float, epsilon: FloatColumn, data_size: FloatColumn) -> FloatColumn:
-    return least_error_weights(terms.noise_std(epsilon) ** 2, data_size, bias_weight)
 
 
 # -- types ----------------------------------------------------------------------------------------------------------
@@ -223,18 +217,16 @@ def spend_privacy(world: World, rows: IntColumn, tick: int) -> None:
     population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who], population.identities[who])
 
 
-def privacy_cost(world: World, rows: IntColumn) -> FloatColumn:
-    """What the flights [K] have cost their owners in privacy, at true valuations, in money; 0 for what is not sent."""
-    flights = world.flights
-    lost = np.where(flights.sent[rows], flights.epsilon_lost[rows], 0.0)
-    return np.asarray(world.population.valuation[flights.owner[rows]] * lost)
+def privacy_cost(world: World, flights: Flights) -> FloatColumn:
+    """What flights [K] have cost their owners in privacy, at true valuations, in money; 0 for what is not sent."""
+    lost = np.where(flights.sent, flights.epsilon_lost, 0.0)
+    return np.asarray(world.population.valuation[flights.owner] * lost)
 
 
-def forfeit_privacy(world: World, rows: IntColumn) -> float:
-    """Book what the flights [K] have lost whose owner leaves before they are settled; returns what that costs it."""
-    flights = world.flights
-    world.tally.epsilon_forfeited += float(flights.epsilon_lost[rows[flights.sent[rows]]].sum())
-    return float(privacy_cost(world, rows).sum())
+def forfeit_privacy(world: World, flights: Flights) -> float:
+    """Book what flights [K] have lost whose owner leaves before they are settled; returns what that costs it."""
+    world.tally.epsilon_forfeited += float(flights.epsilon_lost[flights.sent].sum())
+    return float(privacy_cost(world, flights).sum())
 
 
 def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
@@ -243,7 +235,7 @@ def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
         return
     settled.epsilon = world.flights.epsilon[rows].copy()
     settled.epsilon_lost = np.where(world.flights.sent[rows], world.flights.epsilon_lost[rows], 0.0)
-    settled.privacy_cost = privacy_cost(world, rows)
+    settled.privacy_cost = world.population.valuation[settled.owner] * settled.epsilon_lost
 
 
 def wear_privacy(world: World, settled: Settled, tick: int) -> None:

@@ -14,7 +14,6 @@ from scenarios.engine.adapting import adapt
 from scenarios.engine.clock import Kind, after
 from scenarios.engine.decisions import true_types
 from scenarios.engine.identities import if_all, in_sum, share, with_partners
-from scenarios.engine.membership import RENAMES
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -38,13 +37,15 @@ def react(world: World, settled: Settled, tick: int) -> None:
     population.regret[who] = rule.regrets(population.regret[who], population.utility[who], outside)
     spent = population.training_cost[who] + population.generation_spent[who]
     population.invested[who] = rule.invests(population.invested[who], spent)
-    stay = _after_the_round(world, who, outside)
-    fed_up = rule.exits(stay, world.resolve("exit", who, number))
     gone, staying, renaming = _after_thoughts(world, who)
-    leaving = ~if_all(world, who, ~((fed_up & ~staying) | gone))
+    stay = _after_the_round(world, who, outside, ~staying)
+    fed_up = rule.exits(stay, world.resolve("exit", who, number))
+    fed_up &= ~staying
+    leaving = ~if_all(world, who, ~(fed_up | gone))
     adapt(world, who[~leaving], tick)
     going = with_partners(world, who[leaving], (Status.ACTIVE,))
-    causes = np.where(gone & ~fed_up, ExitCause.STRATEGY, rule.causes(stay)) + RENAMES * renaming
+    causes = np.where(fed_up, rule.causes(stay), ExitCause.STRATEGY)  # who goes along with another name included
+    causes[renaming] = ExitCause.NEW_NAME
     delay = population.think_time[going] * world.delay("leaving", going, number)
     ticks = np.maximum(after(tick, delay), tick + 1)
     world.clock.schedule(Kind.LEAVE, ticks, going, population.stay[going], _of(going, who, causes))
@@ -56,10 +57,11 @@ def _of(owners: IntColumn, who: IntColumn, causes: IntColumn) -> IntColumn:
     return np.where(who[place] == owners, causes[place], ExitCause.DISAPPOINTED).astype(np.int64)
 
 
-def _after_the_round(world: World, who: IntColumn, outside: FloatColumn) -> Stay:
+def _after_the_round(world: World, who: IntColumn, outside: FloatColumn, counts: BoolColumn) -> Stay:
     """What these owners know of their stays, with this round counted; in sum over those that decide together.
 
-    ``outside``: the part of its person's outside option [K] that each stands for.
+    ``outside``: the part of its person's outside option [K] that each stands for; ``counts``: for whom the round can
+    try its patience.
     """
     population, rule = world.population, world.participation
     heard = np.full(len(who), np.nan)
@@ -76,7 +78,8 @@ def _after_the_round(world: World, who: IntColumn, outside: FloatColumn) -> Stay
         population.disappointed[who],
         world.patience.limit(rule.patience, seen, lambda: world.resolve("patience", who, 0)),
     )
-    population.disappointed[who] = world.patience.count(stay.disappointed, rule.unhappy(stay))
+    counted = world.patience.count(stay.disappointed, rule.unhappy(stay))
+    population.disappointed[who] = np.where(counts, counted, stay.disappointed)
     return dataclasses.replace(stay, disappointed=population.disappointed[who])
 
 

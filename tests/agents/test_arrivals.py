@@ -121,6 +121,14 @@ def test_a_trace_says_in_seconds_who_comes_and_goes(tmp_path: Path, kind: str) -
     assert np.isnan(Trace(file=str(file)).visits(END, WINDOW, Draws(Streams(1), 1)).leave).all()
 
 
+def test_a_trace_may_come_from_a_spreadsheet(tmp_path: Path) -> None:
+    file = tmp_path / "visits.csv"
+    file.write_bytes(b"\xef\xbb\xbfarrive, leave\r\n0, 60\r\n30,\r\n")
+    visits = Trace(file=str(file), leave="leave").visits(END, WINDOW, Draws(Streams(1), 1))
+    np.testing.assert_allclose(visits.arrive * WINDOW, [0.0, 30.0])
+    np.testing.assert_allclose(visits.leave * WINDOW, [60.0, np.nan])
+
+
 @pytest.mark.parametrize(
     ("content", "params", "problem"),
     [
@@ -130,12 +138,14 @@ def test_a_trace_says_in_seconds_who_comes_and_goes(tmp_path: Path, kind: str) -
         ("arrive\n5\n-1\n", {}, "row 2: arrive is '-1'"),
         ("arrive,leave\n5,4\n", {"leave": "leave"}, "row 1: leaves before it arrives"),
         ("arrive\n5\nnan\n", {}, "row 2: arrive is 'nan'"),
+        ("", {}, "has no column 'arrive', known: none"),
+        ("arriv\xe9\n5\n", {}, "is no CSV text in UTF-8"),
     ],
 )
 def test_a_bad_trace_is_refused_in_one_line(tmp_path: Path, content: str | None, params: dict, problem: str) -> None:
     file = tmp_path / "visits.csv"
     if content is not None:
-        file.write_text(content)
+        file.write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=problem) as refused:
         make_arrivals("trace", {"file": str(file), **params})
     assert "\n" not in str(refused.value)
@@ -156,6 +166,7 @@ def test_a_file_that_only_says_it_is_parquet_is_refused(tmp_path: Path) -> None:
         ("poisson", {"rate": -1.0}, "rate"),
         ("varying_rate", {"times": [0.0, 1.0], "rates": [1.0]}, "rates"),
         ("varying_rate", {"times": [1.0, 0.0], "rates": [1.0, 2.0]}, "times"),
+        ("varying_rate", {"times": [], "rates": []}, "times"),
         ("seasonal", {"rate": 1.0, "period": 0.0}, "period"),
         ("seasonal", {"rate": 1.0, "period": 1.0, "swing": 1.5}, "swing"),
         ("self_exciting", {"rate": 1.0, "followers": 1.0}, "followers"),

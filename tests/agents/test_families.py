@@ -90,7 +90,10 @@ def test_sabotage_begins_where_rivals_press(population: Population, observe: Obs
     assert np.array_equal(spoilt, population.competition_pressure > 0.5 * population.profitability)
 
 
-def test_who_waits_for_others_does_not_come_before_the_model_is_good_nor_loses_patience(observe: Observe) -> None:
+def test_who_waits_for_others_does_not_come_before_the_model_is_good_nor_loses_patience(
+    population: Population, observe: Observe
+) -> None:
+    population.stay_rounds[:] = 1
     waiting, seen = make_strategy("wait_for_others", {"accuracy": 0.6}), observe()
     for accuracy, good in ((float("nan"), False), (0.59, False), (0.6, True)):
         now = dataclasses.replace(seen, board=dataclasses.replace(seen.board, accuracy=accuracy))
@@ -98,11 +101,22 @@ def test_who_waits_for_others_does_not_come_before_the_model_is_good_nor_loses_p
         assert (waiting.stays(now) != good).all()
 
 
+def test_who_has_waited_is_patient_until_it_has_tried_itself(population: Population, observe: Observe) -> None:
+    waiting = make_strategy("wait_for_others", {"accuracy": 0.6})
+    population.stay_rounds[:] = 0
+    assert np.array_equal(waiting.stays(observe()), observe().advice.participate)  # the board has 0.7 by now
+    population.training_cost[:] = 0.3  # it came, but its upload was too late
+    assert not waiting.stays(observe()).any()
+
+
 def test_a_season_comes_again_every_period(observe: Observe) -> None:
     bird = make_strategy("seasonal", {"rounds": 2, "period": 5})
     comes = [bird.takes_part(observe(round=number)).any() for number in range(10)]
     assert comes == [True, True, False, False, False] * 2
-    assert [bird.stays(observe(round=number)).all() for number in range(5)] == [False, False, True, True, True]
+    over = [observe(round=number) for number in range(5)]  # the board after a round is that of the next one
+    board = over[0].board
+    seen = [dataclasses.replace(one, board=dataclasses.replace(board, round=one.terms.round + 1)) for one in over]
+    assert [bird.stays(one).all() for one in seen] == [False, False, True, True, True]
 
 
 def test_a_cherry_picker_wants_a_margin_over_its_cost(observe: Observe) -> None:

@@ -62,3 +62,9 @@ def test_numbers_within_bounds_pass(value: Any) -> None:
 def test_only_whole_numbers_count(value: Any) -> None:
     with pytest.raises(ValueError, match=r"^patience is .*, expected a whole number at least 1$"):
         check_whole("patience", value, Bounds(at_least=1))
+
+
+def test_a_count_that_no_run_reaches_is_refused() -> None:
+    check_whole("rounds", 10**9)
+    with pytest.raises(ValueError, match=r"^rounds is \d{19}, expected a whole number at most 1000000000$"):
+        check_whole("rounds", 2**63)

@@ -48,8 +48,8 @@ def life(population: Population, observe: Observe) -> Callable[[Strategy, Sequen
         ("grim", "+!++++", "CCDDDD"),
         ("tit_for_tat", "+-+-!++", "CCDCDDC"),
         ("tit_for_two_tats", "-+-+--++", "CCCCCCDC"),
-        ("gradual", "-++-++++-+++++", "CDCCDDCCCDDDCC"),
-        ("gradual", "----", "CDCD"),
+        ("gradual", "-++++-++++++-+++++", "CDCCCCDDCCCCCDDDCC"),
+        ("gradual", "-----------", "CDCCCDDCCCD"),  # peace lasts two rounds even if the wrongs go on
         ("win_stay_lose_shift", "++-++--+", "CCCDDDCD"),
     ],
 )

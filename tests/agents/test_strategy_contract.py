@@ -300,6 +300,23 @@ def test_the_class_declares_what_its_defaults_do(name: str) -> None:
         assert getattr(by_default, told) == getattr(STRATEGIES[name], told), told
 
 
+EXTREMES = (1e-300, 1e-9, 1 - 1e-12, 1, 2, 1e6, 1e300, 10**9, 2**63, 10**30)
+
+
+@pytest.mark.parametrize("name", list(STRATEGIES))
+def test_an_extreme_parameter_is_refused_or_gives_decisions_that_are_numbers(name: str, observe: Observe) -> None:
+    seen = observe()
+    for field in dataclasses.fields(STRATEGIES[name]):  # type: ignore[arg-type]
+        for value in EXTREMES:
+            try:
+                strategy = make_strategy(name, {field.name: value})
+            except ValueError:
+                continue
+            columns = decisions(strategy, seen)
+            numbers = [column for what, column in columns.items() if not what.startswith("memory kept_utility")]
+            assert all(np.isfinite(column).all() for column in numbers), (field.name, value)
+
+
 @pytest.mark.parametrize("name", list(STRATEGIES))
 def test_no_parameter_is_called_like_what_a_scenario_says_of_any_strategy(name: str) -> None:
     parameters = {field.name for field in dataclasses.fields(STRATEGIES[name])}  # type: ignore[arg-type]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agents.population import Population
-from agents.strategies import make_strategy, strategy_label
+from agents.strategies import make_strategy, strategy_label, strategy_labels
 from agents.strategies.base import Observation
 from agents.strategies.transformers import TRANSFORMERS
 from learning.uploads import Upload
@@ -85,6 +85,22 @@ def test_a_derived_strategy_is_called_by_what_it_is_made_of() -> None:
     steps = [{"name": "delay"}, {"name": "noise", "claim": "cost"}]
     assert made("grim", *steps).name == "grim+delay+noise" == strategy_label("grim", {"with": steps})
     assert made("grim", *steps).sends() == make_strategy("grim", {}).sends()
+
+
+def test_variants_of_one_strategy_are_told_apart_by_the_parameters_in_which_they_differ() -> None:
+    chosen = [
+        ("misreport_size", {"factor": 0.8, "spread": 0.0}),
+        ("honest", {}),
+        ("misreport_size", {"factor": 3.0, "spread": 0.0}),
+        ("grim", {"fair": 0.5, "with": [{"name": "delay", "rounds": 1}]}),
+        ("grim", {"fair": 0.5, "with": [{"name": "delay", "rounds": 9}]}),
+        ("loyal", {}),
+        ("loyal", {}),
+    ]
+    assert strategy_labels(chosen) == [
+        *("misreport_size(factor=0.8)", "honest", "misreport_size(factor=3.0)"),
+        *("grim+delay(delay.rounds=1)", "grim+delay(delay.rounds=9)", "loyal", "loyal"),
+    ]
 
 
 def test_without_a_difference_it_is_the_strategy_itself(observe: Observe) -> None:

@@ -43,6 +43,18 @@ MARKETS: dict[str, dict[str, Any]] = {
             {"round": 2, "set": {"faults": [{"name": "client_crash", "rate": 0.4}], "round.invited": 9}},
         ]
     },
+    "a regulator that chooses": {
+        "learning": {"enabled": False},
+        "enforcement": {
+            "regulation": {
+                "name": "bandit",
+                "budget": 0.5,
+                "harm": 1.0,
+                "hold": 1,
+                "options": [{"deposit": 1.0}, {"audit_policy": "reputation"}],
+            }
+        },
+    },
     "generated": {
         "market": {"mechanism": "cocogen"},
         "learning": {"generation": {"generator": {"name": "vae", "steps": 3, "hidden": 8}}},

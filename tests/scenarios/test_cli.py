@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pty
 import re
@@ -304,6 +305,14 @@ def test_list_shows_parameters_with_their_defaults(capfd, kind, name, parameters
     assert "`" not in printed
     (line,) = [line for line in printed.splitlines() if line.startswith(f"{name} ")]
     assert line.rstrip().endswith(f"  {parameters}")
+
+
+def test_list_shows_strategies_family_by_family_the_honest_first(capfd):
+    assert main(["list", "strategies"]) == 0
+    lines = [line for line in capfd.readouterr().out.splitlines()[2:] if line.strip() and not line.startswith(" ")]
+    families = [line.split()[1].rstrip(":") for line in lines]
+    assert lines[0].startswith("honest ")
+    assert len(set(families)) == len([one for one, _ in itertools.groupby(families)]) >= 8
 
 
 @pytest.mark.parametrize("kind", [Kind.SCENARIOS])

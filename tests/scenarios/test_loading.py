@@ -82,6 +82,18 @@ def test_a_data_file_is_found_beside_the_scenario_file(written, tmp_path):
     assert scenario.data.dataset == str(tmp_path / "own.npz")
 
 
+def test_a_trace_of_arrivals_is_found_beside_the_scenario_file(written, tmp_path):
+    (tmp_path / "visits.csv").write_text("arrive\n30\n")
+    process = "{name: trace, file: visits.csv}"
+    (chosen,) = load_scenario(written(f"population: {{arrivals: [{process}]}}")).population.arrivals
+    assert chosen.params["file"] == str(tmp_path / "visits.csv")
+
+
+def test_a_number_in_place_of_a_list_is_said_so(written):
+    with pytest.raises(BadInput, match=r"arrivals\.0\.times: 3: expected a list"):
+        load_scenario(written("population: {arrivals: [{name: cohorts, times: 3, sizes: [2]}]}"))
+
+
 # ---- changes from the command line --------------------------------------------------------------------------------
 
 

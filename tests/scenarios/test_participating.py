@@ -134,4 +134,4 @@ def test_the_content_are_talked_out_of_the_market_by_their_peers() -> None:
 
 
 def test_every_cause_has_a_name_of_its_own_for_the_table() -> None:
-    assert len({cause.name.lower() for cause in ExitCause}) == 12
+    assert len({cause.name.lower() for cause in ExitCause}) == 13

@@ -15,7 +15,9 @@ from agents.strategies.base import STRATEGIES
 from scenarios.cli import main
 from scenarios.engine.clock import Kind
 from scenarios.engine.evaluation import forget_absent
+from scenarios.palette import strategy_colours
 from scenarios.schema import Scenario
+from scenarios.summary import strategy_families
 
 UNTRAINED = {"learning": {"enabled": False}}
 
@@ -46,6 +48,26 @@ def test_the_loyal_stay_where_others_lose_patience() -> None:
     assert len(stays_of(run, "loyal")) > 0
 
 
+@pytest.mark.parametrize("patience", ["in_a_row", {"name": "fading", "keep": 0.9}])
+def test_rounds_out_of_season_try_nobodys_patience(patience: Any) -> None:
+    # Out of season it earns nothing, less than outside; in season more. Its patience is two rounds, the pause four.
+    rule = {"types": {"outside_option": 1.0}, "participation": {"name": "strict", "patience": 2}, "patience": patience}
+    bird = {"name": "seasonal", "rounds": 2, "period": 6}
+    run = play(market("honest", bird, horizon=14, population=rule, **UNTRAINED))
+    (stay,) = stays_of(run, "seasonal").itertuples()
+    assert (stay.exit_kind, stay.rounds_taken) == ("censored", 6)
+
+
+def test_who_waits_for_a_good_model_is_still_there_when_it_is() -> None:
+    rule = {"types": {"outside_option": 1.0, "model_value": 30.0}, "participation": {"name": "strict", "patience": 1}}
+    waiting = {"name": "wait_for_others", "accuracy": 0.4}
+    learning = {"model": "softmax", "epochs": 1, "learning_rate": 0.5}
+    run = play(market(*["honest"] * 3, waiting, horizon=6, population=rule, learning=learning))
+    good = int(np.argmax(run.table("rounds")["accuracy"] >= 0.4))
+    assert good > 0
+    assert stays_of(run, "wait_for_others")["rounds_taken"].tolist() == [6 - good - 1]
+
+
 def test_hit_and_run_is_gone_after_its_rounds() -> None:
     run = play(market("honest", {"name": "hit_and_run", "rounds": 2}, **UNTRAINED))
     (stay,) = stays_of(run, "hit_and_run").itertuples()
@@ -60,6 +82,7 @@ def test_a_whitewasher_returns_under_a_new_name_with_its_money_and_a_fresh_reput
     assert set(stays["person"]) == {1}
     assert (stays["rounds_taken"].iloc[:-1] == 1).all()
     assert (stays["exit_kind"].iloc[:-1] == "voluntary").all()
+    assert (stays["exit_cause"].iloc[:-1] == "new_name").all()
     owners = run.table("owners")
     final = owners[owners["moment"] == "final"].set_index("owner")
     names = stays["owner"].tolist()
@@ -78,6 +101,16 @@ def test_a_strategy_with_transformers_is_one_of_its_own_in_the_tables() -> None:
     assert np.abs(ratio[:2] - 1.0).max() <= 0.1
     assert np.abs(ratio[2:] - 3.0).max() <= 0.3
     assert len(set(ratio)) == len(ratio) == 6
+
+
+def test_strategies_that_differ_in_a_factor_are_two_in_tables_and_pictures() -> None:
+    liars = [{"name": "misreport_size", "factor": factor} for factor in (0.5, 4.0)]
+    run = play(market("honest", *liars, horizon=2, **UNTRAINED))
+    owners = run.table("owners").query("moment == 'round'")
+    factor = (owners["reported_data_size"] / owners["data_size"]).groupby(owners["strategy"].astype(str)).max()
+    assert factor.to_dict() == {"honest": 1.0, "misreport_size(factor=0.5)": 0.5, "misreport_size(factor=4.0)": 4.0}
+    colours = strategy_colours(factor.index, strategy_families())
+    assert list(colours) == list(factor.index)  # by family, so that liars of one kind stand together
 
 
 def test_parameters_of_transformers_are_filled_in_and_survive_a_dump() -> None:
