@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from kept_runs import command
 from market_runs import play, small
 
 from agents.strategies.attacks import AttackBoost
@@ -60,12 +60,14 @@ def test_an_upload_beyond_the_bound_is_put_aside_and_not_paid(late: str) -> None
     caught = owners.merge(out[["round", "owner"]], on=["round", "owner"])
     assert (caught["payment"] == 0).all()
     assert not caught["arrived"].any()
+    assert run.simulation.world.federation.weights.norm() < 15.0, "what was put aside was not merged either"
     assert run.simulation.world.ledger.imbalance() == 0
 
 
 def test_without_a_bound_every_finite_upload_is_used() -> None:
     run = play(calm(population=BOOSTED))
     assert "diverged" not in set(run.table("events")["kind"])
+    assert run.simulation.world.federation.weights.norm() > 15.0
     assert run.table("rounds")["quarantined"].sum() == 0
 
 
@@ -153,17 +155,23 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("words", "file"), [("report", "report.html"), ("analyse", "analysis/survival.csv")])
-def test_a_full_disk_leaves_no_half_of_a_page_or_table(words: str, file: str, finished: Path, tmp_path: Path) -> None:
-    before = {path.name for path in finished.rglob("*")}
-    process = command([words, str(finished)], tmp_path / "said", largest_file=400)
-    process.join(300)
-    assert process.exitcode == 2
-    said = (tmp_path / "said").read_text().splitlines()
-    assert len(said) == 1
-    assert said[0].endswith(": File too large")
-    assert str(finished) in said[0]
-    assert {path.name for path in finished.rglob("*") if path.is_file()} <= before
-    assert not (finished / file).is_file()
+def test_a_full_disk_leaves_no_half_of_a_page_or_table(
+    words: str, file: str, finished: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path for path in finished.rglob("*") if path.is_file()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # the kernel refuses larger files, as a full disk would
+    try:
+        code = main([words, str(finished)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith(": File too large\n")
+    assert str(finished) in said
+    assert {path for path in finished.rglob("*") if path.is_file()} == before
+    assert not (finished / file).exists()
 
 
 @pytest.mark.parametrize(
