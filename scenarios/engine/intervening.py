@@ -36,6 +36,7 @@ def intervene(world: World, number: int, tick: int) -> None:
 
 def _turn(world: World, settings: dict[str, Any], tick: int) -> None:
     """What is read from the scenario in force when it is needed holds by that alone; the rest is set here."""
+    before = world.scenario.market.mechanism.name
     scenario = world.scenario = changed(world.scenario, settings)
     rules = {path.split(".")[1] for path in settings if path.startswith("enforcement.")}
     if rules:
@@ -46,7 +47,7 @@ def _turn(world: World, settings: dict[str, Any], tick: int) -> None:
         enact(world, world.regulator.amend({name: getattr(built, name) for name in rules - {"regulation"}}))
     world.model_owner.budget = scenario.market.budget
     world.model_owner.value = scenario.market.revenue
-    if MECHANISM in settings:
+    if MECHANISM in settings or scenario.market.mechanism.name != before:
         _replace_mechanism(world, scenario)
     elif touched(settings, MECHANISM):  # only its parameters: what is on record goes on meaning the same
         world.mechanism = mechanisms()[scenario.market.mechanism.name](**scenario.market.mechanism.params)

@@ -36,7 +36,12 @@ MARKETS: dict[str, dict[str, Any]] = {
     "waiting at centers": {"round": {"late": "wait"}, "centers": {"count": 2, "slots": 1, "rate": 2.0}},
     "server moments": {"learning": {"server": {"name": "fedadam"}, "algorithm": {"name": "scaffold"}}},
     "levers": {
-        "interventions": [{"round": 2, "set": {"enforcement.audit_rate": 0.9, "market.mechanism": "fixed_price"}}]
+        "interventions": [
+            {"round": 1, "set": {"enforcement.audit_rate": 0.9, "market.mechanism": "fixed_price"}},
+            {"round": 1, "set": {"population.arrival_rate": 4.0, "population.adaptation": "epsilon_greedy"}},
+            {"round": 2, "set": {"learning.learning_rate": 0.05, "population.participation": "strict"}},
+            {"round": 2, "set": {"faults": [{"name": "client_crash", "rate": 0.4}], "round.invited": 9}},
+        ]
     },
     "a regulator that chooses": {
         "learning": {"enabled": False},
