@@ -157,10 +157,15 @@ it still retaliates (or, 0 and 1, in which of its two moods it is).
 """
 
 
+_ROWS = 1024
+"""Length of the ranges of rows in which the owners in the market are counted."""
+
+
 class Population:
     """Growing structure of arrays. ``population.utility`` is the column; rows are owner ids 0 .. len - 1.
 
-    ``strategies`` is the width of the ``BLOCKS``, arrays [owners, strategies] that grow with the columns.
+    ``strategies`` is the width of the ``BLOCKS``, arrays [owners, strategies] that grow with the columns. Who enters or
+    leaves the market does so by ``enter`` and ``leave``, which keep count: see ``nth_active``.
     """
 
     def __init__(self, capacity: int = 64, strategies: int = 0) -> None:
@@ -171,6 +176,7 @@ class Population:
         }
         for name, block in BLOCKS.items():
             self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
+        self._there = np.zeros(1 + self._capacity // _ROWS, dtype=np.int64)  # owners in the market, by ranges of rows
 
     def __len__(self) -> int:
         return self._size
@@ -186,15 +192,55 @@ class Population:
         """Append ``count`` fresh rows and return their ids."""
         first, size = self._size, self._size + count
         if size > self._capacity:
-            self._capacity = max(size, 2 * self._capacity)
-            for name, column in (COLUMNS | BLOCKS).items():
-                kept = self._store[name][:first]
-                bigger = np.full((self._capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
-                bigger[:first] = kept
-                self._store[name] = bigger
+            self.reserve(max(size, 2 * self._capacity))
         self._size = size
         return np.arange(first, size)
+
+    def keep_scores(self, strategies: int) -> None:
+        """Give the ``BLOCKS`` this width, fresh in every row; those that have it stay as they are."""
+        for name, block in BLOCKS.items():
+            if self._store[name].shape[1] != strategies:
+                self._store[name] = np.full((self._capacity, strategies), block.default, dtype=block.dtype)
+
+    def reserve(self, capacity: int) -> None:
+        """Have room for so many rows in all, so that they need not be moved later."""
+        if capacity <= self._capacity:
+            return
+        self._capacity = capacity
+        for name, column in (COLUMNS | BLOCKS).items():
+            kept = self._store[name][: self._size]
+            bigger = np.full((capacity, *kept.shape[1:]), column.default, dtype=column.dtype)
+            bigger[: self._size] = kept
+            self._store[name] = bigger
+        self._there = np.append(self._there, np.zeros(1 + capacity // _ROWS - len(self._there), dtype=np.int64))
 
     def active(self) -> NDArray[np.int64]:
         """Ids of the owners in the market, ascending."""
         return np.flatnonzero(self.status == Status.ACTIVE)
+
+    def enter(self, ids: NDArray[np.int64]) -> None:
+        """These owners are in the market from now on."""
+        self.status[ids] = Status.ACTIVE
+        np.add.at(self._there, ids // _ROWS, 1)
+
+    def leave(self, ids: NDArray[np.int64], status: Status) -> None:
+        """These owners are in the market no longer; ``status``: how they left it."""
+        self.status[ids] = status
+        np.subtract.at(self._there, ids // _ROWS, 1)
+
+    @property
+    def count_active(self) -> int:
+        """How many owners are in the market."""
+        return int(self._there.sum())
+
+    def nth_active(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """As ``active()[places]``, without a look at everybody. Raises ``IndexError`` for a place that is too high."""
+        ends = np.cumsum(self._there)
+        ranges = np.searchsorted(ends, places, side="right")
+        found = np.empty(len(places), dtype=np.int64)
+        for number in np.unique(ranges).tolist():
+            here, start = ranges == number, number * _ROWS
+            before = ends[number - 1] if number else 0
+            inside = np.flatnonzero(self.status[start : start + _ROWS] == Status.ACTIVE)
+            found[here] = start + inside[places[here] - before]
+        return found

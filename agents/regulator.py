@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mesa
-import numpy as np
 
-from agents.regulation import Fixed, Prospect, Regulation, Verdicts
+from agents.regulation import Fixed, Prospect, Regulation, Verdicts, guilty_share
 from market.enforcement import EnforcementPolicy
+from market.enforcement import Verdicts as Judged
 from market.mechanism import Board
 
 
 class Regulator(mesa.Agent):
     """Enforces ``policy``; the rules themselves are pure functions in ``market.enforcement``.
 
-    ``regulation`` sets the audit rate from round to round; ``memory`` is all that it remembers.
+    ``regulation`` tunes them from round to round; ``memory`` is all that it remembers. ``base`` are the rules that it
+    was given, and ``options`` those that it may put in their place, as fields of the policy.
     """
 
-    def __init__(self, model: mesa.Model, policy: EnforcementPolicy, regulation: Regulation | None = None) -> None:
+    def __init__(
+        self,
+        model: mesa.Model,
+        policy: EnforcementPolicy,
+        regulation: Regulation | None = None,
+        options: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
         super().__init__(model)
-        self.policy = policy
+        self.base = self.policy = policy
         self.regulation = regulation or Fixed()
+        self.options = tuple(options)
         self.memory = self.regulation.memory()
+
+    def regulate(self, regulation: Regulation, options: Sequence[Mapping[str, Any]] = ()) -> None:
+        """Go by another rule from now on, which remembers nothing yet and may choose among ``options``."""
+        self.regulation, self.options = regulation, tuple(options)
+        self.memory = regulation.memory()
 
     @property
     def tunes(self) -> bool:
-        """Whether it ever changes the audit rate by itself."""
+        """Whether it ever changes the rules by itself."""
         return not isinstance(self.regulation, Fixed)
+
+    @property
+    def purse(self) -> float:
+        """Money that audits and appeals of this round may cost at most."""
+        return self.regulation.purse(self.memory)
 
     def announcement(self) -> Board:
         """The public board before the first round, with what it says about enforcement."""
@@ -46,27 +65,36 @@ class Regulator(mesa.Agent):
             admission_fee=policy.admission_fee,
         )
 
-    def hear(self, judged: int, audited: int, guilty: int, spent: float) -> None:
-        """Learn from a round's public verdicts; ``spent``: money that looking has cost."""
-        seen = Verdicts(judged, audited, guilty, self.policy.audit_rate, spent)
-        self.memory = self.regulation.learn(self.memory, seen, self._prospect(judged, 0.5))
+    def amend(self, rules: Mapping[str, Any]) -> EnforcementPolicy:
+        """Somebody else has changed these rules, for good; the policy in force from now on."""
+        self.base = dataclasses.replace(self.base, **rules)
+        return dataclasses.replace(self.policy, **rules)
+
+    def hear(self, verdicts: Judged, spent: float) -> None:
+        """Learn from a round's public verdicts, before any appeal; ``spent``: money that looking has cost."""
+        looked = verdicts.audited
+        judged = len(looked)
+        seen = Verdicts(
+            judged=judged,
+            audited=int(looked.sum()),
+            guilty=int(verdicts.flagged.sum()),
+            rate=self.policy.audit_rate,
+            spent=spent,
+            share=guilty_share(verdicts.flagged[looked], verdicts.chance[looked]),
+        )
+        self.memory = self.regulation.learn(self.memory, seen, self._prospect(self.policy, judged, 0.5))
 
     def tuned(self, expects: int, draw: float) -> EnforcementPolicy:
         """The policy for a round in which it ``expects`` so many owners; ``draw`` is uniform in (0, 1)."""
-        rate = self.regulation.rate(self.memory, self._prospect(expects, draw))
-        return dataclasses.replace(self.policy, audit_rate=rate)
-
-    def _prospect(self, expects: int, draw: float) -> Prospect:
         policy = self.policy
+        option = self.regulation.option(self.memory)
+        if option is not None:
+            policy = dataclasses.replace(self.base, **self.options[option])
+        rate = self.regulation.rate(self.memory, self._prospect(policy, expects, draw))
+        return dataclasses.replace(policy, audit_rate=rate)
+
+    @staticmethod
+    def _prospect(policy: EnforcementPolicy, expects: int, draw: float) -> Prospect:
         return Prospect(
             expects, policy.audit_cost, policy.detection_rate, policy.false_alarm_rate, policy.audit_rate, draw
         )
-
-    def state(self) -> dict[str, Any]:
-        """What changes in a run, as plain numbers."""
-        return {"memory": self.memory.copy(), "audit_rate": self.policy.audit_rate}
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over what ``state`` gave; the other rules stay as they are."""
-        self.memory = np.array(state["memory"], dtype=np.float64)
-        self.policy = dataclasses.replace(self.policy, audit_rate=float(state["audit_rate"]))

@@ -98,6 +98,12 @@ class Federation:
         """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
         self._workshop.train = train
 
+    def train_as(self, plan: LocalTraining, terms: LocalTerms) -> None:
+        """Train by another plan and terms from now on. Raises ``ValueError`` where the rules have no use for them."""
+        self.rules.check(plan, terms, self._privacy)
+        self.plan = self._workshop.plan = self.rules.algorithm.plan(plan)
+        self._terms = self._workshop.terms = terms
+
     # Versions
 
     @property
@@ -110,13 +116,13 @@ class Federation:
         """The current global model [P]. Read only."""
         return self._versions.at(self.version)
 
-    def hold(self, version: int) -> None:
+    def hold(self, version: int, times: int = 1) -> None:
         """Keep a version until it is released as often as it was held. Raises ``ValueError`` if it is gone."""
-        self._versions.hold(version)
+        self._versions.hold(version, times)
 
-    def release(self, version: int) -> None:
-        """Give up one hold. Raises ``ValueError`` if there is none."""
-        self._versions.release(version)
+    def release(self, version: int, times: int = 1) -> None:
+        """Give up so many holds. Raises ``ValueError`` if there are fewer."""
+        self._versions.release(version, times)
 
     def retain(self, owners: IntColumn) -> None:
         """Forget what is remembered of everybody but ``owners``: last uploads and the algorithm's rows."""

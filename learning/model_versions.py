@@ -52,18 +52,21 @@ class ModelVersions:
         stacked = torch.stack([self.at(int(version)) for version in distinct])
         return stacked[torch.from_numpy(places).to(stacked.device)]
 
-    def hold(self, version: int) -> None:
+    def hold(self, version: int, times: int = 1) -> None:
         """Keep a version until it is released as often as it was held. Raises ``ValueError`` if it is gone."""
         self.at(version)
-        self._holds[version] = self._holds.get(version, 0) + 1
+        if times > 0:
+            self._holds[version] = self._holds.get(version, 0) + times
 
-    def release(self, version: int) -> None:
-        """Give up one hold. Raises ``ValueError`` if there is none."""
-        if self._holds.get(version, 0) == 0:
-            raise ValueError(f"global version {version} is released but was not held")
-        self._holds[version] -= 1
-        if self._holds[version] == 0:
-            del self._holds[version]
+    def release(self, version: int, times: int = 1) -> None:
+        """Give up so many holds. Raises ``ValueError`` if there are fewer."""
+        left = self._holds.get(version, 0) - times
+        if left < 0:
+            raise ValueError(f"global version {version} is released but was not held so often")
+        if left > 0:
+            self._holds[version] = left
+        else:
+            self._holds.pop(version, None)
         self._forget()
 
     def state(self) -> dict[str, Tensor]:

@@ -109,6 +109,11 @@ class PersonalFederation:
         """Let cohorts be trained by something with the arguments and the result of ``train_cohort``."""
         self._workshop.train = train
 
+    def train_as(self, plan: LocalTraining, terms: LocalTerms) -> None:
+        """Train by another plan and terms from now on."""
+        self.plan = self._workshop.plan = plan
+        self._terms = self._workshop.terms = terms
+
     # What the engine of a global model asks for
 
     def hold(self, version: int) -> None:

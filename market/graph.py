@@ -305,7 +305,7 @@ class CollaborationGraph:
         return np.array(chosen, dtype=np.int64)
 
 
-def choose_peers(candidates: IntColumn, draws: Sequence[float]) -> list[int]:
+def choose_peers(candidates: IntColumn | range, draws: Sequence[float]) -> list[int]:
     """Choose one candidate per draw (uniform in (0, 1)), or all if they are fewer: uniformly, without replacement.
 
     The choice depends on the order of the candidates. The shuffle of Fisher and Yates, stopped early, so the cost does

@@ -79,9 +79,9 @@ class Entries:
 
 @dataclass(frozen=True)
 class Journal:
-    """One posted batch, as the record keeps it; ``tick``, ``round``, ``kind`` and the books hold for every row."""
+    """One posted batch, as the record keeps it; what is one value holds for every row."""
 
-    tick: int
+    tick: int | IntColumn
     round: int
     kind: str
     payer: IntColumn
@@ -147,8 +147,8 @@ class Ledger:
         """Sum over all accounts, which is 0."""
         return int(self._balance.sum())
 
-    def post(self, tick: int, round: int, entries: Entries) -> None:
-        """Post a whole batch, or nothing of it.
+    def post(self, tick: int | IntColumn, round: int, entries: Entries) -> None:
+        """Post a whole batch, or nothing of it; ``tick``: of all rows, or of each.
 
         Raises ``Overdraft`` when any account but the world's would end below zero (rows are simultaneous: money
         received in the batch covers money spent in it), and ``ValueError`` on columns of different lengths, on a
@@ -166,6 +166,7 @@ class Ledger:
         moving = amount > 0
         if not moving.all():
             payer, payee, amount, source, target = (c[moving] for c in (payer, payee, amount, source, target))
+            tick = tick[moving] if isinstance(tick, np.ndarray) else tick
         if not amount.size:
             return
         np.subtract.at(self._balance[paid], source, amount)

@@ -192,8 +192,8 @@ def branch(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
 ) -> None:
     """Play another future of a run: the same past, then other levers."""
+    from scenarios.checkpoints.branching import branch as play_branch
     from scenarios.checkpoints.playing import Keeping
-    from scenarios.checkpoints.playing import branch as play_branch
 
     keeping = None if checkpoint_every is None else Keeping(checkpoint_every, checkpoint_keep)
     folder = play_branch(run, at, change, out=out, force=force, keeping=keeping, voice=_voice(quiet, verbose))
@@ -410,6 +410,15 @@ def detectors(
         str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
     ] = "detector_trial",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs, from the scenario's seed on.")] = 1,
+    false_alarms: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0001,
+            max=0.5,
+            help="Set detectors to this share of false alarms, by the first half of the runs.  [default: as they are]",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="CSV file for the table.  [default: print only]", show_default=False)
     ] = None,
@@ -424,10 +433,10 @@ def detectors(
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise BadInput("--out", "", str(out), "a file in a folder that exists")
-    table = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value)
-    show(table)
+    trial = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value, false_alarms)
+    show(trial, false_alarms)
     if out is not None:
-        table.to_csv(out, index=False)
+        trial.table.to_csv(out, index=False)
 
 
 auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)

@@ -7,12 +7,13 @@ verdict has a consequence, so that those who break the rules go on doing so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn
+from market.enforcement.calibration import calibrated
 from market.enforcement.detectors import Detector
 from market.enforcement.evidence import SIGNALS, Evidence
 from market.enforcement.rates import Rate, area, rate
@@ -83,12 +84,15 @@ def record(scenario: Scenario, seeds: Sequence[int], device: str = "auto") -> pd
     return pd.concat(tables, ignore_index=True)
 
 
-def measure(audits: pd.DataFrame, detectors: Sequence[Detector]) -> list[Measured]:
+def measure(audits: pd.DataFrame, detectors: Sequence[Detector | Panel]) -> list[Measured]:
     """The rates of each detector by kind of case, from the signals and the truth in a table of audits.
 
-    Every round must be there with all of its audited owners: some detectors compare them with each other.
+    Every round must be there with all of its audited owners: some detectors compare them with each other. The rounds
+    of one owner count as one group when it comes to how well a rate is known.
     """
     upload, violation = audits["upload"].astype(str).to_numpy(), audits["violation"].to_numpy(dtype=np.bool_)
+    groups = audits.groupby(["seed", "owner"] if "seed" in audits else ["owner"], sort=False)
+    whose = groups.ngroup().to_numpy().astype(np.int64)
     trained = upload == "trained"
     cases: dict[str, BoolColumn] = {EVERYTHING: violation}
     cases |= {f"upload: {kind}": upload == kind for kind in sorted(set(upload[~trained]))}
@@ -96,15 +100,37 @@ def measure(audits: pd.DataFrame, detectors: Sequence[Detector]) -> list[Measure
     found = []
     for detector in detectors:
         scores = score(audits, detector)
+        flags = detector.flagged(scores)
         for name, rows in cases.items():
             if rows.any():
                 against = rows | ~violation
                 worth = np.nan if name == CLEAN else area(scores[against], rows[against])
-                found.append(Measured(detector.name, name, rate(detector.flagged(scores[rows])), worth))
+                found.append(Measured(detector.name, name, rate(flags[rows], whose[rows]), worth))
     return found
 
 
-def score(audits: pd.DataFrame, detector: Detector) -> FloatColumn:
+@dataclass(frozen=True)
+class Panel:
+    """The detectors of a scenario, which find guilty whom ``votes`` of them flag; the score is their number."""
+
+    detectors: tuple[Detector, ...]
+    votes: int
+
+    @property
+    def name(self) -> str:
+        """What the table calls it."""
+        return f"audit: {self.votes} of {len(self.detectors)}"
+
+    def score(self, evidence: Evidence) -> FloatColumn:
+        """How many of them flag each owner."""
+        return np.asarray(np.sum([detector.flags(evidence) for detector in self.detectors], axis=0), dtype=np.float64)
+
+    def flagged(self, score: FloatColumn) -> BoolColumn:
+        """Whom an audit finds guilty."""
+        return np.asarray(score >= self.votes)
+
+
+def score(audits: pd.DataFrame, detector: Detector | Panel) -> FloatColumn:
     """The detector's score of each audit, computed round by round from the recorded signals."""
     scores = np.full(len(audits), np.nan)
     by = ["seed", "round"] if "seed" in audits else ["round"]
@@ -136,19 +162,89 @@ def as_table(found: Sequence[Measured]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def detect(scenario: Scenario, seeds: int, device: str) -> pd.DataFrame:
-    """What ``datagora detectors`` shows, of so many runs from the scenario's seed on."""
+@dataclass(frozen=True)
+class Trial:
+    """What ``datagora detectors`` shows: rates, and the detectors that they belong to.
+
+    ``chosen`` are the scenario's own, as an audit would use them; ``left`` says which could not be calibrated, and why.
+    """
+
+    table: pd.DataFrame
+    chosen: tuple[Detector, ...]
+    left: dict[str, str] = field(default_factory=dict)
+
+
+def detect(scenario: Scenario, seeds: int, device: str, false_alarms: float | None = None) -> Trial:
+    """Measure all detectors, and the scenario's own audit, on so many runs from the scenario's seed on.
+
+    With ``false_alarms`` detectors are set to that share first, by the clean rounds of the first half of the runs; the
+    rates are those of the other half. Raises ``BadInput`` where nothing arrives that could be looked at, and for less
+    than two runs to calibrate and measure with.
+    """
     from scenarios.enforcement_checks import policy_of
 
-    audits = record(scenario, range(scenario.seed, scenario.seed + seeds), device)
-    return as_table(measure(audits, policy_of(labelled(scenario).enforcement).detectors))
+    if false_alarms is not None and seeds < 2:
+        raise BadInput("--seeds", "", seeds, "2 or more with --false-alarms: one half calibrates, the other measures")
+    runs = range(scenario.seed, scenario.seed + seeds)
+    detectors, left = policy_of(labelled(scenario).enforcement).detectors, dict[str, str]()
+    if false_alarms is not None:
+        detectors, left = _calibrate(_audits(scenario, runs[: seeds // 2], device), detectors, false_alarms)
+        runs = runs[seeds // 2 :]
+    own = {choice.name for choice in scenario.enforcement.detectors}
+    chosen = tuple(detector for detector in detectors if detector.name in own)
+    panel = [Panel(chosen, scenario.enforcement.votes)] if chosen else []
+    return Trial(as_table(measure(_audits(scenario, runs, device), [*detectors, *panel])), chosen, left)
 
 
-def show(table: pd.DataFrame) -> None:
-    """Print the table: a line for each detector and kind of case."""
+def _audits(scenario: Scenario, seeds: Sequence[int], device: str) -> pd.DataFrame:
+    """The audits of labelled runs, of which there must be some."""
+    audits = record(scenario, seeds, device)
+    if audits.empty:
+        raise BadInput(scenario.name, "", None, problem="no upload ever arrived that detectors could look at")
+    return audits
+
+
+def _calibrate(
+    audits: pd.DataFrame, detectors: Sequence[Detector], share: float
+) -> tuple[tuple[Detector, ...], dict[str, str]]:
+    """The detectors with limits for this share of false alarms, and why some have kept theirs."""
+    clean = ~audits["violation"].to_numpy(dtype=np.bool_)
+    found: list[Detector] = []
+    left: dict[str, str] = {}
+    for detector in detectors:
+        try:
+            found.append(calibrated(detector, score(audits, detector)[clean], share))
+        except ValueError as problem:
+            found.append(detector)
+            left[detector.name] = str(problem)
+    return tuple(found), left
+
+
+def show(trial: Trial, false_alarms: float | None = None) -> None:
+    """Print the table, a line for each detector and kind of case, and what a scenario would say of its audits."""
+    table = trial.table
     print(f"{'detector':<17} {'cases':<28} {'count':>6} {'flagged':>8} {'rate':>6}  95 % interval  area")
     for row in table.to_dict("records"):
         interval = f"{row['low']:.3f} to {row['high']:.3f}"
         shown = "-" if np.isnan(row["area"]) else f"{row['area']:.3f}"
         line = f"{row['detector']:<17} {row['cases']:<28} {row['count']:>6} {row['flagged']:>8} {row['rate']:>6.3f}"
         print(f"{line}  {interval}  {shown:>5}")
+    for name, reason in trial.left.items():
+        print(f"{name} keeps its parameters: {reason}")
+    if trial.chosen:
+        print(_described(trial, all_of_it=false_alarms is not None))
+
+
+def _described(trial: Trial, *, all_of_it: bool) -> str:
+    """Lines for a scenario: what its audits were found to do, and the detectors that do it, if they are new."""
+    import yaml
+
+    rates = trial.table[trial.table["detector"].str.startswith("audit: ")].set_index("cases")["rate"]
+    rules: dict[str, Any] = {}
+    if all_of_it:
+        rules["detectors"] = [{"name": one.name, **asdict(one)} for one in trial.chosen]
+    for name, cases in (("detection_rate", EVERYTHING), ("false_alarm_rate", CLEAN)):
+        if cases in rates.index:
+            rules[name] = round(float(rates[cases]), 3)
+    lines = yaml.safe_dump({"enforcement": rules}, sort_keys=False, default_flow_style=None, width=120)
+    return f"# for the scenario, as measured:\n{lines}".rstrip()

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from scenarios import console
 from scenarios.console import Moment
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Voice = Literal["quiet", "normal", "verbose"]
+R = TypeVar("R", bound="Recorder")
 
 
 def play(
@@ -43,30 +44,22 @@ def play(
     Returns None when interrupted. Nothing is left behind then, nor after an error. Raises ``BadInput`` for anything
     wrong with what was asked, ``OSError`` where the folder cannot be written.
     """
-    if address is not None and spread is None:
-        raise BadInput("--address", "", address, problem="a run needs no cluster without --spread")
+    check_cluster(spread, address)
     scenario = load_scenario(source, overrides=changes, seed=seed)
 
     from scenarios.recorder import Recorder  # after the scenario: a mistake in it is told before the slow imports
 
     folder = out or usual_folder(scenario)
     with interruptible() as asked_to_stop:
-        try:
-            recorder = Recorder(folder, force=force)
-        except FileExistsError as problem:
-            raise BadInput("--out", "", None, problem=str(problem)) from None
+        recorder = opened(lambda: Recorder(folder, force=force))
         try:
             simulation = build(scenario, str(find_scenario(source)), changes, device, recorder)
-            if voice != "quiet":
-                threads = scenario.learning.threads
-                print(
-                    f"playing {scenario.name}, seed {scenario.seed}, {scenario.horizon} windows, "
-                    f"on {simulation.device} with {threads} thread{'s' * (threads > 1)}",
-                    file=sys.stderr,
-                )
+            announce("playing", simulation, voice)
             accuracy = float("nan")
-            elsewhere = nullcontext() if spread is None else spread_over(simulation, spread, address, device)
-            with elsewhere, blamed_on(scenario, str(find_scenario(source)), changes):
+            with (
+                spread_over(simulation, spread, address, device),
+                blamed_on(scenario, str(find_scenario(source)), changes),
+            ):
                 for moment in told(voice)(simulation.play(), scenario.horizon):
                     accuracy = moment.accuracy
                     if asked_to_stop():
@@ -83,6 +76,32 @@ def play(
             raise
     tell_end(scenario, accuracy, folder, voice)
     return folder
+
+
+def check_cluster(spread: int | None, address: str | None) -> None:
+    """Raise ``BadInput`` for a cluster that nothing would be trained on."""
+    if address is not None and spread is None:
+        raise BadInput("--address", "", address, problem="a run needs no cluster without --spread")
+
+
+def opened(make: Callable[[], R]) -> R:
+    """A recorder, made. Raises ``BadInput`` where its folder cannot be had."""
+    try:
+        return make()
+    except FileExistsError as problem:
+        raise BadInput("--out", "", None, problem=str(problem)) from None
+
+
+def announce(doing: str, simulation: Simulation, voice: Voice) -> None:
+    """Say on standard error what is going to be played."""
+    if voice != "quiet":
+        scenario, threads = simulation.scenario, simulation.scenario.learning.threads
+        where = f", from window {simulation.steps}" if simulation.steps else ""
+        print(
+            f"{doing} {scenario.name}, seed {scenario.seed}, {scenario.horizon} windows{where}, "
+            f"on {simulation.device} with {threads} thread{'s' * (threads > 1)}",
+            file=sys.stderr,
+        )
 
 
 def usual_folder(scenario: Scenario) -> Path:
@@ -134,8 +153,12 @@ def blamed_on(scenario: Scenario, file: str, changes: Sequence[str]) -> Iterator
     raise BadInput("--set" if by_option else file, wrong.field, wrong.value, wrong.expected, wrong.problem)
 
 
-def spread_over(simulation: Simulation, workers: int, address: str | None, device: str) -> AbstractContextManager[None]:
-    """Train the simulation's cohorts on workers of a Ray cluster while this is open."""
+def spread_over(
+    simulation: Simulation, workers: int | None, address: str | None, device: str
+) -> AbstractContextManager[None]:
+    """Train the simulation's cohorts on workers of a Ray cluster while this is open; None: as ever."""
+    if workers is None:
+        return nullcontext()
     from scenarios.spreading import spread
 
     return spread(simulation, workers, address, device)

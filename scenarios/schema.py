@@ -410,7 +410,7 @@ class EnforcementSpec(Spec):
     )
     appeal: AppealChoice | None = Field(None, description="second look at guilty verdicts (null: none)")
     regulation: RegulationChoice = Field(
-        default_factory=lambda: Named(name="fixed"), description="how the regulator tunes the audit rate"
+        default_factory=lambda: Named(name="fixed"), description="how the regulator tunes the audit rate or the rules"
     )
 
     @model_validator(mode="before")

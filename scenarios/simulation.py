@@ -35,15 +35,16 @@ from market.graph import CollaborationGraph
 from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.enforcement_checks import policy_of
-from scenarios.engine import mishaps, rounds
+from scenarios.enforcement_checks import options_of, policy_of
+from scenarios.engine import losses, outages, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
 from scenarios.engine.event_log import EventLog
+from scenarios.engine.fault_list import Faults
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
-from scenarios.engine.membership import ExitKind, arrive, write_episode
+from scenarios.engine.membership import ExitKind, arrive, leaves_no_trace, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.errors import BadInput
@@ -67,14 +68,14 @@ HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.UPDATE: rounds.receive_updates,
     Kind.CLOSE: rounds.finish_round,
     Kind.LEAVE: rounds.leave_now,
-    Kind.CRASH: mishaps.crash_clients,
-    Kind.LOST: mishaps.lose_messages,
-    Kind.FAULT: mishaps.turn_fault,
+    Kind.CRASH: losses.crash_clients,
+    Kind.LOST: losses.lose_messages,
+    Kind.FAULT: outages.turn_fault,
 }
 """What happens at each kind of event; the phases of a round are written down in ``scenarios.engine.rounds``."""
 
 TOGETHER = frozenset({Kind.REPORT, Kind.UPDATE})
-"""Kinds whose entries are handled as columns, up to the next event of another kind."""
+"""Kinds whose handlers never schedule anything before the last entry that they are given."""
 
 
 class Sink(Protocol):
@@ -135,14 +136,14 @@ class Simulation(mesa.Model):
         self._started = time.perf_counter()
         self.world = self._build_world(device)
         self.owners = OwnerViews(self, self.world.population)
-        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, TOGETHER, self._still_valid)
+        self.world.clock = Clock({kind: self._handler(kind) for kind in HANDLERS}, self.together, self._still_valid)
         self.centers = self._build_centers()
         self.world.centers = self.centers
         treasury = to_micro(scenario.market.treasury)
         self.world.post(0, "treasury", WORLD, MODEL_OWNER, treasury)
         schedule_arrivals(self.world)
         self.world.clock.at(Kind.OPEN, 0)
-        mishaps.announce_faults(self.world)
+        outages.announce_faults(self.world)
         self.datacollector = mesa.DataCollector(
             model_reporters={
                 "accuracy": lambda model: model.world.accuracy,
@@ -245,7 +246,7 @@ class Simulation(mesa.Model):
         write_owners(world, "final", np.arange(len(world.population)))
         write_transfers(world)
         write_events(world)
-        write_run(world, self.device, ticks, min(self.steps, self.scenario.horizon))
+        write_run(world, self.scenario, self.device, ticks, min(self.steps, self.scenario.horizon))
         mesa.Agent._ids.pop(self, None)  # Mesa keeps every model that ever made an agent in a class-level dict
         if self.recorder is None:
             return None
@@ -281,7 +282,9 @@ class Simulation(mesa.Model):
         The scenario takes the intervention up: playing it again from the start gives the same run. Raises
         ``BadInput`` for what is no lever or no value for it, and changes nothing then.
         """
-        self.scenario = self.world.scenario = self.with_intervention(settings)
+        self.scenario = self.with_intervention(settings)
+        planned = self.scenario.interventions
+        self.world.scenario = self.world.scenario.model_copy(update={"interventions": planned})
         return self._next_round
 
     def with_intervention(self, settings: Mapping[str, Any]) -> Scenario:
@@ -319,7 +322,8 @@ class Simulation(mesa.Model):
         mechanism = scenario.market.mechanism
         built = mechanisms()[mechanism.name](**mechanism.params)
         self.model_owner = ModelOwner(self, scenario.market.budget, scenario.market.revenue)
-        self.regulator = Regulator(self, policy, make_regulation(tuning.name, tuning.params))
+        regulation = make_regulation(tuning.name, tuning.params)
+        self.regulator = Regulator(self, policy, regulation, options_of(scenario.enforcement))
         board = dataclasses.replace(
             self.regulator.announcement(),
             budget=self.model_owner.announce_budget(int(to_micro(scenario.market.treasury))),
@@ -357,7 +361,7 @@ class Simulation(mesa.Model):
             rivalry=self._rivalry(),
             shard_labels=learning.labels,
             speed=self._generation_speed(),
-            faults=mishaps.Faults.of(scenario),
+            faults=Faults.of(scenario),
             write=self._write,
             on_leave=self._on_leave,
         )
@@ -396,6 +400,10 @@ class Simulation(mesa.Model):
                 probe(self, happening)
 
         return handler
+
+    def together(self, kind: Kind) -> bool:
+        """Whether entries of this kind with nothing else between them are handled in one call."""
+        return kind in TOGETHER or (kind is Kind.LEAVE and leaves_no_trace(self.world))
 
     def _still_valid(self, kind: Kind, owners: IntColumn, stays: IntColumn) -> BoolColumn:
         """Entries of the market itself always count; an owner's only while that stay lasts (or, to come, has ended)."""

@@ -36,17 +36,15 @@ MOST_RESTARTS = 10
 class Trainee:
     """What runs in a worker: the data of all owners on its device, and ``train_cohort`` for some of them."""
 
-    def __init__(
-        self, model: FlatModel, shards: Shards, plan: LocalTraining, seed: int, threads: int, device: str
-    ) -> None:
+    def __init__(self, model: FlatModel, shards: Shards, seed: int, threads: int, device: str) -> None:
         use_threads(threads)
         self._device = resolve_device(device)
-        self._model, self._plan, self._streams = model, plan, Streams(seed)
+        self._model, self._streams = model, Streams(seed)
         self._shards = moved(shards, self._device)
 
     def train(
-        self, base: Any, columns: tuple[IntColumn, IntColumn, IntColumn], counter: int, backend: str, chunk: int,
-        terms: LocalTerms,
+        self, base: Any, columns: tuple[IntColumn, IntColumn, IntColumn], counter: int, plan: LocalTraining,
+        backend: str, chunk: int, terms: LocalTerms,
     ) -> tuple[Any, TrainingReport]:  # fmt: skip
         """New weights [K, P] of the owners of the columns (shards, samples, owners), and how they were trained."""
         report = TrainingReport()
@@ -54,7 +52,7 @@ class Trainee:
         shards, samples, owners = (np.array(column) for column in columns)
         terms = terms_on(terms, self._device)
         trained = train_cohort(
-            self._model, start, self._shards, shards, samples, owners, counter, self._plan, self._streams, backend,
+            self._model, start, self._shards, shards, samples, owners, counter, plan, self._streams, backend,
             chunk=chunk, terms=terms, report=report,
         )  # fmt: skip
         return trained.cpu().numpy(), report
@@ -95,7 +93,7 @@ class SpreadTrainer:
             start = whole if same else base[torch.from_numpy(share).to(base.device)].cpu().numpy()
             columns = (rows[share], samples[share], owners[share])
             part = terms_on(terms.take(share), torch.device("cpu"))
-            flying.append(actor.train.remote(start, columns, counter, backend, chunk, part))
+            flying.append(actor.train.remote(start, columns, counter, plan, backend, chunk, part))
         try:
             landed = ray.get(flying)
         except ray.exceptions.RayActorError:
@@ -152,9 +150,7 @@ def spread(simulation: Simulation, workers: int, address: str | None = None, dev
             max_task_retries=-1,
         )(Trainee)
         actors = [
-            actor.remote(
-                training.model, data, training.plan, simulation.scenario.seed, threads, "auto" if share else "cpu"
-            )
+            actor.remote(training.model, data, simulation.scenario.seed, threads, "auto" if share else "cpu")
             for _ in range(workers)
         ]
         training.train_with(SpreadTrainer(actors))

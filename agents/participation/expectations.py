@@ -21,13 +21,19 @@ def skill(accuracy: ArrayLike, chance: float) -> FloatColumn:
 
 
 def expected_utility(
-    board: Board, advice_for_claims: Advice, own_cost: FloatColumn, model_value: FloatColumn, violates: BoolColumn
+    board: Board,
+    advice_for_claims: Advice,
+    own_cost: FloatColumn,
+    model_value: FloatColumn,
+    violates: BoolColumn,
+    fine: FloatColumn | None = None,
 ) -> FloatColumn:
     """What owners expect of a round, in money, from the public board and what they know of themselves.
 
     Expected payment for what they will claim - cost of what they will really train (``own_cost``, money) + worth of
     the model at its published skill - expected loss of the deposit for those that violate the rules (``violates``).
+    ``fine``: what a verdict would take from each (money), where that differs from the ``fine`` on the board.
     """
     published = PRIOR_SKILL if np.isnan(board.accuracy) else skill(board.accuracy, board.chance)
-    expected_loss = board.audit_rate * board.detection_rate * board.fine
+    expected_loss = board.audit_rate * board.detection_rate * (board.fine if fine is None else fine)
     return advice_for_claims.expected_payment - own_cost + model_value * published - violates * expected_loss

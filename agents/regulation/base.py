@@ -1,7 +1,8 @@
-"""How a regulator sets its audit rate from round to round. It knows public verdicts and its own books, no truth."""
+"""How a regulator tunes its rules from round to round. It knows public verdicts and its own books, no truth."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from agents.parameters import NOT_NEGATIVE, Bounds, check_number, make
-from learning.columns import FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from learning.registry import Registry
 
 
@@ -17,7 +18,9 @@ from learning.registry import Registry
 class Verdicts:
     """What became public in a round: ``judged`` owners, of them ``audited`` and found ``guilty``; money ``spent``.
 
-    ``rate`` is the audit rate that was announced for it.
+    ``rate`` is the audit rate that was announced for it. Verdicts are those of the audits, before any appeal: these err
+    at known rates. ``share``: the share of all judged that audits of everybody would have blamed, where audits are not
+    as likely for all (NaN: they are).
     """
 
     judged: int
@@ -25,6 +28,21 @@ class Verdicts:
     guilty: int
     rate: float
     spent: float
+    share: float = math.nan
+
+    @property
+    def blamed(self) -> float:
+        """Guilty verdicts, as many as if audits had been as likely for all."""
+        return float(self.guilty) if math.isnan(self.share) else self.share * self.audited
+
+
+def guilty_share(flagged: BoolColumn, chance: FloatColumn) -> float:
+    """The share of guilty among all judged, from those that were audited, each with a probability of its own.
+
+    Weighted by one over that probability, and by the sum of the weights (Hajek 1971, in Foundations of Statistical
+    Inference); NaN without audits.
+    """
+    return float((flagged / chance).sum() / (1.0 / chance).sum()) if len(flagged) else math.nan
 
 
 @dataclass(frozen=True)
@@ -41,7 +59,7 @@ class Prospect:
 
 
 class Regulation:
-    """A rule that tunes the audit rate; frozen. What it remembers is a column of numbers that the caller keeps."""
+    """A rule that tunes the rules; frozen. What it remembers is a column of numbers that the caller keeps."""
 
     name: ClassVar[str]
 
@@ -56,6 +74,14 @@ class Regulation:
     def rate(self, memory: FloatColumn, prospect: Prospect) -> float:
         """The audit rate of the next round."""
         raise NotImplementedError
+
+    def option(self, memory: FloatColumn) -> int | None:
+        """Which of its options holds in the next round, for rules that choose among some."""
+        return None
+
+    def purse(self, memory: FloatColumn) -> float:
+        """Money that audits and appeals of a round may cost at most."""
+        return math.inf
 
 
 REGULATION: Registry[type[Regulation]] = Registry("regulation")
@@ -81,7 +107,8 @@ PURSE = 0
 class Budgeted(Regulation):
     """Audits as many as ``budget`` (money per round) pays for; what is not spent is kept, up to ``reserve`` budgets.
 
-    The audits themselves fall by lot, so a round may cost more than its budget; the next ones make up for that.
+    The rate is such that audits are expected to cost what there is. They fall by lot, and may be followed by appeals:
+    those that there is no money for do not take place, so that n rounds never cost more than n budgets.
     """
 
     name: ClassVar[str] = "budget"
@@ -107,6 +134,9 @@ class Budgeted(Regulation):
 
     def rate(self, memory: FloatColumn, prospect: Prospect) -> float:
         return self.affordable(memory, prospect)
+
+    def purse(self, memory: FloatColumn) -> float:
+        return max(0.0, float(memory[PURSE]))
 
 
 def make_regulation(name: str, params: Mapping[str, Any]) -> Regulation:

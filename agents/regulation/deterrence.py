@@ -25,7 +25,8 @@ class Deterrence(Budgeted):
 
     Violations as a share v of the rounds judged follow from the public verdicts: v = (guilty / audited - a) / (d - a),
     with d and a the rates at which audits find violations and blame honest rounds (Rogan and Gladen 1978, Estimating
-    prevalence from the results of a screening test), one half added to either count. Deterrence is taken for
+    prevalence from the results of a screening test), one half added to either count; where audits are aimed, verdicts
+    count by one over their chance. Deterrence is taken for
     exponential, v(r) = exp(c - k r): c and k by least squares of log v on r, r as a moving average of the announced
     rate with weight ``weight`` on the newest, rounds discounted by ``keep`` and weighted by their audits. A violation
     costs the market ``harm`` (money), an audit its cost: harm * v(r) + cost * r is least at
@@ -98,7 +99,7 @@ class Deterrence(Budgeted):
 
 def violating(seen: Verdicts, prospect: Prospect) -> float:
     """The share of rounds with a violation, in (0, 1], as verdicts and the known errors of audits tell it."""
-    guilty = (seen.guilty + 0.5) / (seen.audited + 1.0)
+    guilty = (seen.blamed + 0.5) / (seen.audited + 1.0)
     least = 0.5 / (seen.audited + 1.0)
     power = prospect.detection_rate - prospect.false_alarm_rate
     if power <= 0.0:  # audits that tell nothing

@@ -32,6 +32,10 @@ class Verdicts:
     chance: FloatColumn = field(default_factory=lambda: np.zeros(0))
     found_by: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
+    def only(self, done: BoolColumn) -> Verdicts:
+        """The verdicts where no more than these audits take place."""
+        return Verdicts(self.audited & done, self.flagged & done, self.chance, np.where(done, self.found_by, 0))
+
 
 class AuditPolicy:
     """Shares out the audits of a round. ``needs``: names in ``Evidence.measured`` that it reads."""
@@ -172,7 +176,7 @@ def audit(
     """
     if evidence is None:
         evidence = Evidence(np.ones(len(violation)), np.zeros(len(violation)))
-    chance = policy.audit_policy.chances(policy.audit_rate, evidence)
+    chance = _chances(policy, evidence)
     audited = audit_draw < chance
     if not policy.detectors:
         blamed = verdict_draw < np.where(violation, policy.detection_rate, policy.false_alarm_rate)
@@ -181,3 +185,18 @@ def audit(
     found_by = (found * (1 << np.arange(len(found), dtype=np.int64))[:, None]).sum(axis=0)
     blamed = found.sum(axis=0) >= policy.votes
     return Verdicts(audited, audited & blamed, chance, np.where(audited, found_by, 0))
+
+
+def _chances(policy: EnforcementPolicy, evidence: Evidence) -> FloatColumn:
+    """The probability of an audit for each owner.
+
+    Detectors judge only uploads of which something was measured. Their owners take the audits of the others, too, as
+    far as certainty allows: where they were drawn by lot, everybody was as likely to be audited before the lot.
+    """
+    rate, chance = policy.audit_rate, np.zeros(len(evidence))
+    seen = evidence.seen(policy.read) if policy.detectors else np.ones(len(evidence), dtype=np.bool_)
+    if seen.all():
+        return policy.audit_policy.chances(rate, evidence)
+    if seen.any():
+        chance[seen] = policy.audit_policy.chances(min(1.0, rate * len(seen) / int(seen.sum())), evidence.of(seen))
+    return chance

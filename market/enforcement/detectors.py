@@ -6,7 +6,7 @@ flags those beyond its limit. ``datagora detectors`` measures how often each is 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +28,7 @@ from market.enforcement.evidence import (
 )
 
 
+@dataclass(frozen=True)
 class Detector:
     """Reads one signal of training."""
 
@@ -42,6 +43,10 @@ class Detector:
     def limit(self) -> float:
         """The score beyond which an owner is flagged."""
         raise NotImplementedError
+
+    def at(self, limit: float) -> Detector:
+        """The same with another ``limit``; ``ValueError`` where there is none to set."""
+        raise ValueError("it has no limit that could be set")
 
     def score(self, evidence: Evidence) -> FloatColumn:
         """How suspicious each owner is; NaN where there is nothing to go by."""
@@ -78,6 +83,9 @@ class NormDetector(Detector):
     def limit(self) -> float:
         return self.deviations
 
+    def at(self, limit: float) -> Detector:
+        return replace(self, deviations=max(0.0, limit))
+
     def score(self, evidence: Evidence) -> FloatColumn:
         with np.errstate(divide="ignore"):  # an update of norm 0 is infinitely far
             return np.abs(deviation(np.log(evidence.measured[UPDATE_NORM])))
@@ -100,6 +108,9 @@ class Least(Detector):
     @property
     def limit(self) -> float:
         return -self.least
+
+    def at(self, limit: float) -> Detector:
+        return replace(self, least=-limit)
 
     def score(self, evidence: Evidence) -> FloatColumn:
         return -evidence.measured[self.signal]
@@ -179,6 +190,9 @@ class NearCopyDetector(Detector):
     def limit(self) -> float:
         return self.similarity
 
+    def at(self, limit: float) -> Detector:
+        return replace(self, similarity=min(limit, 1.0))
+
     def score(self, evidence: Evidence) -> FloatColumn:
         return evidence.measured[SIMILARITY]
 
@@ -203,6 +217,9 @@ class GapDetector(Detector):
     @property
     def limit(self) -> float:
         return self.gap
+
+    def at(self, limit: float) -> Detector:
+        return replace(self, gap=limit)
 
     def score(self, evidence: Evidence) -> FloatColumn:
         return rank_gap(evidence.claimed, evidence.measured[self.measurement])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from learning.columns import FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from learning.inspection_names import ALIGNMENT, DUPLICATES, HELD_OUT_GAIN, LOSS_DROP, SIGNALS, SIMILARITY, UPDATE_NORM
 from market.mechanism import CONTRIBUTION, MEASURED_QUALITY
 
@@ -43,6 +43,18 @@ class Evidence:
 
     def __len__(self) -> int:
         return len(self.reputation)
+
+    def of(self, some: BoolColumn) -> Evidence:
+        """What there is about some of the owners."""
+        measured = {name: column[some] for name, column in self.measured.items()}
+        return Evidence(self.reputation[some], self.claimed[some], measured)
+
+    def seen(self, names: Collection[str]) -> BoolColumn:
+        """Of which owners anything of this was measured."""
+        found = np.zeros(len(self), dtype=np.bool_)
+        for name in names:
+            found |= ~np.isnan(self.measured[name])
+        return found
 
 
 def deviation(values: FloatColumn) -> FloatColumn:

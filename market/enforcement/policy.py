@@ -86,7 +86,12 @@ class EnforcementPolicy:
     @property
     def needs(self) -> frozenset[str]:
         """What has to be measured of every upload for these rules, by the names of ``Evidence.measured``."""
-        return self.audit_policy.needs.union(*(detector.needs for detector in self.detectors))
+        return self.audit_policy.needs | self.read
+
+    @property
+    def read(self) -> frozenset[str]:
+        """What its detectors read, by the same names."""
+        return frozenset().union(*(detector.needs for detector in self.detectors))
 
     @property
     def fine(self) -> float:

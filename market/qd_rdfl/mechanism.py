@@ -208,10 +208,11 @@ class QDRDFL:
         reward = np.full(len(types), terms.budget)
         total = np.full(len(types), terms.figures[EFFORT])
         effort[inside] = terms.columns[EFFORT][place[inside]]
-        for entrant in np.flatnonzero(~inside).tolist():
-            reward[entrant], total[entrant], effort[entrant], quality[entrant] = self._entry(
-                terms, float(quality[entrant])
-            )
+        # Each is the one owner more, so entrants of one quality expect the same: it is worked out once.
+        claimed, alike = np.unique(quality[~inside], return_inverse=True)
+        if len(claimed):
+            entries = np.array([self._entry(terms, one) for one in claimed.tolist()])[alike]
+            reward[~inside], total[~inside], effort[~inside], quality[~inside] = entries.T
         share = np.divide(effort, quality, out=np.zeros(len(types)), where=quality > 0.0)
         prize = np.divide(effort, total, out=np.zeros(len(types)), where=total > 0.0) * reward
         net = prize - self.fee * share

@@ -204,7 +204,7 @@ def _numbers(value: list[Any]) -> NDArray[Any] | None:
 
 def _column_of(kind: type, values: list[Any]) -> NDArray[Any] | None:
     """The values as a column, if all are of that very kind and fit."""
-    if any(type(item) is not kind for item in values):
+    if set(map(type, values)) - {kind}:
         return None
     try:
         return np.array(values, dtype=np.int64 if kind is int else np.float64)

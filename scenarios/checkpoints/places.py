@@ -32,13 +32,16 @@ class Origin:
     """How a run with checkpoints was started: where it plays, and how often and how many checkpoints it keeps.
 
     ``every``: as on the command line; ``keep``: how many, None for all; ``force``: whether it may replace an earlier
-    run; ``resumed``: after how many windows it was gone on with so far.
+    run; ``spread`` and ``address``: the workers and the cluster that it trains on, if any; ``resumed``: after how many
+    windows it was gone on with so far.
     """
 
     device: str
     every: str
     keep: int | None
     force: bool = False
+    spread: int | None = None
+    address: str | None = None
     resumed: tuple[int, ...] = ()
 
     def write(self, folder: Path, scenario: str) -> None:
@@ -61,7 +64,9 @@ def read_origin(folder: Path) -> Origin:
             raise BadCheckpoint(f"{path} has format {facts['format']}, this version reads {FORMAT}")
         keep = None if facts["keep"] is None else int(facts["keep"])
         resumed = tuple(int(window) for window in facts["resumed"])
-        return Origin(str(facts["device"]), str(facts["every"]), keep, bool(facts["force"]), resumed)
+        spread = None if facts["spread"] is None else int(facts["spread"])
+        address = None if facts["address"] is None else str(facts["address"])
+        return Origin(str(facts["device"]), str(facts["every"]), keep, bool(facts["force"]), spread, address, resumed)
     except BadCheckpoint:
         raise
     except OSError as problem:

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from scenarios.checkpoints.arrays import Arrays, Claims
 from scenarios.checkpoints.capturing import Node, Snapshot
 from scenarios.checkpoints.kinds import (
     AS_BUILT,
@@ -27,7 +28,6 @@ from scenarios.checkpoints.kinds import (
     name_of,
     set_attribute,
 )
-from scenarios.checkpoints.sharing import look_at_column, look_at_tensor
 from scenarios.checkpoints.special import special_for
 
 
@@ -58,11 +58,9 @@ class _Return:
     """One way back; ``late`` is what has to wait for all the rest."""
 
     def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
         self._known: dict[int, Any] = {}
-        self._claimed: set[int] = set()
-        self._arrays: dict[str, Any] = {}
-        self._blocks: dict[str, Any] = {}
+        self._claims = Claims()
+        self._arrays = Arrays(snapshot, self._claims)
         self.late: list[tuple[int, Callable[[], None]]] = []
 
     def value(self, node: Node, fresh: Any) -> Any:
@@ -121,43 +119,10 @@ class _Return:
     # Columns and tensors
 
     def _column(self, fresh: Any, key: str) -> NDArray[Any]:
-        if key not in self._arrays:
-            self._arrays[key] = self._found_column(key, fresh)
-        found: NDArray[Any] = self._arrays[key]
-        return found
-
-    def _found_column(self, key: str, fresh: Any) -> NDArray[Any]:
-        look = self._snapshot.looks.get(key)
-        if look is not None:
-            return look_at_column(self._snapshot.columns[look[0]], look)
-        column = self._snapshot.columns[key]
-        if isinstance(fresh, np.ndarray) and self._may_stay(fresh) and _same_column(fresh, column):
-            self._claimed.add(id(fresh))
-            return fresh
-        return column
+        return self._arrays.column(fresh, key)
 
     def _tensor(self, fresh: Any, key: str, place: str, kind: str, wants: bool) -> Tensor:
-        if key not in self._arrays:
-            self._arrays[key] = self._found_tensor(key, fresh, place, kind, wants)
-        found: Tensor = self._arrays[key]
-        return found
-
-    def _found_tensor(self, key: str, fresh: Any, place: str, kind: str, wants: bool) -> Tensor:
-        look = self._snapshot.looks.get(key)
-        if look is not None:
-            if look[0] not in self._blocks:
-                self._blocks[look[0]] = self._snapshot.tensors[look[0]].clone().to(place)
-            tensor = look_at_tensor(self._blocks[look[0]], look)
-        else:
-            stored = self._snapshot.tensors[key]
-            if isinstance(fresh, Tensor) and self._may_stay(fresh) and _same_tensor(fresh, stored, place):
-                self._claimed.add(id(fresh))
-                return fresh
-            tensor = stored.clone().to(place)  # a copy, so that its memory starts where torch wants it
-        return torch.nn.Parameter(tensor, wants) if kind == "parameter" else tensor.requires_grad_(wants)
-
-    def _may_stay(self, fresh: object) -> bool:
-        return id(fresh) not in self._claimed
+        return self._arrays.tensor(fresh, key, place, kind, wants)
 
     # Containers
 
@@ -201,8 +166,7 @@ class _Return:
 
     def _target(self, fresh: Any, number: int, kind: type) -> Any:
         """The built thing if it is there and of that very kind, or a new one; known by its number from now on."""
-        if type(fresh) is kind and self._may_stay(fresh):
-            self._claimed.add(id(fresh))
+        if type(fresh) is kind and self._claims.take(fresh):
             target = fresh
         else:
             target = kind() if kind in _CONTAINERS else object.__new__(kind)
@@ -267,19 +231,3 @@ def _empty_graph() -> Any:
 def _same(one: Any, other: Any) -> bool:
     """Whether two are the same thing, or plain values that are written alike (so that NaN is NaN, and 1 is not 1.0)."""
     return one is other or (type(one) in _PLAIN and type(one) is type(other) and repr(one) == repr(other))
-
-
-def _same_column(fresh: NDArray[Any], column: NDArray[Any]) -> bool:
-    return (
-        fresh.dtype == column.dtype
-        and fresh.shape == column.shape
-        and fresh.strides == column.strides
-        and fresh.tobytes() == column.tobytes()
-    )
-
-
-def _same_tensor(fresh: Tensor, stored: Tensor, place: str) -> bool:
-    if fresh.dtype != stored.dtype or fresh.shape != stored.shape or fresh.device.type != place:
-        return False
-    here = fresh.detach().cpu().contiguous()
-    return here.reshape(-1).view(torch.uint8).equal(stored.reshape(-1).view(torch.uint8))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import shutil
 import signal
@@ -107,12 +108,26 @@ class Keeper:
 
 def taken(simulation: Simulation, buffers: Any) -> Snapshot:
     """All that must be kept of a simulation between two windows, and of the rows that wait to be written."""
-    return capture({"simulation": simulation, "buffers": buffers})
+    with _no_collection():
+        return capture({"simulation": simulation, "buffers": buffers})
 
 
 def put_back(snapshot: Snapshot, simulation: Simulation, buffers: Any) -> None:
     """Set a freshly built simulation, and empty buffers, to what was taken. Raises ``BadCheckpoint``."""
-    restore(snapshot, {"simulation": simulation, "buffers": buffers})
+    with _no_collection():
+        restore(snapshot, {"simulation": simulation, "buffers": buffers})
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python does not look for garbage again and again while a large graph is being walked."""
+    running = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if running:
+            gc.enable()
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from agents.computing_center import ComputingCenter, SlotRequest
 from scenarios.buffers import TableBuffer
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable, attributes, set_attribute
 from scenarios.engine.clock import Clock
+from scenarios.interventions import in_force
 from scenarios.simulation import Simulation
 
 State = dict[str, Any]
@@ -59,6 +60,9 @@ def _simulation_put(simulation: Simulation, state: Mapping[str, Any]) -> None:
             simulation.datacollector.model_vars = part
         else:
             set_attribute(simulation, name, part)
+    # Scenarios are built, not kept: what is in force follows from how many interventions have been made.
+    world = simulation.world
+    world.scenario = in_force(simulation.scenario, world.intervened)
 
 
 # -- the clock: SimPy's queue as waves in their order ----------------------------------------------------------------
@@ -116,19 +120,21 @@ def _center_put(center: ComputingCenter, state: Mapping[str, Any]) -> None:
 
 
 def _graph_taken(graph: nx.DiGraph[Any]) -> State:
-    nodes, edges = list(graph.nodes(data=True)), list(graph.edges(data=True))
-    if any(data for _, data in nodes) or graph.graph:
+    if any(data for _, data in graph.nodes(data=True)) or graph.graph:
         raise Unkeepable("a graph with attributes of nodes, which no checkpoint can keep")
-    names = list(edges[0][2]) if edges else []
-    if any(list(data) != names for _, _, data in edges):
+    pairs = [(user, source) for user, sources in vars(graph)["_adj"].items() for source in sources]
+    edges = [data for sources in vars(graph)["_adj"].values() for data in sources.values()]
+    names = tuple(edges[0]) if edges else ()
+    if set(map(tuple, edges)) - {names}:
         raise Unkeepable("a graph whose edges differ in their attributes, which no checkpoint can keep")
-    place = {(user, source): number for number, (user, source, _) in enumerate(edges)}
+    columns = zip(*(data.values() for data in edges), strict=True) if names else ()
+    place = {pair: number for number, pair in enumerate(pairs)}
     return {
-        "nodes": [node for node, _ in nodes],
-        "users": [user for user, _, _ in edges],
-        "sources": [source for _, source, _ in edges],
-        "attributes": {name: [data[name] for _, _, data in edges] for name in names},
-        "backwards": [place[user, source] for source in graph for user in graph.pred[source]],
+        "nodes": list(graph),
+        "users": [user for user, _ in pairs],
+        "sources": [source for _, source in pairs],
+        "attributes": {name: list(column) for name, column in zip(names, columns, strict=True)},
+        "backwards": [place[user, source] for source, users in vars(graph)["_pred"].items() for user in users],
     }
 
 

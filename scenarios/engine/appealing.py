@@ -7,11 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from learning.columns import BoolColumn, FloatColumn, IntColumn
+from market.enforcement import Verdicts
+from market.enforcement.appeals import Appeal
 from market.ledger import DEPOSIT
 from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
+
+_ROUNDING = 1e-9
+"""Money by which sums of costs may be off."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ def hear_appeals(
     if rule is None:
         return Heard(nobody, nobody, np.zeros(len(who)))
     fee = int(to_micro(rule.fee))
-    appealed = flagged & (world.ledger.wallet[who] >= fee) & rule.lodged(violation, from_micro(slashed_micro))
+    appealed = _lodged(world, rule, who, violation, flagged, slashed_micro)
     overturned = appealed & rule.overturned(violation, world.uniform("appeal", who, world.rounds_closed))
     lost = np.where(appealed & ~overturned, from_micro(fee), 0.0)
     world.post(tick, "appeal fee", who[appealed], REGULATOR, fee)
@@ -53,6 +58,34 @@ def hear_appeals(
     settled.audit_cost += cost
     settled.appeal_fees = float(lost.sum())
     return Heard(appealed, overturned, lost)
+
+
+def paid_for(
+    world: World, who: IntColumn, violation: BoolColumn, verdicts: Verdicts, slashed_micro: IntColumn, lot: FloatColumn
+) -> Verdicts:
+    """The audits that the regulator's purse pays for, with the appeals that follow.
+
+    They take place one after another, in the order of their lots (uniform ``lot`` over the probability of the audit, so
+    that the order tells nothing of it), until another one and an appeal could cost more than what is left.
+    """
+    rule, audited = world.policy.appeal, np.flatnonzero(verdicts.audited)
+    cost, most = np.full(len(who), world.policy.audit_cost), world.policy.audit_cost
+    if rule is not None:
+        appeals = _lodged(world, rule, who, violation, verdicts.flagged, slashed_micro)
+        cost, most = cost + rule.cost * appeals, most + rule.cost
+    order = audited[np.argsort(lot[audited] / verdicts.chance[audited], kind="stable")]
+    before = np.cumsum(cost[order]) - cost[order]
+    done = np.zeros(len(who), dtype=np.bool_)
+    done[order[before + most <= world.regulator.purse + _ROUNDING]] = True
+    return verdicts.only(done)
+
+
+def _lodged(
+    world: World, rule: Appeal, who: IntColumn, violation: BoolColumn, flagged: BoolColumn, slashed_micro: IntColumn
+) -> BoolColumn:
+    """Which of the guilty appeal and can put down the fee."""
+    able = world.ledger.wallet[who] >= int(to_micro(rule.fee))
+    return np.asarray(flagged & able & rule.lodged(violation, from_micro(slashed_micro)))
 
 
 def subsidise(world: World, cost: float, tick: int) -> None:

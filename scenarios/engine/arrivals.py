@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import pairwise
+
 import numpy as np
 
 from agents.arrivals import Draws, make_arrivals
@@ -11,28 +14,51 @@ from learning.streams import Streams
 from scenarios.engine.clock import to_ticks
 from scenarios.schema import Scenario
 
+Rates = Sequence[tuple[float, float]]
+"""Pairs of a tick and the arrivals per window from then on, in order of time; the first is at tick 0."""
 
-def visits(scenario: Scenario, streams: Streams) -> tuple[IntColumn, IntColumn]:
+
+def first_rates(scenario: Scenario) -> list[tuple[float, float]]:
+    """The rates of a run whose arrival rate nothing changes."""
+    return [(0.0, scenario.population.arrival_rate)]
+
+
+def visits(scenario: Scenario, streams: Streams, rates: Rates) -> tuple[IntColumn, IntColumn]:
     """Ticks [N] at which persons 0 to N - 1 arrive, and at which they have to leave (``NEVER`` where nothing says so).
 
-    The initial ones, the listed times, the Poisson process, and the scenario's further arrival processes.
+    The initial ones, the listed times, the Poisson process of these ``rates``, and the scenario's further processes.
     """
-    window = to_ticks(scenario.window)
-    end = scenario.horizon * window
+    end = scenario.horizon * to_ticks(scenario.window)
     ticks = [0] * scenario.population.initial
     ticks += [to_ticks(second) for second in scenario.population.arrival_times]
-    if scenario.population.arrival_rate > 0:
-        mean_gap, at, number = window / scenario.population.arrival_rate, 0.0, 0
-        while at < end:
-            at += mean_gap * float(streams.exponential("arrival gap", 0, number))
-            number += 1
-            ticks.append(round(at))
+    ticks += _poisson(rates, to_ticks(scenario.window), end, streams)
     further = [_of_process(scenario, streams, place) for place in range(len(scenario.population.arrivals))]
     arrive = np.concatenate([np.array(ticks, dtype=np.int64), *(one[0] for one in further)])
     leave = np.concatenate([np.full(len(ticks), NEVER), *(one[1] for one in further)])
     order = np.argsort(arrive, kind="stable")
     order = order[arrive[order] < end]
     return arrive[order], leave[order]
+
+
+def _poisson(rates: Rates, window: int, end: int, streams: Streams) -> list[int]:
+    """Ticks of a Poisson process with a rate that changes in steps.
+
+    In units of the mean gap the gaps are the same whatever the rates are. So a rate that changes later moves nobody
+    who has come before, and what is left of the gap under way stretches or shrinks with it.
+    """
+    ticks: list[int] = []
+    number, left = 0, float(streams.exponential("arrival gap", 0, 0)) if any(rate > 0 for _, rate in rates) else 0.0
+    for (begin, rate), (stop, _) in pairwise([*rates, (float(end), 0.0)]):
+        if rate <= 0 or stop <= begin:
+            continue
+        mean_gap = window / rate
+        at = begin + mean_gap * left
+        while at < stop:
+            ticks.append(round(at))
+            number += 1
+            at += mean_gap * float(streams.exponential("arrival gap", 0, number))
+        left = (at - stop) / mean_gap
+    return ticks
 
 
 def _of_process(scenario: Scenario, streams: Streams, place: int) -> tuple[IntColumn, IntColumn]:

@@ -12,8 +12,24 @@ from scenarios.engine.membership import ExitKind, leave
 from scenarios.engine.world import World
 
 
-def expel(world: World, owner: int, tick: int) -> None:
-    """Throw an owner out, as the ban of the rules in force says; it may come back under another name, or later."""
+def expel(world: World, owner: int, tick: int) -> int:
+    """Throw an owner out, as the ban of the rules in force says; it may come back under another name, or later.
+
+    A banned person goes under all of its names, and those that are outside stay there. Returns how many stays ended.
+    """
+    population = world.population
+    if not world.policy.ban.whole_person:
+        _throw_out(world, owner, tick)
+        return 1
+    names = np.flatnonzero(population.person == population.person[owner])
+    here = names[population.status[names] == Status.ACTIVE]
+    population.banned_until[names] = world.policy.ban.until(world.rounds_closed)
+    for name in here.tolist():
+        _throw_out(world, name, tick)
+    return len(here)
+
+
+def _throw_out(world: World, owner: int, tick: int) -> None:
     population, ban = world.population, world.policy.ban
     leave(world, owner, ExitKind.EXPELLED, tick, ExitCause.BANNED if ban.rounds or ban.whole_person else None)
     population.banned_until[owner] = ban.until(world.rounds_closed)

@@ -28,6 +28,7 @@ from scenarios.engine.event_log import Event
 from scenarios.engine.privacy import privacy_cost, privacy_offered, sold_out
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import Tally, World
+from scenarios.schema import Scenario
 
 _STATUS = [status.name.lower() for status in Status]
 _UPLOADS = ["none", *(kind.name.lower() for kind in Upload)]
@@ -269,7 +270,7 @@ def write_transfers(world: World) -> None:
     world.write(
         "transfers",
         {
-            "tick": over_rows([batch.tick for batch in batches]),
+            "tick": np.concatenate([np.broadcast_to(batch.tick, len(batch)) for batch in batches]),
             "round": over_rows([batch.round for batch in batches]),
             "kind": Codes(over_rows([number[batch.kind] for batch in batches]), kinds),
             "payer": np.concatenate([batch.payer for batch in batches]),
@@ -289,7 +290,7 @@ def write_events(world: World) -> None:
 
 def book_the_tail(world: World) -> None:
     """What was spent since the last settlement, and training under way at the end, is somebody's loss too."""
-    spent, owners = world.flights.spent + privacy_cost(world, np.arange(len(world.flights))), world.flights.owner
+    spent, owners = world.flights.spent + privacy_cost(world, world.flights), world.flights.owner
     for column in (world.population.utility_total, world.population.stay_utility):
         np.subtract.at(column, owners, spent)
     lost = float(spent.sum()) + world.tally.forfeited
@@ -298,9 +299,9 @@ def book_the_tail(world: World) -> None:
     world.tally = Tally()
 
 
-def write_run(world: World, device: str, ticks: int, windows: int) -> None:
-    """The one row of the runs table."""
-    scenario, totals = world.scenario, world.totals
+def write_run(world: World, scenario: Scenario, device: str, ticks: int, windows: int) -> None:
+    """The one row of the runs table; ``scenario`` as the run began with it."""
+    totals = world.totals
     rounds = world.rounds_closed
     world.write(
         "runs",

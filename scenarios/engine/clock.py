@@ -11,6 +11,7 @@ Order at equal ticks: first by ``Kind`` (its number), then by the moment at whic
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
@@ -85,6 +86,7 @@ class Wave:
 
 
 Handler = Callable[[Happening], None]
+Together = Callable[[Kind], bool]
 StillValid = Callable[[Kind, IntColumn, IntColumn], BoolColumn]
 
 
@@ -92,11 +94,11 @@ class Clock:
     """A SimPy environment that plays waves.
 
     ``valid(kind, owners, stays)`` says which entries still concern somebody; the others are dropped unheard, so no
-    event is ever handled for an owner that has left. Kinds in ``together`` have handlers that schedule nothing
-    before the last entry they are given; only those are handled ahead of the SimPy clock.
+    event is ever handled for an owner that has left. ``together`` says of which kinds, as things stand, the handlers
+    schedule nothing before the last entry they are given; only those are handled ahead of the SimPy clock.
     """
 
-    def __init__(self, handlers: dict[Kind, Handler], together: frozenset[Kind], valid: StillValid) -> None:
+    def __init__(self, handlers: dict[Kind, Handler], together: Together, valid: StillValid) -> None:
         self.env = simpy.Environment(initial_time=0)
         self._handlers = handlers
         self._together = together
@@ -127,6 +129,24 @@ class Clock:
         columns = (np.array([value], dtype=np.int64) for value in (tick, owner, stay, ref))
         self.schedule(kind, *columns)
 
+    def drop(self, kind: Kind, which: Callable[[IntColumn, IntColumn], BoolColumn]) -> None:
+        """Strike out the pending entries of a kind for which ``which(owners, refs)`` says so."""
+        for event, wave in list(self._waves.items()):
+            if wave.kind is not kind:
+                continue
+            pending = slice(wave.cursor, None)
+            keep = ~which(wave.owners[pending], wave.refs[pending])
+            if keep.all():
+                continue
+            del self._waves[event]
+            # SimPy cannot cancel an event; one that stays would still part the batches of others.
+            self.env._queue[:] = [entry for entry in self.env._queue if entry[3] is not event]
+            heapq.heapify(self.env._queue)
+            if keep.any():
+                rest = (column[pending][keep] for column in (wave.ticks, wave.owners, wave.stays, wave.refs))
+                ticks, owners, stays, refs = rest
+                self._arm(Wave(kind, ticks, owners, stays, refs))
+
     def run_until(self, tick: int) -> None:
         """Handle everything before ``tick`` (half-open), and stand there."""
         self.env.run(until=tick)
@@ -149,7 +169,7 @@ class Clock:
         wave = self._waves.pop(event)
         first = wave.cursor
         last = int(np.searchsorted(wave.ticks, self.env.now, side="right"))
-        if wave.kind in self._together:
+        if self._together(wave.kind):
             last = max(last, int(np.searchsorted(wave.ticks, self.env.peek(), side="left")))
         wave.cursor = last
         if last < len(wave.ticks):

@@ -43,7 +43,7 @@ def close_round(world: World, tick: int) -> None:
 
 def close_when_complete(world: World, tick: int) -> None:
     """A waiting round closes as soon as nobody's update is outstanding."""
-    if world.round is not None and world.round.planned and (world.flights.arrived | world.flights.lost).all():
+    if world.round is not None and world.round.planned and world.flights.complete:
         world.clock.at(Kind.CLOSE, tick, ref=world.round.number)
 
 

@@ -102,8 +102,8 @@ def decide(
     truth = {claim: getattr(population, claim)[owners] for claim in CLAIMS}
     worked = (upload == Upload.TRAINED) & (work_share >= offered)
     lie = violations(policy, claims, truth, np.ones(count, dtype=np.bool_))
-    guilty = violations(policy, claims, truth, worked & (volume_share >= 1.0))
-    only_shirks = guilty & ~violations(policy, claims, truth, worked)
+    guilty = lie | ~(worked & (volume_share >= 1.0))
+    only_shirks = guilty & ~(lie | ~worked)
     return Decisions(
         *(owners, takes_part, claims, offered, work_share, upload, scale, lie, guilty, volume, volume_share),
         only_shirks=only_shirks,

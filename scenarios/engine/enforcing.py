@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -13,14 +14,13 @@ from market.enforcement import Sanctions, Verdicts, audit, drift, sanction
 from market.ledger import DEPOSIT
 from market.money import from_micro, to_micro
 from market.parties import REGULATOR, WORLD
-from scenarios.engine.appealing import hear_appeals, subsidise
+from scenarios.engine.appealing import hear_appeals, paid_for, subsidise
 from scenarios.engine.audit_record import write_audits
 from scenarios.engine.banning import expel
-from scenarios.engine.entry_money import top_up_deposit
+from scenarios.engine.entry_money import deposit_held, top_up_deposit
 from scenarios.engine.event_log import Event
-from scenarios.engine.evidence import of_owners
 from scenarios.engine.identities import counted_once
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.membership import ExitKind, leave_for_good
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -30,9 +30,11 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     population, policy, number = world.population, world.policy, world.rounds_closed
     took = settled.arrived & (population.status[settled.owner] == Status.ACTIVE)
     who, violation = settled.owner[took], settled.violation[took]
-    evidence = of_owners(settled.evidence, took)
     draws = world.uniform("audit", who, number), world.uniform("verdict", who, number)
-    verdicts = audit(policy, violation, *draws, evidence)
+    verdicts = audit(policy, violation, *draws, settled.evidence.of(took))
+    if math.isfinite(world.regulator.purse):
+        fines = _sanctions(world, who, verdicts).slashed_micro
+        verdicts = paid_for(world, who, violation, verdicts, fines, draws[0])
     settled.audited[took] = verdicts.audited
     settled.audit_cost = policy.audit_cost * int(verdicts.audited.sum())
     subsidise(world, settled.audit_cost, tick)
@@ -52,18 +54,19 @@ def enforce(world: World, settled: Settled, tick: int) -> None:
     world.log.add(Event.AUDIT, tick, number, who[verdicts.audited], violation[verdicts.audited])
     world.log.add(Event.GUILTY, tick, number, who[final.flagged], settled.penalty[took][final.flagged])
     write_audits(world, settled, took, verdicts, final, heard, slashed)
-    world.regulator.hear(len(who), int(verdicts.audited.sum()), int(final.flagged.sum()), settled.audit_cost)
+    world.regulator.hear(verdicts, settled.audit_cost)
     _book_utilities(world, settled)
     for owner in who[(sanctions.probation_until > number + 1) & ~population.restricted[who]].tolist():
         population.restricted[owner] = True
         world.graph.restrict(owner)
     expelled = who[sanctions.expelled]
-    settled.expelled = len(expelled)
     for owner in expelled.tolist():
-        expel(world, owner, tick)
-    rest = who[~sanctions.expelled]
-    for owner in top_up_deposit(world, rest, tick).tolist():
-        leave(world, owner, ExitKind.BANKRUPT, tick)
+        if population.status[owner] == Status.ACTIVE:  # else it has gone with another of its names
+            settled.expelled += expel(world, owner, tick)
+    rest = who[population.status[who] == Status.ACTIVE]
+    broke = top_up_deposit(world, rest, tick)
+    if len(broke):
+        leave_for_good(world, broke, ExitKind.BANKRUPT, tick)
 
 
 def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntColumn | None = None) -> Sanctions:
@@ -73,7 +76,7 @@ def _sanctions(world: World, who: IntColumn, verdicts: Verdicts, slashed: IntCol
     return sanction(
         world.policy,
         verdicts,
-        world.ledger.deposit[who] + taken,
+        deposit_held(world, who) + taken,
         population.reputation[who],
         population.strikes[who],
         population.probation_until[who],

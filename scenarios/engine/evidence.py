@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from learning.columns import BoolColumn, IntColumn
+from learning.columns import IntColumn
 from learning.inspection_names import SIGNALS
 from market.enforcement import Evidence
 from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
@@ -23,9 +23,3 @@ def gather_evidence(world: World, rows: IntColumn) -> Evidence:
     sizes = flights.claims.get(DATA_SIZE, population.reported_data_size[flights.owner])[rows]
     claimed = sizes * flights.data_share[rows] * population.reported_quality[owners]
     return Evidence(population.reputation[owners].copy(), claimed, measured)
-
-
-def of_owners(evidence: Evidence, some: BoolColumn) -> Evidence:
-    """The evidence about some of the owners."""
-    measured = {name: column[some] for name, column in evidence.measured.items()}
-    return Evidence(evidence.reputation[some], evidence.claimed[some], measured)

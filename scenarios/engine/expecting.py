@@ -9,9 +9,10 @@ import numpy as np
 from agents.adaptation import Prospects
 from agents.participation import expected_utility
 from learning.columns import FloatColumn, IntColumn
-from market.mechanism import Terms, Types
+from market.mechanism import DATA_SIZE, Terms, Types
 from scenarios.engine.announcing import full_board
 from scenarios.engine.decisions import Decisions, decide
+from scenarios.engine.entry_money import next_fine
 from scenarios.engine.identities import share
 from scenarios.engine.rivals import label_mixes
 from scenarios.engine.world import World
@@ -38,7 +39,8 @@ def expected_round(
     if advice.expected_epsilon is not None:
         own_cost = own_cost + population.valuation[ids] * advice.expected_epsilon
     worth = share(world, ids) * population.model_value[ids]
-    return decisions, expected_utility(board, advice, own_cost, worth, decisions.violation)
+    fine = next_fine(world, ids, decisions.claims[DATA_SIZE])
+    return decisions, expected_utility(board, advice, own_cost, worth, decisions.violation, fine)
 
 
 def prospects(world: World, ids: IntColumn) -> Prospects:

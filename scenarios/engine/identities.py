@@ -40,6 +40,8 @@ def another_name(world: World, owners: IntColumn) -> IntColumn:
     for name in _OF_THE_PERSON:
         getattr(population, name)[ids] = getattr(population, name)[owners]
     population.reputation[ids] = world.policy.initial_reputation
+    if world.policy.ban.whole_person:
+        population.banned_until[ids] = population.banned_until[owners]
     return ids
 
 

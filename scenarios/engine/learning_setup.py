@@ -20,7 +20,7 @@ from learning.streams import Streams
 from learning.uploads import Upload, poisons, recalls
 from market.mechanism import Generating, LabelMixes
 from scenarios.choices import StrategyShare, name_and_parameters
-from scenarios.enforcement_checks import policy_of
+from scenarios.enforcement_checks import needs_of
 from scenarios.engine.learning_rules import (
     blamed_on,
     choice_of,
@@ -131,7 +131,7 @@ def build_learning(scenario: Scenario, streams: Streams, device: str) -> Learnin
         "terms": terms_of(spec),
         "privacy": privacy_of(spec),
         "copying": any(_sends(share, recalls) for share in scenario.population.strategies)
-        or not REMEMBERING.isdisjoint(policy_of(scenario.enforcement).needs),
+        or not REMEMBERING.isdisjoint(needs_of(scenario.enforcement)),
     }
     method = personalization_of(spec)
     if method is None:

@@ -9,7 +9,6 @@ import numpy as np
 from agents.participation import ExitCause
 from agents.population import NEVER, Status
 from learning.columns import BoolColumn, IntColumn
-from market.graph import choose_peers
 from market.ledger import DEPOSIT
 from market.mechanism import DATA_SIZE
 from market.money import from_micro, to_micro
@@ -17,11 +16,13 @@ from market.parties import REGULATOR, WORLD
 from scenarios.buffers import Codes
 from scenarios.engine.announcing import full_board
 from scenarios.engine.arrivals import first_strategies
-from scenarios.engine.arriving import heard_at_the_door, wait_out
+from scenarios.engine.arriving import choose_company, enter_graph, heard_at_the_door, wait_out
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import NOBODY, Happening, Kind, after
 from scenarios.engine.entry_money import admission_fee, required_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.expecting import expected_round
+from scenarios.engine.flights import Flights
 from scenarios.engine.identities import (
     another_name,
     if_all,
@@ -63,6 +64,7 @@ _CAUSE = {
     ExitKind.QUIT: ExitCause.REFUSED_BILL,
 }
 """What a way out usually comes of."""
+_CAUSES = [cause.name.lower() for cause in ExitCause]
 
 
 def arrive(world: World, happening: Happening) -> None:
@@ -154,9 +156,9 @@ def _consider(world: World, ids: IntColumn, tick: int) -> None:
 def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick: int) -> None:
     """``locked`` and ``fee``: deposits and admission fees, in micro-units."""
     population, scenario = world.population, world.scenario
-    before = population.active()
     population.stay[ids] += 1
-    population.status[ids] = Status.ACTIVE
+    company = choose_company(world, ids)
+    population.enter(ids)
     population.joined_tick[ids] = tick
     population.joined_round[ids] = world.rounds_closed
     first = world.rounds_closed + (world.round is not None)  # a round that is open already goes on without them
@@ -175,7 +177,7 @@ def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick:
     world.tally.fees += float(paid.sum())
     world.post(tick, "admission fee", ids, REGULATOR, fee)
     world.post(tick, "deposit", ids, ids, locked, payee_book=DEPOSIT)
-    _into_the_graph(world, before, ids)
+    enter_graph(world, ids, company)
     world.totals.joins += count
     world.log.add(Event.JOIN, tick, world.rounds_closed, ids, from_micro(locked))
     if scenario.population.departure_rate > 0:
@@ -188,55 +190,14 @@ def _join(world: World, ids: IntColumn, locked: IntColumn, fee: IntColumn, tick:
     world.clock.schedule(Kind.LEAVE, population.leaves_at[ending], ending, population.stay[ending], cause)
 
 
-def _into_the_graph(world: World, before: IntColumn, ids: IntColumn) -> None:
-    """Newcomers share with some of those who are there, one after another."""
-    population, neighbours = world.population, world.scenario.market.neighbours
-    if neighbours == 0:
-        world.graph.join_alone(ids, population.reputation[ids])
-    else:
-        present = np.concatenate([before, ids])
-        # Drawn at once for all newcomers: an identity and a stay have one row of draws.
-        keys = population.luck[ids][:, None], population.stay[ids][:, None]
-        wanted = np.arange(min(neighbours, len(present)))
-        draws = world.streams.uniform("peers", *keys, wanted).tolist()
-        for position, owner in enumerate(ids.tolist()):
-            peers = choose_peers(present[: len(before) + position], draws[position])
-            world.graph.join(owner, peers, world.rounds_closed, float(population.reputation[owner]))
-    for owner in ids[population.restricted[ids]].tolist():
-        world.graph.restrict(owner)  # probation does not end by leaving and coming back
-
-
 def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause | None = None) -> None:
-    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
+    """An owner leaves, and comes to the door again if it means to.
 
     ``cause``: what it came of, if not the usual thing. Who leaves for a new name is back at the door under it as soon
     as it has thought about it.
     """
-    population = world.population
-    population.status[owner] = _STATUS[kind]
-    population.center[owner] = -1
-    who = np.array([owner])
-    world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
-    in_flight = world.flights.owner == owner
-    if in_flight.any():
-        # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid. What it
-        # has cost is lost, and so is the privacy in what has been merged already.
-        world.tally.left_midway += int(in_flight.sum())
-        forfeit(world, owner, in_flight)
-    for center in world.centers:
-        center.cancel(owner)
-    if world.personal is not None:  # whoever goes keeps the best model that it has had
-        luck = population.luck[who]
-        world.personal.restore_best(luck)
-        population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(luck))
-    world.graph.leave(owner)
-    write_episode(world, owner, kind, tick, cause)
-    world.log.add(Event.LEAVE, tick, world.rounds_closed, owner, int(kind))
-    world.on_leave(owner)
-    totals = world.totals
-    totals.exits += 1
-    totals.expulsions += kind is ExitKind.EXPELLED
-    totals.bankruptcies += kind is ExitKind.BANKRUPT
+    population, who = world.population, np.array([owner])
+    leave_for_good(world, who, kind, tick, None if cause is None else np.array([cause]))
     if cause is ExitCause.NEW_NAME:
         back = after(tick, population.think_time[who] * world.exponential("new name", who, world.rounds_closed))
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)
@@ -244,14 +205,63 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause 
         schedule_return(world, who, tick)
 
 
-def forfeit(world: World, owner: int, rows: BoolColumn) -> None:
-    """Drop flights of an owner that are not settled any more: what they have cost it is lost."""
+def leaves_no_trace(world: World) -> bool:
+    """Whether nothing is set in motion when owners leave, whoever they are: no return, no free slot, no closing round.
+
+    Departures with nothing else between them can then be handled together.
+    """
+    rule = world.participation
+    return (
+        rule.return_delay <= 0
+        and not world.centers
+        and world.scenario.round.late != "wait"
+        and not any(strategy.renaming for strategy in world.strategies)
+    )
+
+
+def leave_for_good(
+    world: World, who: IntColumn, kind: ExitKind, tick: int | IntColumn, causes: IntColumn | None = None
+) -> None:
+    """The one way out: settle the deposit, drop what is pending, cut the edges, close the episode.
+
+    Owners [K] go one after another, each at its ``tick``; ``causes``: what it came of, if not the usual thing.
+    """
     population = world.population
-    spent = float(world.flights.spent[rows].sum()) + forfeit_privacy(world, np.flatnonzero(rows))
+    population.leave(who, _STATUS[kind])
+    population.center[who] = -1
+    world.post(tick, "deposit back", who, who, world.ledger.deposit[who], payer_book=DEPOSIT)
+    for owner in who.tolist():
+        dropped = world.flights.take_out(owner)
+        if len(dropped):
+            # Who leaves before the settlement forfeits it: the update is not used any more and nothing is paid. What
+            # it has cost is lost, and so is the privacy in what has been merged already.
+            world.tally.left_midway += len(dropped)
+            forfeit(world, owner, dropped)
+            give_back_places(world, dropped.owner, dropped.center)
+    if world.personal is not None:  # whoever goes keeps the best model that it has had
+        luck = population.luck[who]
+        world.personal.restore_best(luck)
+        population.held_accuracy[who] = np.fmax(population.held_accuracy[who], world.personal.best_accuracy(luck))
+    for owner in who.tolist():
+        world.graph.leave(owner)
+    write_episode(world, who, kind, tick, causes)
+    world.log.add(Event.LEAVE, tick, world.rounds_closed, who, int(kind))
+    for owner in who.tolist():
+        world.on_leave(owner)
+    totals = world.totals
+    totals.exits += len(who)
+    totals.expulsions += len(who) * (kind is ExitKind.EXPELLED)
+    totals.bankruptcies += len(who) * (kind is ExitKind.BANKRUPT)
+
+
+def forfeit(world: World, owner: int, dropped: Flights) -> None:
+    """Flights of an owner are not settled any more: what they have cost it is lost."""
+    population = world.population
+    spent = float(dropped.spent.sum()) + forfeit_privacy(world, dropped)
     world.tally.forfeited += spent
     population.utility_total[owner] -= spent
     population.stay_utility[owner] -= spent
-    forget_flights(world, rows)
+    _release(world, dropped.base_version)
 
 
 def unlock(world: World, rows: IntColumn, tick: int) -> None:
@@ -265,10 +275,14 @@ def unlock(world: World, rows: IntColumn, tick: int) -> None:
 
 def forget_flights(world: World, rows: BoolColumn) -> None:
     """Drop flights, and the model versions that were kept for them."""
-    if world.federation is not None:
-        for version in world.flights.base_version[rows].tolist():
-            world.federation.release(version)
+    _release(world, world.flights.base_version[rows])
     world.flights.keep(~rows)
+
+
+def _release(world: World, versions: IntColumn) -> None:
+    if world.federation is not None:
+        for version, times in zip(*np.unique(versions, return_counts=True), strict=True):
+            world.federation.release(int(version), int(times))
 
 
 def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
@@ -282,9 +296,9 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
 
 
 def write_episode(
-    world: World, owner: int | IntColumn, kind: ExitKind, tick: int, cause: ExitCause | None = None
+    world: World, owner: int | IntColumn, kind: ExitKind, tick: int | IntColumn, causes: IntColumn | None = None
 ) -> None:
-    """One row per stay that ends: of one owner, or of several at once."""
+    """One row per stay that ends, of one owner or of several: when, and what it came of, if not the usual thing."""
     population, names = world.population, world.strategy_names
     world.write(
         "episodes",
@@ -299,7 +313,7 @@ def write_episode(
             "left_tick": tick,
             "left_round": world.rounds_closed,
             "exit_kind": kind.name.lower(),
-            "exit_cause": (_CAUSE[kind] if cause is None else cause).name.lower(),
+            "exit_cause": _CAUSE[kind].name.lower() if causes is None else Codes(causes, _CAUSES),
             "rounds_taken": population.stay_rounds[owner],
             "utility": population.stay_utility[owner],
         },

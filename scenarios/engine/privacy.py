@@ -28,6 +28,7 @@ from market.money import to_micro
 from scenarios.engine.clock import Kind
 from scenarios.engine.cohort import quarantine
 from scenarios.engine.decisions import Decisions
+from scenarios.engine.flights import Flights
 from scenarios.engine.identities import siblings
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
@@ -223,18 +224,16 @@ def spend_privacy(world: World, rows: IntColumn, tick: int) -> None:
     population.privacy_budget[who] = accounts.left(persons, population.privacy_cap[who], population.identities[who])
 
 
-def privacy_cost(world: World, rows: IntColumn) -> FloatColumn:
-    """What the flights [K] have cost their owners in privacy, at true valuations, in money; 0 for what is not sent."""
-    flights = world.flights
-    lost = np.where(flights.sent[rows], flights.epsilon_lost[rows], 0.0)
-    return np.asarray(world.population.valuation[flights.owner[rows]] * lost)
+def privacy_cost(world: World, flights: Flights) -> FloatColumn:
+    """What flights [K] have cost their owners in privacy, at true valuations, in money; 0 for what is not sent."""
+    lost = np.where(flights.sent, flights.epsilon_lost, 0.0)
+    return np.asarray(world.population.valuation[flights.owner] * lost)
 
 
-def forfeit_privacy(world: World, rows: IntColumn) -> float:
-    """Book what the flights [K] have lost whose owner leaves before they are settled; returns what that costs it."""
-    flights = world.flights
-    world.tally.epsilon_forfeited += float(flights.epsilon_lost[rows[flights.sent[rows]]].sum())
-    return float(privacy_cost(world, rows).sum())
+def forfeit_privacy(world: World, flights: Flights) -> float:
+    """Book what flights [K] have lost whose owner leaves before they are settled; returns what that costs it."""
+    world.tally.epsilon_forfeited += float(flights.epsilon_lost[flights.sent].sum())
+    return float(privacy_cost(world, flights).sum())
 
 
 def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
@@ -243,7 +242,7 @@ def price_privacy(world: World, rows: IntColumn, settled: Settled) -> None:
         return
     settled.epsilon = world.flights.epsilon[rows].copy()
     settled.epsilon_lost = np.where(world.flights.sent[rows], world.flights.epsilon_lost[rows], 0.0)
-    settled.privacy_cost = privacy_cost(world, rows)
+    settled.privacy_cost = world.population.valuation[settled.owner] * settled.epsilon_lost
 
 
 def wear_privacy(world: World, settled: Settled, tick: int) -> None:

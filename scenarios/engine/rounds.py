@@ -32,26 +32,18 @@ from market.mechanism import Allocation, Reports
 from market.money import from_micro, to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine.announcing import full_board
+from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import NOBODY, Happening, Kind, after, to_ticks
 from scenarios.engine.closing import close_round, close_when_complete
 from scenarios.engine.decisions import Decisions, decide
 from scenarios.engine.evaluation import aggregate_buffer
 from scenarios.engine.event_log import Event
+from scenarios.engine.fault_list import center_up, reachable, training_ends, when_up
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
-from scenarios.engine.membership import ExitKind, leave
-from scenarios.engine.mishaps import (
-    center_up,
-    first_copies,
-    first_reports,
-    in_time,
-    post_reports,
-    post_uploads,
-    reachable,
-    send_or_crash,
-    training_ends,
-    when_up,
-)
+from scenarios.engine.losses import send_or_crash
+from scenarios.engine.membership import ExitKind, leave, leave_for_good, leaves_no_trace
+from scenarios.engine.messaging import first_copies, first_reports, in_time, post_reports, post_uploads
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
 from scenarios.engine.world import Round, World
@@ -128,8 +120,8 @@ def _solvent(world: World, decisions: Decisions, tick: int) -> BoolColumn:
     owners = decisions.owner
     cost = _training_cost(world, owners, _worked_on(world, owners, _samples(world, decisions)))
     broke = decisions.takes_part & (world.ledger.wallet[owners] < cost)
-    for owner in owners[broke].tolist():
-        leave(world, owner, ExitKind.BANKRUPT, tick)
+    if broke.any():
+        leave_for_good(world, owners[broke], ExitKind.BANKRUPT, tick)
     return np.asarray(~broke)
 
 
@@ -225,8 +217,7 @@ def _start(world: World, chosen: Decisions, allocation: Allocation, selected: In
     version = 0
     if world.federation is not None:
         version = world.federation.version
-        for _ in range(len(owners)):
-            world.federation.hold(version)
+        world.federation.hold(version, len(owners))
     center = _centers(world, owners, allocation, selected)
     speed = world.center_types["rate"][center] if world.centers else population.compute_rate[owners]
     compute = (worked_on + made.synthetic) * world.scenario.learning.epochs / speed + made.seconds
@@ -327,26 +318,25 @@ def _entries(happening: Happening) -> list[tuple[int, int, int]]:
 
 def receive_updates(world: World, happening: Happening) -> None:
     """UPDATE: note arrivals; asynchronous rounds aggregate whenever the buffer is full."""
-    rows, ticks = first_copies(world, happening)
-    if len(rows) == 0:
+    serials, ticks = first_copies(world, happening)
+    if len(serials) == 0:
         return
     if world.scenario.round.late == "buffer":
         size = world.scenario.round.buffer_size
         room = size - len(_waiting(world))
-        for first, last in itertools.pairwise([0, *range(room, len(rows), size), len(rows)]):
-            _note_arrivals(world, rows[first:last], ticks[first:last])
+        for first, last in itertools.pairwise([0, *range(room, len(serials), size), len(serials)]):
+            _note_arrivals(world, serials[first:last], ticks[first:last])
             if len(_waiting(world)) == size:
                 aggregate_buffer(world, _waiting(world), int(ticks[last - 1]))
     else:
-        _note_arrivals(world, rows, ticks)
+        _note_arrivals(world, serials, ticks)
         if world.scenario.round.late == "wait":
             close_when_complete(world, int(ticks[-1]))
 
 
-def _note_arrivals(world: World, rows: IntColumn, ticks: IntColumn) -> None:
-    flights = world.flights
-    flights.arrived[rows] = True
-    world.log.add(Event.UPDATE, ticks, world.rounds_closed, flights.owner[rows], flights.upload[rows])
+def _note_arrivals(world: World, serials: IntColumn, ticks: IntColumn) -> None:
+    owners, uploads = world.flights.arrive(serials)
+    world.log.add(Event.UPDATE, ticks, world.rounds_closed, owners, uploads)
 
 
 def _waiting(world: World) -> IntColumn:
@@ -356,6 +346,9 @@ def _waiting(world: World) -> IntColumn:
 
 def leave_now(world: World, happening: Happening) -> None:
     """LEAVE: owners that decided to go, or whose time has come."""
+    if leaves_no_trace(world):
+        leave_for_good(world, happening.owners, ExitKind.VOLUNTARY, happening.ticks, happening.refs)
+        return
     for tick, owner, cause in _entries(happening):
         leave(world, owner, ExitKind.VOLUNTARY, tick, ExitCause(cause))
         if world.scenario.round.late == "wait":
@@ -372,7 +365,5 @@ def finish_round(world: World, happening: Happening) -> None:
         gone = world.flights.owner[late]
         world.log.add(Event.LATE, tick, world.round.number, gone, world.flights.upload[late])
         world.tally.late = int(late.sum())
-        for center in world.centers:
-            for owner in gone.tolist():
-                center.cancel(owner)
+        give_back_places(world, gone, world.flights.center[late])
     close_round(world, tick)

@@ -13,7 +13,7 @@ from agents.strategies.sybil import Sybil
 from learning.columns import IntColumn
 from learning.splitting import Split
 from learning.streams import Streams
-from scenarios.engine.arrivals import first_strategies, visits
+from scenarios.engine.arrivals import first_rates, first_strategies, visits
 from scenarios.schema import Scenario
 
 
@@ -45,7 +45,7 @@ def splits(scenario: Scenario, streams: Streams, sizes: IntColumn) -> tuple[Spli
     wanted = names_at_once([make_strategy(share.name, share.params) for share in scenario.population.strategies])
     if (wanted == 1).all():
         return ()
-    persons = np.arange(len(visits(scenario, streams)[0]))
+    persons = np.arange(len(visits(scenario, streams, first_rates(scenario))[0]))
     shard = persons % len(sizes)
     parts = np.minimum(wanted[first_strategies(scenario, streams, persons)], sizes[shard])
     pairs = np.unique(np.stack([shard, parts])[:, parts > 1], axis=1)

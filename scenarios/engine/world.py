@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from learning.generation.speed import GenerationSpeed
     from learning.personal_federation import PersonalFederation
     from market.cocogen.rivalry import Rivalry
-    from scenarios.engine.mishaps import Faults
+    from scenarios.engine.fault_list import Faults
     from scenarios.engine.personal import Uploaded
     from scenarios.engine.privacy import PrivacyAccounts
     from scenarios.engine.sub_shards import SubShards
@@ -94,7 +94,10 @@ Write = Callable[[str, Mapping[str, object]], None]
 
 @dataclass
 class World:
-    """Everything a phase reads and writes. ``rounds_closed`` counts settled rounds and numbers the next one."""
+    """Everything a phase reads and writes. ``rounds_closed`` counts settled rounds and numbers the next one.
+
+    ``scenario`` is what is in force: its values change with the interventions that have been made.
+    """
 
     scenario: Scenario
     streams: Streams
@@ -132,6 +135,7 @@ class World:
     faults: Faults | None = None  # what goes wrong, if anything does
     clock: Clock = field(init=False)
     private_types: dict[str, FloatColumn] = field(default_factory=dict)
+    arrival_rates: list[tuple[float, float]] = field(default_factory=list)  # persons per window, since which tick
     trace_ends: IntColumn = field(default_factory=lambda: np.zeros(0, dtype=np.int64))  # by person, tick or NEVER
     round: Round | None = None
     terms: Terms | None = None  # announced last; they hold until the next round opens
@@ -182,7 +186,7 @@ class World:
 
     def post(
         self,
-        tick: int,
+        tick: int | IntColumn,
         kind: str,
         payer: ArrayLike,
         payee: ArrayLike,

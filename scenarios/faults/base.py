@@ -40,7 +40,7 @@ class Journey:
     """Messages of one kind, sent in the same round by different owners; all columns have the same length.
 
     ``luck`` keys the draws, ``arrival`` is the tick at which each would arrive, or at which its sender gives up where
-    it is ``lost``; ``copies`` are seconds after the arrival at which a further copy comes (NaN: none does).
+    it is ``lost``; each of ``copies`` is a column of seconds from then to a further copy (NaN: none).
     """
 
     message: Message
@@ -50,7 +50,7 @@ class Journey:
     sent: IntColumn
     arrival: IntColumn
     lost: BoolColumn
-    copies: FloatColumn
+    copies: list[FloatColumn]
 
     def item(self, place: int) -> int:
         """Item of a draw for these messages by the fault at this place in the scenario's list."""

@@ -87,9 +87,11 @@ class DuplicatedMessage(_Delaying):
     mean_delay: float = 5.0
 
     def befall(self, journey: Journey, streams: Streams, place: int) -> None:
-        """Give the messages that the draw hits a copy; of several such faults the last one decides when."""
+        """Give the messages that the draw hits a copy, beside those that other such faults give them."""
         rows, delay = self.drawn(journey, streams, place, "duplicated message", "duplicate delay")
-        journey.copies[rows] = delay
+        copies = np.full(len(journey.sent), np.nan)
+        copies[rows] = delay
+        journey.copies.append(copies)
 
 
 @FAULTS.register("network_partition")

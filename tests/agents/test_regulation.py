@@ -7,11 +7,23 @@ import mesa
 import numpy as np
 import pytest
 
-from agents.regulation import REGULATION, Budgeted, Deterrence, Fixed, Prospect, Verdicts, make_regulation
+from agents.regulation import (
+    REGULATION,
+    Bandit,
+    Budgeted,
+    Deterrence,
+    Fixed,
+    Prospect,
+    Verdicts,
+    guilty_share,
+    make_regulation,
+)
 from agents.regulation.deterrence import violating
 from agents.regulator import Regulator
 from learning.streams import Streams
-from market.enforcement import EnforcementPolicy
+from market.enforcement import EnforcementPolicy, Evidence, audit
+from market.enforcement import Verdicts as Judged
+from market.enforcement.auditing import ByReputation
 
 OWNERS, COST = 400, 0.1
 
@@ -29,16 +41,17 @@ def supervise(rule: Budgeted, response, rounds: int = 200, detection: float = 0.
         regulator.policy = regulator.tuned(OWNERS, float(streams.uniform("regulation", 0, number)))
         rates.append(regulator.policy.audit_rate)
         guilty = streams.uniform("truth", ids, number) < response(rates[-1])
-        audited = streams.uniform("audit", ids, number) < rates[-1]
-        found = audited & (streams.uniform("verdict", ids, number) < np.where(guilty, detection, alarm))
-        spent.append(COST * audited.sum())
-        regulator.hear(OWNERS, int(audited.sum()), int(found.sum()), spent[-1])
+        draws = streams.uniform("audit", ids, number), streams.uniform("verdict", ids, number)
+        verdicts = audit(regulator.policy, guilty, *draws)
+        spent.append(COST * verdicts.audited.sum())
+        regulator.hear(verdicts, spent[-1])
     return np.array(rates), np.array(spent), regulator
 
 
 def test_a_fixed_regulator_leaves_the_rate_alone() -> None:
     regulator = Regulator(mesa.Model(seed=1), EnforcementPolicy(audit_rate=0.3))
-    regulator.hear(10, 3, 2, 0.0)
+    looked = np.arange(10) < 3
+    regulator.hear(Judged(looked, looked, np.full(10, 0.3)), 0.0)
     assert not regulator.tunes
     assert regulator.tuned(10, 0.5).audit_rate == 0.3
 
@@ -107,12 +120,80 @@ def test_where_audits_deter_nobody_a_regulator_that_learns_saves_its_money() -> 
     assert rates[-40:].mean() < 0.1
 
 
-def test_what_a_regulator_remembers_is_numbers_that_can_be_saved() -> None:
-    _, _, first = supervise(Deterrence(budget=4.0, harm=1.0), lambda rate: 0.3, rounds=5)
-    second = Regulator(mesa.Model(seed=1), EnforcementPolicy(audit_cost=COST), Deterrence(budget=4.0, harm=1.0))
-    second.load_state(first.state())
-    assert second.policy.audit_rate == first.policy.audit_rate
-    np.testing.assert_array_equal(second.memory, first.memory)
+def test_audits_that_are_aimed_at_the_guilty_do_not_make_them_seem_more() -> None:
+    ids, streams = np.arange(4000), Streams(3)
+    guilty = streams.uniform("truth", ids) < 0.3
+    evidence = Evidence(np.where(guilty, 0.1, 0.9), np.zeros(len(ids)))  # a bad standing draws audits
+    policy = EnforcementPolicy(audit_rate=0.2, audit_policy=ByReputation(focus=0.8))
+    verdicts = audit(policy, guilty, streams.uniform("audit", ids), streams.uniform("verdict", ids), evidence)
+    looked = verdicts.audited
+    plain = verdicts.flagged.sum() / looked.sum()
+    weighted = guilty_share(verdicts.flagged[looked], verdicts.chance[looked])
+    assert plain > 0.55
+    assert weighted == pytest.approx(0.3, abs=0.03)
+    seen = Verdicts(len(ids), int(looked.sum()), int(verdicts.flagged.sum()), 0.2, 0.0, weighted)
+    assert violating(seen, prospect()) == pytest.approx(0.3, abs=0.03)
+
+
+# ---- a choice among sets of rules ---------------------------------------------------------------------------------
+
+CHOICE = [{"deposit": 1.0}, {"deposit": 5.0}, {"deposit": 40.0}]
+"""The lowest deters nobody; the highest deters nearly all, but keeps most owners away."""
+
+
+def choosing(rule: Bandit, rounds: int, turns_at: int = 10**6) -> np.ndarray:
+    """Deposits round by round; owners stay away from the highest. From ``turns_at`` on the lowest deters everybody."""
+    options = [{"deposit": one["deposit"]} for one in rule.options]
+    regulator = Regulator(mesa.Model(seed=1), EnforcementPolicy(audit_rate=0.3, audit_cost=COST), rule, options)
+    streams, seen = Streams(9), []
+    for number in range(rounds):
+        regulator.policy = regulator.tuned(OWNERS, 0.5)
+        seen.append(regulator.policy.deposit)
+        ids = np.arange(OWNERS if seen[-1] < 40.0 else OWNERS // 5)
+        share = {1.0: 0.8, 5.0: 0.1, 40.0: 0.05}[seen[-1]]
+        guilty = streams.uniform("truth", ids, number) < (0.0 if number >= turns_at and seen[-1] == 1.0 else share)
+        verdicts = audit(
+            regulator.policy, guilty, streams.uniform("audit", ids, number), streams.uniform("verdict", ids, number)
+        )
+        regulator.hear(verdicts, COST * verdicts.audited.sum())
+    return np.array(seen)
+
+
+def bandit(**change) -> Bandit:
+    return Bandit(**{"options": CHOICE, "budget": 100.0, "harm": 0.5, "value": 0.5, "hold": 2, **change})
+
+
+def test_each_option_is_tried_and_the_best_one_is_kept() -> None:
+    played = choosing(bandit(), rounds=120)
+    assert played[:6].tolist() == [1.0, 1.0, 5.0, 5.0, 40.0, 40.0]
+    assert (played[60:] == 5.0).mean() > 0.7
+
+
+def test_a_regulator_that_cares_for_violations_only_shuts_the_market() -> None:
+    played = choosing(bandit(value=0.0), rounds=120)
+    assert (played[60:] == 40.0).mean() > 0.7
+
+
+def test_what_was_learnt_is_forgotten_when_the_owners_change() -> None:
+    played = choosing(bandit(keep=0.8), rounds=240, turns_at=100)
+    assert (played[60:100] == 5.0).mean() > 0.5
+    assert (played[180:] == 1.0).mean() > 0.5
+
+
+def test_the_first_round_under_an_option_does_not_count() -> None:
+    rule = bandit(hold=3)
+    memory = rule.memory()
+    for guilty in (100, 0, 0):
+        memory = rule.learn(memory, Verdicts(OWNERS, 100, guilty, 0.25, 10.0), prospect())
+    share = violating(Verdicts(OWNERS, 100, 0, 0.25, 10.0), prospect())
+    worth = 0.5 * OWNERS * (1.0 - 2.0 * share) - 10.0
+    np.testing.assert_allclose(rule.worths(memory), [worth, math.nan, math.nan])
+
+
+def test_no_option_costs_more_than_there_is() -> None:
+    rule = bandit(budget=2.0)
+    assert rule.rate(rule.memory(), prospect(rate=0.5)) == pytest.approx(2.0 / (COST * OWNERS))
+    assert rule.rate(rule.memory(), prospect(rate=0.01)) == 0.01
 
 
 @pytest.mark.parametrize(
@@ -121,6 +202,8 @@ def test_what_a_regulator_remembers_is_numbers_that_can_be_saved() -> None:
         ("budget", {"budget": -1.0}, "budget"),
         ("budget", {"budget": 1.0, "reserve": 0.5}, "reserve"),
         ("deterrence", {"budget": 1.0, "harm": 0.0}, "harm"),
+        ("bandit", {"budget": 1.0, "harm": 1.0, "options": [{"deposit": 1.0}]}, "options"),
+        ("bandit", {"budget": 1.0, "harm": 1.0, "options": CHOICE, "hold": 0}, "hold"),
         ("deterrence", {"budget": 1.0, "harm": 1.0, "explore": 1.0}, "explore"),
     ],
 )
@@ -130,4 +213,4 @@ def test_an_impossible_rule_is_refused_by_name(name: str, params: dict, field: s
 
 
 def test_the_registry_names_its_rules() -> None:
-    assert dict(REGULATION) == {"fixed": Fixed, "budget": Budgeted, "deterrence": Deterrence}
+    assert dict(REGULATION) == {"fixed": Fixed, "bandit": Bandit, "budget": Budgeted, "deterrence": Deterrence}

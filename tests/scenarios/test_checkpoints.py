@@ -38,6 +38,18 @@ MARKETS: dict[str, dict[str, Any]] = {
     "levers": {
         "interventions": [{"round": 2, "set": {"enforcement.audit_rate": 0.9, "market.mechanism": "fixed_price"}}]
     },
+    "a regulator that chooses": {
+        "learning": {"enabled": False},
+        "enforcement": {
+            "regulation": {
+                "name": "bandit",
+                "budget": 0.5,
+                "harm": 1.0,
+                "hold": 1,
+                "options": [{"deposit": 1.0}, {"audit_policy": "reputation"}],
+            }
+        },
+    },
     "generated": {
         "market": {"mechanism": "cocogen"},
         "learning": {"generation": {"generator": {"name": "vae", "steps": 3, "hidden": 8}}},
@@ -204,6 +216,30 @@ def forged(change: Callable[[Snapshot], None], folder: Path) -> Snapshot:
     change(snapshot)
     write_checkpoint(folder / "forged", Checkpoint({}, "", snapshot))
     return read_checkpoint(folder / "forged").snapshot
+
+
+@pytest.mark.parametrize("place", ["scenario", "columns", "tensors", "manifest"])
+def test_a_write_that_breaks_off_leaves_nothing_under_the_name(
+    place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever of it is on the disk already: the name appears with the last step."""
+    from scenarios.checkpoints import files
+
+    written: list[str] = []
+    safe = files._safe
+
+    def breaks_off(path: Path) -> dict[str, Any]:
+        written.append(path.stem)
+        assert not (tmp_path / "kept").exists()
+        if path.stem == place:
+            raise KeyboardInterrupt
+        return safe(path)
+
+    monkeypatch.setattr(files, "_safe", breaks_off)
+    with pytest.raises(KeyboardInterrupt):
+        write_checkpoint(tmp_path / "kept", Checkpoint({}, "", capture({"a": np.zeros(3)})))
+    assert written[-1] == place
+    assert list(tmp_path.iterdir()) == []
 
 
 class Trap:

@@ -20,7 +20,7 @@ def clock_with_log(together=frozenset(), valid=None, handle=None):
             handle(clock, happening)
 
     everybody = valid or (lambda kind, owners, stays: np.ones(len(owners), dtype=bool))
-    clock = Clock(dict.fromkeys(Kind, handler), together, everybody)
+    clock = Clock(dict.fromkeys(Kind, handler), together.__contains__, everybody)
     return clock, log
 
 

@@ -6,18 +6,22 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from market_runs import Played, play, small
 from sharing_runs import shared
 from test_market_laws import Inspector
 
 from market.enforcement.detectors import DETECTORS
-from scenarios.detecting import labelled, measure, record, score
+from scenarios.detecting import detect, labelled, measure, record, score, show
 from scenarios.enforcement_checks import policy_of
 from scenarios.errors import BadInput
 from scenarios.schema import Scenario
 
 UNTRAINED = {"learning": {"enabled": False}}
 STEADY = {"departure_rate": 0.0, "arrival_rate": 0.0, "adaptation": "none", "participation": "strict"}
+
+
+CHOOSING = {"name": "bandit", "budget": 0.4, "harm": 2.0, "options": [{"deposit": 1.0}, {"deposit": 4.0}]}
 
 
 def market(enforcement: dict[str, Any], population: dict[str, Any] | None = None, **change: Any) -> Scenario:
@@ -78,6 +82,38 @@ def test_labelled_runs_measure_what_an_audit_would_have_found() -> None:
     assert not audits["slashed"].any()
 
 
+def test_calibrated_detectors_are_measured_on_other_runs_and_written_for_the_scenario(capsys) -> None:
+    people = {"initial": 10, "strategies": ["honest", "free_rider_noise"], "assignment": [0, 0, 0, 0, 1] * 2}
+    rules = {"detectors": ["loss_drop", "update_norm", "duplicate"], "votes": 2}
+    scenario = market(rules, people, horizon=2)
+    trial = detect(scenario, seeds=3, device="cpu", false_alarms=0.1)
+    first, others = record(scenario, [1], "cpu"), record(scenario, [2, 3], "cpu")
+    drop = next(one for one in trial.chosen if one.name == "loss_drop")
+    clean = score(first, drop)[~first["violation"]]
+    assert drop.flagged(clean).sum() <= 0.1 * (len(clean) + 1)
+    assert len(clean) == 16
+    assert drop.limit == pytest.approx(clean.max(), rel=1e-4), "a tenth of 17 is one, and that may be the next"
+    panel = trial.table[trial.table["detector"] == "audit: 2 of 3"].set_index("cases")
+    votes = sum(detector.flagged(score(others, detector)).astype(int) for detector in trial.chosen)
+    found = panel.loc[["all violations", "clean rounds (false alarms)"], "flagged"].tolist()
+    guilty = others["violation"].to_numpy()
+    assert found == [((votes >= 2) & guilty).sum(), ((votes >= 2) & ~guilty).sum()]
+    assert trial.left == {"duplicate": "it has no limit that could be set"}
+    show(trial, 0.1)
+    text = capsys.readouterr().out
+    written = yaml.safe_load(text[text.index("enforcement:") :])["enforcement"]
+    assert policy_of(market({**rules, **written}, people).enforcement).detectors == trial.chosen
+    assert written["detection_rate"] == round(panel.loc["all violations", "rate"], 3)
+
+
+def test_there_is_nothing_to_measure_with_where_nothing_arrives() -> None:
+    late = {"think_time": {"name": "constant", "value": 1000.0}}
+    with pytest.raises(BadInput, match="no upload ever arrived"):
+        detect(market({"audit_rate": 0.1}, {"initial": 2, "types": late}, horizon=1), 1, "cpu")
+    with pytest.raises(BadInput, match="--seeds: 1: expected 2 or more with --false-alarms"):
+        detect(market({"audit_rate": 0.1}), 1, "cpu", false_alarms=0.1)
+
+
 def test_detectors_read_personal_models_too() -> None:
     people = {"strategies": ["honest", "free_rider_replay"], "assignment": [0, 0, 0, 0, 0, 1]}
     rules = {"audit_rate": 1.0, "detectors": [{"name": "duplicate"}]}
@@ -85,6 +121,17 @@ def test_detectors_read_personal_models_too() -> None:
     assert (audits["owner"] == 5).sum() == 3
     for verdict in ("guilty", "violation"):
         assert (audits[verdict] == (audits["owner"] == 5)).all()
+
+
+def test_where_a_sample_is_trained_it_takes_the_audits_of_all() -> None:
+    rules = {"audit_rate": 0.25, "detectors": ["held_out_gain"], "expel_after": 0, "probation_rounds": 0}
+    run = play(market(rules, {"initial": 12}, horizon=8, learning={"trained_sample": 6}))
+    audits, arrived = run.table("audits"), run.table("rounds")["arrived"]
+    assert (arrived > 6).all()
+    assert audits["held_out_gain"].notna().all(), "nobody is judged of whom nothing is known"
+    assert (audits["chance"] == 0.25 * arrived[audits["round"]].to_numpy() / 6).all()
+    assert (audits["guilty"] == (audits["held_out_gain"] <= 0)).all()
+    assert audits["owner"].nunique() > 6
 
 
 def test_what_trains_nothing_cannot_be_looked_at() -> None:
@@ -133,6 +180,19 @@ def test_each_further_strike_costs_more_and_asks_for_a_higher_deposit() -> None:
     audits = play(market(rules, people, **UNTRAINED)).table("audits")
     # 1/4 of 4; then 1/2 and all of 8: the deposit doubles once.
     assert audits["slashed"].tolist() == [1.0, 4.0, 8.0, 8.0]
+
+
+def test_an_owner_expects_the_fine_that_its_own_deposit_means() -> None:
+    people = {"strategies": ["honest", "free_rider_noise"], "types": {"outside_option": -10.0, "wealth": 1000.0}}
+
+    def joined(per_sample: float) -> set[str]:
+        rules = {"audit_rate": 1.0, "deposit": 0.0, "deposits": {"name": "proportional", "per_sample": per_sample}}
+        run = play(market(rules, people, horizon=1, **UNTRAINED))
+        strategies = run.table("owners").query("moment == 'round' and status == 'active'")["strategy"]
+        return set(strategies.astype(str))
+
+    assert joined(0.0) == {"honest", "free_rider_noise"}
+    assert joined(15.0) == {"honest"}, "though the deposit that all have in common is nothing"
 
 
 def test_who_claims_more_locks_more() -> None:
@@ -241,6 +301,21 @@ def test_a_ban_keeps_out_whom_it_says_as_long_as_it_says(
             assert (away >= 2).all()
 
 
+def test_a_banned_person_goes_with_all_of_its_names_and_stays_away() -> None:
+    sybil = {"name": "sybil", "identities": 3, "plays": "free_rider_noise", "leaving": "separately"}
+    people = {"initial": 6, "strategies": ["honest", sybil], "assignment": [0, 1] * 3}
+    people["participation"] = {"name": "strict", "whitewash": 1.0, "return_delay": 1.0}
+    rules = {"audit_rate": 0.3, "expel_after": 1, "false_alarm_rate": 0.0, "ban": {"name": "person"}}
+    run = play(market(rules, people, horizon=5, **UNTRAINED), Inspector())
+    banned = run.table("episodes").query("exit_kind == 'expelled'")
+    assert len(banned) > 3
+    assert (banned.groupby("person")["left_round"].nunique() == 1).all()
+    assert (banned.groupby("person").size() == 3).all(), "one audit was enough for three names"
+    assert run.table("runs")["expulsions"].iloc[0] == len(banned)
+    final = run.table("owners").query("moment == 'final'")
+    assert not (final["person"].isin(banned["person"]) & (final["status"] == "active")).any()
+
+
 # ---- the regulator ------------------------------------------------------------------------------------------------
 
 
@@ -249,12 +324,44 @@ def test_a_ban_keeps_out_whom_it_says_as_long_as_it_says(
 )
 def test_a_regulator_announces_the_rate_that_it_sets_and_keeps_to_its_budget(rule: dict[str, Any]) -> None:
     rules = {"audit_rate": 0.1, "audit_cost": 0.1, "expel_after": 0, "regulation": rule}
-    run = play(market(rules, {"initial": 20}, horizon=12, **UNTRAINED), Inspector())
+    run = play(market(rules, {"initial": 20}, horizon=12, **UNTRAINED), Inspector(), seed=0)
     rounds, audits = run.table("rounds"), run.table("audits")
+    assert (rounds["audit_cost"].cumsum() <= 0.4 * np.arange(1, len(rounds) + 1) + 1e-9).all()
     rates = rounds.set_index("round")["audit_rate"]
     assert rates.nunique() > 2
     assert (audits["chance"] == rates.loc[audits["round"]].to_numpy()).all()
-    assert rounds["audit_cost"].sum() < 0.4 * len(rounds) + 1.0
+    assert rounds["audit_cost"].sum() > 0.0
+
+
+def test_appeals_come_out_of_the_budget_and_it_is_never_exceeded() -> None:
+    appeal = {"name": "rational", "cost": 0.5, "false_alarm_rate": 0.2}
+    rules = {"audit_rate": 0.1, "audit_cost": 0.1, "false_alarm_rate": 0.6, "expel_after": 0, "appeal": appeal}
+    rules["regulation"] = {"name": "budget", "budget": 0.7}
+    run = play(market(rules, {"initial": 20}, horizon=10, **UNTRAINED), Inspector())
+    rounds, audits = run.table("rounds"), run.table("audits")
+    assert audits["appealed"].sum() > 5
+    spent = rounds["audit_cost"].to_numpy()
+    np.testing.assert_allclose(spent.sum(), 0.1 * len(audits) + 0.5 * audits["appealed"].sum())
+    assert (np.cumsum(spent) <= 0.7 * np.arange(1, len(spent) + 1) + 1e-9).all()
+    assert spent.max() <= 1.4 + 1e-9, "nor is more than the reserve spent at once"
+
+
+def test_a_regulator_plays_one_set_of_rules_after_another_and_everybody_is_told(tmp_path) -> None:
+    options = [{"deposit": 1.0}, {"deposit": 4.0, "audit_rate": 0.5}, {"detectors": ["duplicate"], "audit_rate": 1.0}]
+    rule = {"name": "bandit", "budget": 2.0, "harm": 2.0, "hold": 2, "options": options}
+    rules = {"audit_rate": 0.2, "expel_after": 0, "regulation": rule}
+    run = play(market(rules, {"initial": 6}, horizon=6), Inspector())
+    rounds, owners = run.table("rounds"), run.table("owners").query("moment == 'round'")
+    assert rounds["audit_rate"].tolist() == [0.2, 0.2, 0.5, 0.5, 1.0, 1.0]
+    locked = owners.groupby("round")["deposit"].agg(["min", "max"])
+    assert (locked["min"] == locked["max"]).all(), "what is over goes back"
+    assert locked["max"].tolist() == [1.0, 1.0, 4.0, 4.0, 2.0, 2.0]
+    audits = run.table("audits").set_index("round")
+    assert audits["duplicates"].loc[4:].notna().all()
+    assert audits["duplicates"].loc[:3].isna().all()
+    assert (audits["found_guilty"].loc[4:] == (audits["duplicates"].loc[4:] > 0)).all()
+    again = run.simulation.regulator.memory
+    np.testing.assert_array_equal(again, play(run.simulation.scenario).simulation.regulator.memory)
 
 
 def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
@@ -292,14 +399,36 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
             "enforcement.detectors.0.name: loss_drop: loss_drop is read from uploads, so learning must be enabled",
         ),
         (
-            {"learning": {"trained_sample": 3}, "enforcement": {"audit_policy": "report_gap"}},
-            "learning.trained_sample: 3: null: held_out_gain is read from every upload",
+            {"enforcement": {"regulation": {**CHOOSING, "options": [{"deposit": 1.0}, {"depositt": 2.0}]}}},
+            "enforcement.regulation.options.1.depositt: 2.0: nothing that an option can set",
+        ),
+        (
+            {"enforcement": {"regulation": {**CHOOSING, "options": [{"deposit": 1.0}, {"deposit": -2.0}]}}},
+            "enforcement.regulation.options.1.deposit: -2.0: expected",
+        ),
+        (
+            {"enforcement": {"regulation": {**CHOOSING, "options": [{"deposit": 1.0}, {"votes": 2}]}}},
+            "enforcement.regulation.options.1.votes: 2: at most 1",
+        ),
+        (
+            {"enforcement": {"regulation": {**CHOOSING, "budget": 0.01}}},
+            "enforcement.regulation.budget: 0.01: never enough for an audit",
+        ),
+        (
+            {
+                "enforcement": {"regulation": CHOOSING},
+                "interventions": [{"round": 1, "set": {"enforcement.deposit": 4.0}}],
+            },
+            "enforcement.regulation.name: bandit: it sets deposit itself, and so does an intervention",
         ),
         (
             {"enforcement": {"audit_policy": {"name": "report_gap", "measurement": "contribution"}}},
             "audit_policy.measurement: contribution: proportional has no contribution measured",
         ),
-        ({"interventions": [{"round": 1, "set": {"enforcement.ban": "person"}}]}, "enforcement.ban"),
+        (
+            {"interventions": [{"round": 1, "set": {"enforcement.detectors": [{"name": "duplicate"}]}}]},
+            "needs duplicates, for which uploads must be kept from the start",
+        ),
         ({"population": {"arrivals": ["self_excitin"]}}, "population.arrivals.0: self_excitin: unknown"),
         (
             {"population": {"arrivals": [{"name": "trace", "file": "no.csv"}]}},
@@ -309,7 +438,6 @@ def test_the_same_regulator_in_the_same_market_does_the_same_again() -> None:
     ],
 )
 def test_rules_without_meaning_are_refused_in_one_line(change: dict[str, Any], line: str, tmp_path) -> None:
-    import yaml
     from market_runs import SMALL, merged
 
     from scenarios.loading import load_scenario

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,11 @@ from test_market_laws import Inspector
 
 from learning.streams import Streams
 from scenarios.engine.clock import TICKS_PER_SECOND, Happening, Kind
+from scenarios.engine.fault_list import done_at, over
 from scenarios.errors import BadInput
 from scenarios.faults.base import Journey, Message
 from scenarios.faults.messages import LateMessage, LostMessage, NetworkPartition, failed_tries
+from scenarios.faults.outages import CenterOutage
 from scenarios.faults.windows import Windows
 from scenarios.loading import load_scenario
 from scenarios.schema import Scenario
@@ -72,8 +75,8 @@ def test_tries_that_fail_are_geometric(rate: float, draw: float, most: int) -> N
 def journey(count: int, arrival: int = 10_000_000) -> Journey:
     luck = np.arange(count)
     ticks = np.full(count, arrival)
-    lost, copies = np.zeros(count, dtype=np.bool_), np.full(count, np.nan)
-    return Journey(Message.UPLOAD, np.zeros(count, int), luck, luck % 2, ticks - 1, ticks, lost, copies)
+    lost = np.zeros(count, dtype=np.bool_)
+    return Journey(Message.UPLOAD, np.zeros(count, int), luck, luck % 2, ticks - 1, ticks, lost, [])
 
 
 def test_as_many_messages_are_lost_and_tried_again_as_the_rate_says() -> None:
@@ -99,6 +102,44 @@ def test_a_cut_off_region_gets_through_by_the_first_try_after_the_end(retries: i
     assert (sent.lost.tolist(), int(sent.arrival[0])) == ([False, lost], 10_000_000)
     if not lost:
         assert sent.arrival[1] == 18_000_000
+
+
+def half_seconds(outages: list[CenterOutage], begin: int, work: int) -> int:
+    """When work is done, half second by half second, for times that are whole numbers of these; -1: not in an hour."""
+    for tick in range(begin, 7200):
+        work -= not any(one.windows.contain(np.array([tick * HALF]))[0] for one in outages)
+        if work == 0:
+            return (tick + 1) * HALF
+    return -1
+
+
+HALF = TICKS_PER_SECOND // 2
+
+
+@settings(max_examples=40)
+@given(
+    times=st.lists(
+        st.tuples(st.integers(0, 12), st.integers(1, 6), st.one_of(st.none(), st.integers(2, 9))), max_size=2
+    ),
+    work=st.integers(1, 60),
+)
+def test_paused_work_is_done_when_the_half_seconds_without_an_outage_are_enough(
+    times: list[tuple[int, int, int | None]], work: int
+) -> None:
+    outages = [
+        CenterOutage(start=start / 2, duration=length / 2, every=None if gap is None else (length + gap) / 2)
+        for start, length, gap in times
+    ]
+    begin = int(over(outages, np.array([0]))[0]) // HALF
+    expected = half_seconds(outages, begin, work)
+    assert expected == -1 or done_at(outages, begin * HALF, work * HALF) == (expected, False)
+
+
+def test_an_outage_every_second_costs_no_time_to_reckon_with() -> None:
+    flicker = CenterOutage(start=0.0, duration=0.5, every=1.0)
+    begun = time.perf_counter()
+    assert done_at([flicker], HALF, 10**6 * HALF) == ((2 * 10**6) * HALF, False)
+    assert time.perf_counter() - begun < 0.1
 
 
 # ---- each kind in a market ----------------------------------------------------------------------------------------
@@ -349,6 +390,14 @@ def test_duplicates_change_nothing_but_the_event_log(seed: int, late: str, resta
     assert rest.astype({"kind": str}).equals(plain.table("events").drop(columns="seq").astype({"kind": str}))
     for name in ("rounds", "owners", "transfers", "edges", "episodes"):
         pd.testing.assert_frame_equal(doubled.table(name), plain.table(name))
+
+
+def test_every_entry_for_copies_brings_a_copy_of_its_own() -> None:
+    double = [{"name": "duplicated_message", "rate": 1.0, "mean_delay": delay, "of": "uploads"} for delay in (1.0, 3.0)]
+    run = play(market(*double, horizon=2), Inspector())
+    assert len(events(run, "update")) > 0
+    assert (events(run, "duplicate").groupby("owner").size() % 2 == 0).all()
+    assert len(events(run, "duplicate")) == 2 * len(events(run, "update"))
 
 
 def test_an_upload_that_is_delivered_again_at_any_moment_is_not_counted_again() -> None:

@@ -116,6 +116,7 @@ class Inspector:
         active = simulation.population.status == Status.ACTIVE
         # Nobody outside the market holds a deposit, is on the graph, is a Mesa agent or has an update on its way.
         assert not ledger.deposit[~active].any()
+        assert simulation.population.count_active == active.sum()
         members = set(np.flatnonzero(active).tolist())
         assert set(simulation.owners) == members
         assert set(world.graph.owners) == members

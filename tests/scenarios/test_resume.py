@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from kept_runs import command, cut_down
 
 import scenarios.buffers
-import scenarios.checkpoints.playing
+import scenarios.checkpoints.course
 import scenarios.recorder
 from scenarios.buffers import ROW_GROUP
+from scenarios.checkpoints.branching import branch
 from scenarios.checkpoints.places import only_one, unfinished, windows_kept
-from scenarios.checkpoints.playing import Keeping, branch, play_kept, resume
+from scenarios.checkpoints.playing import Keeping, play_kept, resume
 from scenarios.checkpoints.rows import RowLogs
 from scenarios.checkpoints.saving import Interval
 from scenarios.errors import BadInput
@@ -26,6 +29,7 @@ from scenarios.loading import library, resolved_yaml
 from scenarios.playing import play
 from scenarios.recorder import CHECKPOINTS
 from scenarios.tables import TABLES
+from scenarios.versions import versions
 
 SMALL: dict[str, Any] = {
     "name": "small",
@@ -107,15 +111,19 @@ def test_a_run_killed_five_times_gives_the_same_bytes(scenario: Path, uninterrup
     assert [entry.name for entry in tmp_path.iterdir()] == ["run"]
 
 
+GPU = pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("name", sorted(library()))
-def test_every_ready_made_scenario_survives_three_kills(name: str, tmp_path: Path) -> None:
+def test_every_ready_made_scenario_survives_three_kills(name: str, device: str, tmp_path: Path) -> None:
     """Fifty kills and more, over all mechanisms."""
     file = tmp_path / "cut.yaml"
     file.write_text(resolved_yaml(cut_down(name, horizon=10)))
     whole, run = tmp_path / "whole", tmp_path / "run"
-    play(str(file), out=whole, device="cpu", voice="quiet")
-    start = ["run", str(file), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
+    play(str(file), out=whole, device=device, voice="quiet")
+    start = ["run", str(file), "--out", str(run), "--device", device, "-q", "--checkpoint-every", "1"]
     kill_again_and_again(start, run, 3, random.Random(name))
     assert_same_results(whole, run)
 
@@ -135,22 +143,28 @@ def test_a_run_told_to_terminate_keeps_a_checkpoint_first(scenario: Path, uninte
     assert_same_results(uninterrupted, run)
 
 
-def stopped_early(scenario: Path, run: Path, window: int = 5) -> Path:
+@pytest.fixture(scope="module")
+def killed(scenario: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The hidden folder of a run that was killed after some windows, with a checkpoint after each."""
-    start = ["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
-    process = command(start)
-    wait_until(lambda: reached(run) >= window)
+    run = tmp_path_factory.mktemp("killed") / "run"
+    process = command(["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"])
+    wait_until(lambda: reached(run) >= 4)
     os.kill(process.pid, signal.SIGKILL)
     process.join(PATIENCE)
     return unfinished(run)
 
 
+@pytest.fixture
+def partial(killed: Path, tmp_path: Path) -> Path:
+    """That folder, for one test: the run that was to become ``tmp_path / "run"``."""
+    return Path(shutil.copytree(killed, tmp_path / killed.name))
+
+
 def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(
-    scenario: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    partial: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run)
-    (newest, first), (older, second), (oldest, _) = windows_kept(partial)[:3]
+    (newest, first), (older, second), (oldest, _) = windows_kept(partial)  # three are kept
     with (first / "columns.npz").open("r+b") as file:
         file.seek(1000)
         file.write(b"damage")
@@ -164,10 +178,10 @@ def test_damaged_checkpoints_are_refused_and_the_one_before_is_used(
 
 
 def test_without_any_good_checkpoint_a_run_starts_again(
-    scenario: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    partial: Path, uninterrupted: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = tmp_path / "run"
-    for _, place in windows_kept(stopped_early(scenario, run, 1)):
+    for _, place in windows_kept(partial):
         (place / "manifest.json").write_bytes(b"{}")
     assert resume(run, voice="quiet") == run
     assert "no checkpoint: played again from the start" in capsys.readouterr().err
@@ -175,7 +189,7 @@ def test_without_any_good_checkpoint_a_run_starts_again(
 
 
 def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_room(
-    scenario: Path, uninterrupted: Path, tmp_path: Path
+    scenario: Path, killed: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     run, said = tmp_path / "run", tmp_path / "said"
     start = ["run", str(scenario), "--out", str(run), "--device", "cpu", "-q", "--checkpoint-every", "1"]
@@ -185,7 +199,7 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_
     assert said.read_text().splitlines() == ["[Errno 27] File too large"]
     assert list(tmp_path.iterdir()) == [said], "nothing half written stays"
 
-    partial = stopped_early(scenario, run, 2)
+    partial = Path(shutil.copytree(killed, tmp_path / killed.name))
     process = command(["resume", str(run)], said, largest_file=LITTLE)  # for notes, not for a checkpoint or a table
     process.join(PATIENCE)
     assert process.exitcode == 2
@@ -199,10 +213,9 @@ def test_a_disk_that_fills_up_ends_the_run_in_one_line_and_it_goes_on_with_more_
 
 
 def test_an_interrupted_write_of_a_checkpoint_leaves_the_one_before(
-    scenario: Path, uninterrupted: Path, tmp_path: Path
+    partial: Path, uninterrupted: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run, 2)
     window, place = windows_kept(partial)[0]
     half = place.with_name(f".{place.name.removesuffix(str(window))}{window + 1}.partial")
     half.mkdir()
@@ -228,7 +241,7 @@ def test_full_row_groups_survive_a_break(
 
         return tell
 
-    monkeypatch.setattr(scenarios.checkpoints.playing, "told", with_a_signal)
+    monkeypatch.setattr(scenarios.checkpoints.course, "told", with_a_signal)
     run = tmp_path / "run"
     assert play_kept(str(scenario), Keeping("4"), out=run, device="cpu", voice="quiet") is None
     assert "stopping after this window, with a checkpoint" in capsys.readouterr().err
@@ -244,9 +257,8 @@ def test_full_row_groups_survive_a_break(
     assert_same_results(whole, run)
 
 
-def test_two_processes_cannot_play_one_run(scenario: Path, tmp_path: Path) -> None:
+def test_two_processes_cannot_play_one_run(partial: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    partial = stopped_early(scenario, run, 1)
     with only_one(partial), pytest.raises(BadInput, match="another process is playing this run"):
         resume(run)
 
@@ -256,6 +268,32 @@ def test_there_must_be_something_to_resume(uninterrupted: Path, tmp_path: Path) 
         resume(uninterrupted)
     with pytest.raises(BadInput, match="no run with checkpoints was interrupted here"):
         resume(tmp_path / "nothing")
+
+
+def test_the_state_of_another_datagora_is_refused_and_other_libraries_are_warned_of(
+    partial: Path,
+    uninterrupted: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    run = tmp_path / "run"
+    here = versions()["versions"]
+    monkeypatch.setattr(scenarios.checkpoints.course, "versions", lambda: {"versions": {**here, "datagora": "9.9"}})
+    with pytest.raises(BadInput, match=rf"it is of Datagora {here['datagora']}, this is 9\.9: go on with the version"):
+        resume(run)
+    assert reached(run) >= 1
+    capsys.readouterr()
+    monkeypatch.setattr(scenarios.checkpoints.course, "versions", lambda: {"versions": {**here, "torch": "9.9"}})
+    assert resume(run, voice="quiet") == run
+    assert capsys.readouterr().err == "warning: written with other versions of torch; the last bits may differ\n"
+    assert_same_results(uninterrupted, run)
+
+
+def test_a_cluster_for_nothing_is_refused_with_checkpoints_too(scenario: Path, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="--address: auto: a run needs no cluster without --spread"):
+        play_kept(str(scenario), Keeping("1"), out=tmp_path / "run", address="auto")
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- branches --------------------------------------------------------------------------------------------------------
@@ -296,7 +334,11 @@ def test_a_branch_is_the_run_with_an_intervention(
 @pytest.mark.parametrize(
     ("at", "changes", "said"),
     [
-        (3, ["population.initial=20"], r"--set: population\.initial: 20: no lever, known: market\.budget"),
+        (
+            3,
+            ["population.initial=20"],
+            r"--set: population\.initial: 20: no lever, for a run starts from who is there",
+        ),
         (3, ["enforcement.audit_rate=2"], r"--set: enforcement\.audit_rate: 2"),
         (3, ["market.budget"], r"--set: market\.budget: expected path\.to\.key=value"),
         (3, [], "a branch needs something that changes"),
@@ -321,6 +363,14 @@ def test_what_cannot_act_later_is_refused_in_one_line(
 )
 def test_intervals_are_rounds_or_times(text: str, rounds: int | None, seconds: float | None) -> None:
     assert Interval.read(text) == Interval(rounds, seconds)
+
+
+@pytest.mark.parametrize(("every", "times"), [("0.001s", 3), ("1h", 0), ("2", 1), ("1", 3)])
+def test_a_checkpoint_is_due_after_so_many_rounds_or_so_much_time(every: str, times: int, tmp_path: Path) -> None:
+    change = ["horizon=3", "learning.enabled=false", "population.initial=3"]
+    run = play_kept("quickstart", Keeping(every, "all"), changes=change, out=tmp_path / "run", voice="quiet")
+    assert run is not None
+    assert len(windows_kept(run)) == times
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "1.5", "5 weeks", "", "min", "9" * 30])
