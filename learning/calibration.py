@@ -19,6 +19,7 @@ from learning.backends import EXACT, can_train
 from learning.batches import LocalTraining
 from learning.device import describe
 from learning.local_terms import LocalTerms
+from learning.memory import OutOfMemory
 from learning.models import FlatModel
 from learning.shards import Shards
 from learning.streams import Streams
@@ -109,7 +110,7 @@ def _clients_per_second(
                 model, base, shards, rows, shards.sizes[rows], owners, 0, plan, Streams(0), choice.backend,
                 chunk=choice.chunk, terms=terms, report=report,
             )  # fmt: skip
-        except torch.OutOfMemoryError:
+        except OutOfMemory:
             return 0.0
         if report.halvings:
             return 0.0

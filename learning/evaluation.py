@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from learning.columns import FloatColumn
+from learning.memory import in_parts
 from learning.models import FlatModel
 from learning.objective import sample_hits, sample_losses, samples_at_once
 
@@ -53,13 +54,18 @@ def evaluate(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor, classes: i
     """Test one model, weights [P], on samples x [n, *shape] with labels y [n]."""
     right = np.zeros(classes, dtype=np.int64)
     losses = np.zeros(classes)
+
+    def meet(_: slice, samples: Tensor, labels: Tensor) -> None:
+        nonlocal right, losses
+        logits = model.logits(weights.unsqueeze(0), samples.to(weights.dtype))[0]
+        each = sample_losses(model.answers, logits.double(), samples, labels).cpu().numpy()
+        hits = labels[sample_hits(model.answers, logits, samples, labels)]
+        right = right + torch.bincount(hits, minlength=classes).cpu().numpy()
+        losses = losses + np.bincount(labels.cpu().numpy(), weights=each, minlength=classes)
+
     with torch.no_grad():
         for samples, labels in blocks(x, y, block_size(model)):
-            logits = model.logits(weights.unsqueeze(0), samples.to(weights.dtype))[0]
-            each = sample_losses(model.answers, logits.double(), samples, labels).cpu().numpy()
-            losses += np.bincount(labels.cpu().numpy(), weights=each, minlength=classes)
-            hits = labels[sample_hits(model.answers, logits, samples, labels)]
-            right += torch.bincount(hits, minlength=classes).cpu().numpy()
+            in_parts(meet, slice(0, 1), samples, labels)
     total = torch.bincount(y, minlength=classes).cpu().numpy()
     accuracy, loss = float(right.sum() / total.sum()), float(losses.sum() / total.sum())
     present, counts = total > 0, np.maximum(total, 1)
@@ -76,11 +82,15 @@ def evaluate_each(
     """
     right = torch.zeros(len(weights), classes, dtype=torch.float64, device=weights.device)
     lost = torch.zeros_like(right)
-    with torch.no_grad():
-        for some, samples, labels in _meetings(model, weights, x, y):
-            logits = _logits(model, weights[some], samples)
-            right[some].index_add_(1, labels, sample_hits(model.answers, logits, samples, labels).double())
-            lost[some].index_add_(1, labels, sample_losses(model.answers, logits.double(), samples, labels))
+
+    def meet(some: slice, samples: Tensor, labels: Tensor) -> None:
+        logits = _logits(model, weights[some], samples)
+        hit = sample_hits(model.answers, logits, samples, labels).double()
+        each = sample_losses(model.answers, logits.double(), samples, labels)
+        right[some].index_add_(1, labels, hit)
+        lost[some].index_add_(1, labels, each)
+
+    _meet_all(meet, model, weights, x, y)
     total = torch.bincount(y, minlength=classes).cpu().numpy()
     present, counts = total > 0, np.maximum(total, 1)
     found = [figure.cpu().numpy() for figure in (right, lost)]
@@ -92,9 +102,11 @@ def evaluate_each(
 def utilities(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
     """Accuracy [M] of many models, weights [M, P], on the same samples x [n, *shape] with labels y [n]."""
     right = torch.zeros(len(weights), dtype=torch.int64, device=weights.device)
-    with torch.no_grad():
-        for some, samples, labels in _meetings(model, weights, x, y):
-            right[some] += hits(model, weights[some], samples, labels)
+
+    def meet(some: slice, samples: Tensor, labels: Tensor) -> None:
+        right[some] += hits(model, weights[some], samples, labels)
+
+    _meet_all(meet, model, weights, x, y)
     return right.cpu().numpy() / len(y)
 
 
@@ -106,12 +118,23 @@ def hits(model: FlatModel, weights: Tensor, samples: Tensor, labels: Tensor) -> 
 def losses(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> FloatColumn:
     """Mean cross-entropy [M] in nats of many models, weights [M, P], on samples x [n, *shape] with labels y [n]."""
     total = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
-    with torch.no_grad():
-        for some, samples, labels in _meetings(model, weights, x, y):
-            logits = _logits(model, weights[some], samples).double()
-            total[some] += sample_losses(model.answers, logits, samples, labels).sum(dim=1)
+
+    def meet(some: slice, samples: Tensor, labels: Tensor) -> None:
+        logits = _logits(model, weights[some], samples).double()
+        total[some] += sample_losses(model.answers, logits, samples, labels).sum(dim=1)
+
+    _meet_all(meet, model, weights, x, y)
     mean: FloatColumn = total.cpu().numpy() / len(y)
     return mean
+
+
+def _meet_all(
+    meet: Callable[[slice, Tensor, Tensor], None], model: FlatModel, weights: Tensor, x: Tensor, y: Tensor
+) -> None:
+    """Have all models meet all samples, in smaller portions where memory runs out."""
+    with torch.no_grad():
+        for some, samples, labels in _meetings(model, weights, x, y):
+            in_parts(meet, some, samples, labels)
 
 
 def _meetings(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> Iterator[tuple[slice, Tensor, Tensor]]:
@@ -125,7 +148,7 @@ def _meetings(model: FlatModel, weights: Tensor, x: Tensor, y: Tensor) -> Iterat
         at_once, size = max(1, NUMBERS_AT_ONCE // (SAMPLES_AT_ONCE * numbers)), SAMPLES_AT_ONCE
     for begin in range(0, len(weights), at_once):
         for samples, labels in blocks(x, y, size):
-            yield slice(begin, begin + at_once), samples, labels
+            yield slice(begin, min(begin + at_once, len(weights))), samples, labels
 
 
 def _one_by_one(model: FlatModel, weights: Tensor) -> bool:

@@ -174,7 +174,7 @@ class Federation:
         ``weights`` [K] are the samples that the owners say they trained on. The algorithm prepares the uploads, the
         rule makes one model of them, the server's optimizer takes the step to it. If nothing has weight, or fewer
         came than the rule needs, the next version equals the current one. Raises ``ValueError``, and changes nothing,
-        if an upload is not finite.
+        if an upload is not finite, or (``Overflow``) the aggregate is not.
         """
         refuse_poison(uploads, work)
         rule, base = self.rules.aggregation, self.weights.unsqueeze(0)
@@ -210,8 +210,6 @@ class Federation:
         self.rules.algorithm.learn(trained, bases, work.owner[rows], work.trained_on[rows], self.plan, self._controls)
 
     def _advance(self, weights: Tensor, uploads: Tensor, work: CohortWork) -> None:
-        if not bool(torch.isfinite(weights).all()):
-            raise ValueError("the aggregate of the uploads overflows")
         self._versions.add(weights)
         if self._memory is not None:
             self._memory.remember(work.owner, uploads)

@@ -23,6 +23,7 @@ from learning.batches import LocalTraining
 from learning.columns import FloatColumn, IntColumn
 from learning.evaluation import block_size, blocks
 from learning.local_terms import PLAIN, LocalTerms
+from learning.memory import in_parts
 from learning.models import FlatModel
 from learning.objective import sample_losses
 from learning.shards import Shards
@@ -40,14 +41,18 @@ def own_losses(model: FlatModel, weights: Tensor, shards: Shards, rows: IntColum
         for place in np.flatnonzero(samples > 0).tolist():
             begin = int(shards.offsets[rows[place]])
             own = slice(begin, begin + int(samples[place]))
-            total = 0.0
-            for x, y in blocks(shards.x[own], shards.y[own], block_size(model)):
-                logits = model.logits(weights[place : place + 1], x.to(weights.dtype))[0]
+            parts: list[float] = []
+
+            def meet(one: slice, x: Tensor, y: Tensor, parts: list[float] = parts) -> None:
+                logits = model.logits(weights[one], x.to(weights.dtype))[0]
                 if model.answers is None:
-                    total += float(cross_entropy(logits.double(), y, reduction="sum"))
+                    parts.append(float(cross_entropy(logits.double(), y, reduction="sum")))
                 else:
-                    total += float(sample_losses(model.answers, logits.double(), x, y).sum())
-            found[place] = total / samples[place]
+                    parts.append(float(sample_losses(model.answers, logits.double(), x, y).sum()))
+
+            for x, y in blocks(shards.x[own], shards.y[own], block_size(model)):
+                in_parts(meet, slice(place, place + 1), x, y)
+            found[place] = sum(parts) / samples[place]
     return found
 
 

@@ -20,6 +20,10 @@ from learning.registry import Registry
 State = dict[str, Tensor]
 
 
+class Overflow(ValueError):
+    """What was made of finite uploads is not finite; ``str()`` of it is one line."""
+
+
 class ServerOptimizer(ABC):
     """Makes the next global model of the current one and the aggregate."""
 
@@ -149,8 +153,16 @@ class Server:
         self._state = optimizer.start(weights)
 
     def step(self, weights: Tensor, aggregate: Tensor) -> Tensor:
-        """New weights [P] of the current ones and the round's aggregate."""
-        return self.optimizer.step(weights, aggregate, self._state)
+        """New weights [P] of the current ones and the round's aggregate.
+
+        Raises ``Overflow``, and changes nothing, if one of them or of the moments would not be finite.
+        """
+        state = {name: moment.clone() for name, moment in self._state.items()}
+        stepped = self.optimizer.step(weights, aggregate, state)
+        if not all(bool(torch.isfinite(part).all()) for part in (stepped, *state.values())):
+            raise Overflow("the aggregate of the uploads overflows")
+        self._state = state
+        return stepped
 
     def state(self) -> State:
         """Copies on the CPU of all that changes."""

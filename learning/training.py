@@ -13,8 +13,9 @@ from torch import Tensor
 from learning.backends import BACKENDS, can_train
 from learning.batches import BatchTable, LocalTraining, draw_batches
 from learning.columns import IntColumn
-from learning.device import describe, finish, free_bytes, release_memory
+from learning.device import describe, finish, free_bytes
 from learning.local_terms import PLAIN, LocalTerms, scaffold_controls
+from learning.memory import OutOfMemory, fits, tell_halving
 from learning.models import FlatModel
 from learning.privacy_hook import privatise
 from learning.shards import Shards
@@ -121,9 +122,9 @@ def train_cohort(
     aliased.
 
     ``chunk`` owners are trained together (None: by a rule). Where a device's memory is too small, the whole cohort is
-    trained anew in chunks of half the size, so the result is a function of the chunk size that ``report`` names.
-    Raises ``ValueError`` for columns that do not fit and for a model that the back-end cannot train, and
-    ``torch.OutOfMemoryError`` if not even one owner can be trained.
+    trained anew in chunks of half the size, so the result is a function of the chunk size that ``report`` names; two
+    sizes differ in the last bits of the weights at most. Raises ``ValueError`` for columns that do not fit and for a
+    model that the back-end cannot train, and ``OutOfMemory`` if not even one owner can be trained.
     """
     count = len(rows)
     if base.shape != (model.size,) and base.shape != (count, model.size):
@@ -144,9 +145,10 @@ def train_cohort(
     halvings = 0
     cohort = _Cohort(model, base, shards, rows, samples, owners, counter, plan, streams, terms)
     while (trained := cohort.trained(choice)) is None:
-        choice = Choice(backend, min(choice.chunk, count) // 2)
+        tried = min(choice.chunk, count)
+        choice = Choice(backend, tried // 2)
         halvings += 1
-        release_memory(base.device)
+        tell_halving("owners in training", tried, choice.chunk)
     if report is not None:
         finish(base.device)
         _account(report, cohort, choice, time.perf_counter() - begun, halvings)
@@ -179,7 +181,10 @@ class _Cohort:
         order = np.argsort(-(self.samples if self.terms.steps is None else self.steps()), kind="stable")
         # Owners that are in order are trained in the result itself, others in rows that are copied to their places.
         sorted_already = consecutive(order)
-        try:
+        whole = self.base.new_empty(0)
+
+        def attempt() -> None:
+            nonlocal whole
             result = aligned_rows(count, self.base)
             room = result if sorted_already else aligned_rows(min(choice.chunk, count), self.base)
             drawn = self._drawn_together(choice.chunk)
@@ -191,11 +196,14 @@ class _Cohort:
                     self._train(some, batches.part(first - begin, first - begin + len(some)), choice.backend, rows)
                     if not sorted_already:
                         result.index_copy_(0, torch.from_numpy(some).to(result.device), rows)
-        except torch.OutOfMemoryError:
-            if min(choice.chunk, count) == 1:
-                raise
-            return None
-        return result
+            whole = result
+
+        if fits(attempt, self.base.device):
+            return whole
+        if min(choice.chunk, count) == 1:
+            batch = f"{self.model.size:,} weights and batches of {self.plan.batch_size}"
+            raise OutOfMemory(f"out of memory: one owner alone, with {batch}, does not fit on {self.base.device.type}")
+        return None
 
     def _drawn_together(self, chunk: int) -> int:
         """Owners, in whole chunks, whose batches are drawn in one go: what of them takes a few dozen MiB."""

@@ -83,6 +83,11 @@ class Workshop:
         """One model [P] on the test set."""
         return evaluate(self.model, weights, self.x_test, self.y_test, self.classes)
 
+    @property
+    def _chunk(self) -> int:
+        """Owners trained at once: as chosen, or as many as fitted when memory ran out last."""
+        return min(self.chosen.chunk, self.report.chunk) if self.report.halvings else self.chosen.chunk
+
     def trained(self, base: Tensor, work: CohortWork, counter: int, terms: LocalTerms) -> Tensor:
         """Base [K, P], trained in one call where an owner works, elsewhere as it is.
 
@@ -105,7 +110,7 @@ class Workshop:
             self.plan,
             self.streams,
             self.chosen.backend,
-            chunk=self.chosen.chunk,
+            chunk=self._chunk,
             terms=terms,
             report=self.report,
         )

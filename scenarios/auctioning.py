@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from learning.registry import UnknownName
+from scenarios.auction_state import read_state, write_state
 from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
@@ -126,29 +127,20 @@ def _checkpoint(file: Path) -> Path:
 
 def _keep(training: Training, file: Path, name: str, plan: TrainingPlan) -> None:
     """Write the state of the training in one move."""
-    import torch
-
-    place = _checkpoint(file)
-    partial = place.with_name(f"{place.name}.partial")
-    torch.save({"network": name, "plan": json.dumps(plan.settings()), "state": training.state()}, partial)
-    partial.replace(place)
+    write_state(_checkpoint(file), {"network": name, "plan": json.dumps(plan.settings())}, training.state())
 
 
 def _resume(training: Training, file: Path, name: str, plan: TrainingPlan) -> None:
     """Go on from the kept state if there is one. Raises ``BadInput`` where it is of another training."""
-    import pickle
-
-    import torch
-
     place = _checkpoint(file)
     if not place.exists():
         return
     try:
-        kept = torch.load(place, map_location=training.device, weights_only=True)
-        same = kept["network"] == name and kept["plan"] == json.dumps(plan.settings())
+        about, state = read_state(place, training.optimizer.state_dict()["param_groups"])
+        same = about == {"network": name, "plan": json.dumps(plan.settings())}
         if same:
-            training.restore(kept["state"])
-    except (RuntimeError, KeyError, TypeError, ValueError, EOFError, pickle.UnpicklingError):
+            training.restore(state)
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError):
         raise BadInput("--out", "", str(place), problem="is not the state of a training, remove it") from None
     if not same:
         raise BadInput("--out", "", str(place), problem="is of another training, remove it or use another --out")

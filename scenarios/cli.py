@@ -354,6 +354,42 @@ def fingerprint(
         raise typer.Exit(code)
 
 
+@app.command()
+def anarchy(
+    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=_played_mechanisms)],
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="A choice of the players; may be repeated.  [default: honest and free_rider_noise]"),
+    ] = None,
+    scenario: BaseScenario = None,
+    players: Annotated[int, typer.Option(min=2, max=10, help="Owners that choose.")] = 3,
+    owners: Annotated[
+        int | None, typer.Option(min=2, max=1000, help="Owners of the market.  [default: the players]")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=2, help="Markets drawn.")] = 10,
+    training: Training = True,
+    change: Changes = None,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
+    workers: Workers = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for the results.  [default: runs/anarchy-<mechanism>]", show_default=False),
+    ] = None,
+    resume: Resume = False,
+    quiet: Quiet = False,
+) -> None:
+    """Play every choice of a few owners: equilibria, and what selfish play costs the market."""
+    from scenarios.tournament.anarchy import play_profiles
+
+    code = play_profiles(
+        mechanism, strategy or (), scenario=scenario, players=players, owners=owners, seeds=seeds, training=training,
+        changes=change or (), seed=seed, workers=workers, out=out, resume=resume,
+        voice="quiet" if quiet else "normal",
+    )  # fmt: skip
+    if code:
+        raise typer.Exit(code)
+
+
 def _mechanism_names(incomplete: str) -> list[str]:
     """Systems with static instances, for the shell's completion."""
     from scenarios.instances import instance_names
@@ -436,7 +472,9 @@ def detectors(
     trial = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value, false_alarms)
     show(trial, false_alarms)
     if out is not None:
-        trial.table.to_csv(out, index=False)
+        from scenarios.writing import write_whole
+
+        write_whole(out, trial.table.to_csv(index=False).encode())
 
 
 auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help=True, rich_markup_mode=None)
@@ -506,6 +544,29 @@ def reproduce(
 
     if play_studies(system, dataset=dataset, quick=quick, out=out, force=force) is None:
         raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def soak(
+    minutes: Annotated[float, typer.Option(help="How long to go on.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, max=256, help="Markets at the same time.")] = 1,
+    files: Annotated[bool, typer.Option("--files", help="Read spoiled files instead of playing markets.")] = False,
+    first: Annotated[int, typer.Option(min=0, help="Number of the first market or file.")] = 0,
+    most: Annotated[int | None, typer.Option(min=1, help="End after so many.", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for what fails.  [default: runs/soak-failures]", show_default=False)
+    ] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the summary only.")] = False,
+) -> None:
+    """Play random markets of every kind with all invariants on; exit code 1 if one is broken."""
+    from scenarios.soak.command import soak as play_markets
+
+    code = play_markets(
+        minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet
+    )
+    if code:
+        raise typer.Exit(code)
 
 
 @app.command("app")
@@ -658,10 +719,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except OSError as problem:
         line = f"{problem.filename}: {problem.strerror}" if problem.filename else str(problem)
+    except (MemoryError, RuntimeError) as problem:
+        line = _out_of_memory(problem)
     else:
         return code if isinstance(code, int) else 0
     sys.stderr.write(f"{' '.join(line.split())}\n")
     return BAD_INPUT
+
+
+def _out_of_memory(problem: MemoryError | RuntimeError) -> str:
+    """The line about an error that says that memory ran out; any other error is raised again."""
+    from learning.memory import is_out_of_memory
+
+    if not is_out_of_memory(problem):
+        raise problem
+    said = str(problem).partition("\n")[0]
+    return said if said.startswith("out of memory") else f"out of memory: {said}".rstrip(": ")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 
 
@@ -11,6 +13,15 @@ def check_replaceable(folder: Path) -> None:
         raise FileExistsError(f"{folder} is a file, expected a folder")
     if folder.is_mount() or folder in (Path.cwd(), *Path.cwd().parents):
         raise FileExistsError(f"{folder} cannot be replaced as a whole, give a new folder inside it")
+
+
+def check_writable(folder: Path) -> None:
+    """Raise ``OSError`` if nobody could make this absolute folder: told at once, not when hours have been played."""
+    above = next(place for place in (folder, *folder.parents) if place.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(above))
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(above))
 
 
 def check_empty(folder: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from scenarios import plots
-from scenarios.analysis import churn_hazard, cumulative_incidence, kaplan_meier, regimes, retention, tenure_spells
-from scenarios.analysis.participation import band_width, lorenz_tables, run_windows
+from scenarios.analysis import churn_hazard, cumulative_incidence, kaplan_meier, retention
+from scenarios.analysis.participation import stays
 from scenarios.analysis.spells import CENSORED
 from scenarios.number_text import number
 from scenarios.palette import strategy_colours
@@ -31,6 +30,7 @@ from scenarios.plots.reports import claims_differ
 from scenarios.results import Run, open_run
 from scenarios.summary import strategy_families, strategy_summary
 from scenarios.trading import has_personal_models, quarantined, traded
+from scenarios.writing import write_whole
 
 REPORT_FILE, PLOTS_FOLDER = "report.html", "plots"
 DPI = 150
@@ -149,41 +149,39 @@ PLOTS = (
     ),
     Plot(
         "survival_curves",
-        lambda run, families: plots.survival_curves(kaplan_meier(tenure_spells(run), "strategy"), families=families),
+        lambda run, families: plots.survival_curves(kaplan_meier(stays(run).spells, "strategy"), families=families),
         "Kaplan-Meier estimate by the strategy at the join; who was there at the end counts as long as it was seen.",
         fits=has_churn,
     ),
     Plot(
         "exit_causes",
-        lambda run, _: plots.exit_causes(cumulative_incidence(tenure_spells(run)), until=run_windows(run)),
+        lambda run, _: plots.exit_causes(cumulative_incidence(stays(run).spells), until=stays(run).end),
         "Cumulative incidence by cause of exit (Aalen-Johansen): what is left above is still in the market.",
         fits=has_churn,
     ),
     Plot(
         "churn",
-        lambda run, _: plots.churn(churn_hazard(tenure_spells(run), band_width(run_windows(run)))),
+        lambda run, _: plots.churn(churn_hazard(stays(run).spells, stays(run).width)),
         "Exits per owner and window, by how long the owner had been there, with exact 95 % intervals.",
         fits=has_churn,
     ),
     Plot(
         "retention_matrix",
-        lambda run, _: plots.retention_matrix(
-            retention(tenure_spells(run), run_windows(run), band_width(run_windows(run)))
-        ),
+        lambda run, _: plots.retention_matrix(retention(stays(run).spells, stays(run).end, stays(run).width)),
         "Of those who joined in the same windows, the share still in that stay later; blank: the run ended before.",
         fits=has_churn,
     ),
     Plot(
         "lorenz_curves",
-        lambda run, _: plots.lorenz_curves(lorenz_tables(run)),
+        lambda run, _: plots.lorenz_curves(stays(run).lorenz),
         "What the poorest share of all owners holds at the end: of all money in wallets, of the sum of the accuracies.",
-        fits=lambda run: len(lorenz_tables(run)) > 0,
+        fits=lambda run: len(stays(run).lorenz) > 0,
     ),
     Plot(
         "regime_course",
-        lambda run, _: plots.regime_course(run.rounds, regimes(run.rounds)),
+        lambda run, _: plots.regime_course(run.rounds, stays(run).regimes),
         "Owners in the market; a dashed line marks where their mean number changed (PELT), a bar each mean.",
-        fits=lambda run: len(regimes(run.rounds)) > 1,
+        fits=lambda run: len(stays(run).regimes) > 1,
     ),
     Plot(
         "generated_images",
@@ -210,7 +208,7 @@ def write_report(folder: Path) -> Path:
     place.mkdir(exist_ok=True)
     for plot in (plot for plot in PLOTS if plot.fits(run)):
         picture = png(plot.draw(run, families))
-        (place / f"{plot.name}.png").write_bytes(picture)
+        write_whole(place / f"{plot.name}.png", picture)
         data = base64.b64encode(picture).decode("ascii")
         pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
     page = html_template("report.html").render(
@@ -225,9 +223,7 @@ def write_report(folder: Path) -> Path:
         info=_flat(run.info),
     )
     path = run.folder / REPORT_FILE
-    partial = path.with_suffix(".partial")
-    partial.write_text(page, encoding="utf-8")
-    os.replace(partial, path)
+    write_whole(path, page.encode())
     return path
 
 

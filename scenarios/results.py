@@ -10,10 +10,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
 
+from learning.limits import TooLarge, check_size, check_table
 from scenarios.recorder import INFO_FILE, SCENARIO_FILE
 from scenarios.tables import TABLES
+from scenarios.yaml_text import MAX_BYTES, BadYaml, read_yaml
+
+_MOST_TEXT = MAX_BYTES
+"""Most bytes of a run's scenario and facts."""
 
 
 class BadRun(ValueError):
@@ -80,9 +84,9 @@ class Run:
     def scenario(self) -> dict[str, Any]:
         """The resolved scenario."""
         try:
-            content = yaml.safe_load(self.scenario_text)
-        except yaml.YAMLError as problem:
-            raise BadRun(f"{self.folder / SCENARIO_FILE}: not YAML: {_one_line(problem)}") from None
+            content = read_yaml(self.scenario_text)
+        except BadYaml as problem:
+            raise BadRun(f"{self.folder / SCENARIO_FILE}: {_one_line(problem)}") from None
         return self._mapping(SCENARIO_FILE, content)
 
     @cached_property
@@ -90,7 +94,7 @@ class Run:
         """Versions, seed, command: how the run came about."""
         try:
             content = json.loads(self._text(INFO_FILE))
-        except json.JSONDecodeError as problem:
+        except (ValueError, RecursionError) as problem:
             raise BadRun(f"{self.folder / INFO_FILE}: not JSON: {_one_line(problem)}") from None
         return self._mapping(INFO_FILE, content)
 
@@ -98,8 +102,10 @@ class Run:
         table = TABLES[name]
         path = self.folder / table.file_name
         try:
-            content = pq.ParquetFile(path).read()
-        except (OSError, pa.ArrowException) as problem:
+            with pq.ParquetFile(path) as file:
+                check_table(file)
+                content = file.read()
+        except (OSError, pa.ArrowException, TooLarge) as problem:
             raise BadRun(f"{path}: cannot be read as a table: {_one_line(problem)}") from None
         missing = [column for column in table.names if column not in content.column_names]
         if missing:
@@ -109,8 +115,9 @@ class Run:
 
     def _text(self, name: str) -> str:
         try:
+            check_size(self.folder / name, _MOST_TEXT)
             return (self.folder / name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as problem:
+        except (OSError, UnicodeDecodeError, TooLarge) as problem:
             raise BadRun(f"{self.folder / name}: cannot be read: {_one_line(problem)}") from None
 
     def _mapping(self, name: str, content: object) -> dict[str, Any]:

@@ -142,7 +142,9 @@ class ValuationRule(Spec):
 class PopulationSpec(Spec):
     """Who is there, who comes, and how they decide."""
 
-    initial: Annotated[int, Field(ge=1)] = Field(40, description="persons that arrive when the run starts")
+    initial: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        40, description="persons that arrive when the run starts"
+    )
     arrival_rate: Annotated[float, Field(ge=0, le=1e6)] = Field(0.0, description="further persons per window (Poisson)")
     arrival_times: tuple[Annotated[float, Field(ge=0, le=1e12)], ...] = Field(
         (), description="further arrivals at these seconds (a trace)"
@@ -211,7 +213,7 @@ class DataSpec(Spec):
         default_factory=lambda: Named.model_validate({"name": "dirichlet", "alpha": 0.5}),
         description="how samples are dealt to shards",
     )
-    shards: Annotated[int, Field(ge=1)] | None = Field(
+    shards: Annotated[int, Field(ge=1, le=10_000_000)] | None = Field(
         None, description="shards dealt; person k holds shard k modulo this (default: one per initial person)"
     )
     quality: Distribution = Field(
@@ -352,6 +354,9 @@ class RoundSpec(Spec):
         description="what counts of an update that started from an older version",
     )
     invited: Annotated[int, Field(ge=1)] | None = Field(None, description="owners invited per round (default: all)")
+    divergence: Annotated[float, Field(ge=1, le=1e12)] | None = Field(
+        None, description="put uploads aside whose change is larger than so many typical ones (default: none)"
+    )
 
 
 class MarketSpec(Spec):
@@ -422,8 +427,8 @@ class EnforcementSpec(Spec):
 class CentersSpec(Spec):
     """Computing centers that train for the owners; without any, owners train on their own devices."""
 
-    count: Annotated[int, Field(ge=0)] = Field(0, description="computing centers")
-    slots: Annotated[int, Field(ge=1)] = Field(4, description="trainings that one center runs at once")
+    count: Annotated[int, Field(ge=0, le=1_000_000)] = Field(0, description="computing centers")
+    slots: Annotated[int, Field(ge=1, le=1_000_000)] = Field(4, description="trainings that one center runs at once")
     rate: Distribution = Field(
         default_factory=lambda: Named.model_validate({"name": "constant", "value": 200.0}),
         description="samples per second of one slot, drawn per center",

@@ -144,6 +144,7 @@ ROUNDS = _table(
     ("owner_accuracy_min", "float", "lowest of these accuracies, 0 to 1"),
     ("owner_accuracy_std", "float", "standard deviation of these accuracies"),
     ("model_version", "int", "version of the global model after the round"),
+    ("quarantined", "int", "uploads put aside since the last round was settled: no numbers, or diverged"),
     ("staleness_mean", "float", "mean number of versions by which the aggregated uploads were old"),
     ("budget", "float", "offered by the model owner for the round, in money"),
     ("paid", "float", "paid by the mechanism to owners, in money"),

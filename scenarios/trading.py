@@ -21,7 +21,8 @@ def has_personal_models(run: Run) -> bool:
 
 def quarantined(run: Run) -> pd.Series[int]:
     """Uploads that were no numbers and were kept from everybody, by owner (index)."""
-    events = pq.read_table(run.folder / EVENTS.file_name, columns=["owner"], filters=[("kind", "=", "quarantine")])
+    kinds = [("kind", "in", ["quarantine", "diverged"])]
+    events = pq.read_table(run.folder / EVENTS.file_name, columns=["owner"], filters=kinds)
     counts: pd.Series[int] = events.to_pandas()["owner"].value_counts()
     return counts
 

@@ -57,11 +57,19 @@ class _Loader(yaml.SafeLoader):
     # No dates, sets or bytes: the entry under None refuses every other tag.
     yaml_constructors = {tag: yaml.SafeLoader.yaml_constructors[tag] for tag in _PLAIN}  # noqa: RUF012
 
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._composed = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._composed += 1
+        if self._composed > 2 * MAX_VALUES:  # keys are nodes too
+            raise BadYaml("", f"more than {MAX_VALUES:,} values")
+        return super().compose_node(parent, index)
+
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
-            if key.tag == "tag:yaml.org,2002:merge":
-                continue
             if key.tag != "tag:yaml.org,2002:str":
                 raise BadYaml(_line(key), "a key must be text")
             if key.value in seen:
@@ -127,6 +135,8 @@ def read_yaml(text: str) -> Any:
     """The plain value (mappings, lists, text, numbers, true/false, null) that ``text`` says; raises ``BadYaml``."""
     if len(text.encode()) > MAX_BYTES:
         raise BadYaml("", f"more than {MAX_BYTES:,} bytes")
+    if text.count(",") + text.count("\n") > 2 * MAX_VALUES:  # no value without one of them; parsing would take seconds
+        raise BadYaml("", f"more than {MAX_VALUES:,} values")
     try:
         value = yaml.load(text, _Loader)
         if _expanded(value, {}) > MAX_VALUES:

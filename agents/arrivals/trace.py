@@ -11,6 +11,7 @@ import numpy as np
 
 from agents.arrivals.base import ARRIVALS, Arrivals, Draws, Visits
 from learning.columns import FloatColumn
+from learning.limits import TooLarge, check_rows, check_size, check_table
 
 
 @ARRIVALS.register("trace")
@@ -47,6 +48,8 @@ class Trace(Arrivals):
             raise ValueError(f"file {self.file!r} cannot be read ({problem.strerror or problem})") from None
         except (UnicodeDecodeError, csv.Error):
             raise ValueError(f"file {self.file!r} is no CSV text in UTF-8") from None
+        except TooLarge as problem:
+            raise ValueError(f"file {self.file!r} cannot be read ({problem})") from None
         for name in (self.arrive, self.leave):
             if name is not None and name not in columns:
                 known = ", ".join(columns) if columns else "none"
@@ -77,10 +80,12 @@ class Trace(Arrivals):
 
 
 def _from_csv(path: Path) -> dict[str, list[object]]:
+    check_size(path)
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin such files with a mark
         rows = csv.DictReader(file, skipinitialspace=True)
         columns: dict[str, list[object]] = {name: [] for name in rows.fieldnames or ()}
-        for row in rows:
+        for count, row in enumerate(rows):
+            check_rows(count + 1)
             for name, column in columns.items():
                 column.append(row[name])
     return columns
@@ -91,7 +96,10 @@ def _from_parquet(path: Path) -> dict[str, list[object]]:
     import pyarrow.parquet as parquet
 
     try:
-        columns: dict[str, list[object]] = parquet.read_table(path).to_pydict()
-    except pa.ArrowInvalid as problem:
+        with parquet.ParquetFile(path) as file:
+            check_rows(file.metadata.num_rows)
+            check_table(file)
+            columns: dict[str, list[object]] = file.read().to_pydict()
+    except pa.ArrowException as problem:
         raise OSError(f"no Parquet file: {str(problem).splitlines()[0]}") from None
     return columns

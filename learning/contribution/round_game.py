@@ -11,6 +11,7 @@ from learning.columns import BoolColumn, FloatColumn
 from learning.contribution.game import Game
 from learning.contribution.mixtures import MIXTURES, Mixtures, choose_mixtures
 from learning.evaluation import losses
+from learning.memory import OutOfMemory, fits, tell_halving
 from learning.models import FlatModel
 
 WORTHS = ("accuracy", "negative_loss")
@@ -56,10 +57,29 @@ class RoundGame(Game):
         self._mixtures: Mixtures | None = None
 
     def evaluate(self, members: BoolColumn) -> FloatColumn:
-        if self._mixtures is None:  # not before the first question: preparing it costs about K evaluations
-            self._mixtures = self._kind(self._model, self._rows, self._x, self._y)
-        mix = self._mix(members)
-        return self._mixtures.accuracy(mix) if self._worth == "accuracy" else -self._mixtures.loss(mix)
+        return self._worths(self._mix(members))
+
+    def _worths(self, mix: FloatColumn) -> FloatColumn:
+        """Worths [M] of models that are mixtures [M, K + 1]; where memory runs out, in halves, and the plain way."""
+        found = np.zeros(0)
+
+        def attempt() -> None:
+            nonlocal found
+            if self._mixtures is None:  # not before the first question: preparing it costs about K evaluations
+                self._mixtures = self._kind(self._model, self._rows, self._x, self._y)
+            found = self._mixtures.accuracy(mix) if self._worth == "accuracy" else -self._mixtures.loss(mix)
+
+        if fits(attempt, self._rows.device):
+            return found
+        if self._kind is not MIXTURES["plain"]:  # which keeps nothing
+            tell_halving("coalitions with the first layer's outputs kept", len(mix), len(mix))
+            self._kind, self._mixtures, self.evaluation = MIXTURES["plain"], None, "plain"
+            return self._worths(mix)
+        if len(mix) <= 1:
+            raise OutOfMemory("out of memory: the model of one coalition does not fit on this device")
+        middle = len(mix) // 2
+        tell_halving("models of coalitions", len(mix), len(mix) - middle)
+        return np.concatenate([self._worths(mix[:middle]), self._worths(mix[middle:])])
 
     def updates(self) -> Tensor:
         """What the uploads changed [K, P]: their weights less the base."""

@@ -12,16 +12,21 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from learning.columns import IntColumn
 from learning.data.dataset import BadData, Dataset, FloatArray
+from learning.limits import check_arrays
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 EXTRAS = ("groups", "vocabulary")
+MOST_WORDS = 2**24
+"""Most token ids of a vocabulary."""
+_ZIP = (NotImplementedError, RuntimeError, KeyError)
+"""What the archive's reader raises for an unknown compression, an encrypted array, and a wrong directory."""
 
 
 def read_npz(path: Path) -> dict[str, NDArray[Any]]:
@@ -29,19 +34,24 @@ def read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         if path.exists() and not zipfile.is_zipfile(path):
             raise BadData(str(path), "not an .npz file (an archive of arrays, as numpy.savez writes it)")
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            missing = [name for name in ARRAYS if name not in archive]
-            if missing:
-                raise BadData(str(path), f"array {', '.join(missing)} is missing (expected {', '.join(ARRAYS)})")
-            return {name: archive[name] for name in (*ARRAYS, *EXTRAS) if name in archive}
+        with path.open("rb") as file:
+            check_arrays(file, (*ARRAYS, *EXTRAS))
+            return _arrays(path, file)
     except FileNotFoundError:
         raise BadData(str(path), "there is no such file") from None
     except BadData:
         raise
-    except (OSError, ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        # A plain array in a file of this name has no context manager, hence TypeError and AttributeError.
+    except (OSError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error, *_ZIP) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise BadData(str(path), f"not a readable .npz file ({reason})") from error
+
+
+def _arrays(path: Path, file: IO[bytes]) -> dict[str, NDArray[Any]]:
+    with np.load(file, allow_pickle=False) as archive:
+        missing = [name for name in ARRAYS if name not in archive]
+        if missing:
+            raise BadData(str(path), f"array {', '.join(missing)} is missing (expected {', '.join(ARRAYS)})")
+        return {name: archive[name] for name in (*ARRAYS, *EXTRAS) if name in archive}
 
 
 def dataset_from_arrays(name: str, arrays: dict[str, NDArray[Any]], source: str) -> Dataset:
@@ -134,8 +144,8 @@ def _vocabulary(arrays: dict[str, NDArray[Any]], x_train: FloatArray, x_test: Fl
     raw = arrays.get("vocabulary")
     if raw is None:
         return None
-    if raw.size != 1 or raw.dtype.kind not in "ui" or int(raw.item()) < 2:
-        raise BadData(source, "vocabulary must be one whole number of at least 2")
+    if raw.size != 1 or raw.dtype.kind not in "ui" or not 2 <= int(raw.item()) <= MOST_WORDS:
+        raise BadData(source, f"vocabulary must be one whole number of at least 2 and at most {MOST_WORDS}")
     vocabulary = int(raw.item())
     for x, name in ((x_train, "x_train"), (x_test, "x_test")):
         if x.ndim != 2:

@@ -137,6 +137,8 @@ def _loaded(
     if dtype not in ("float32", "bfloat16", "float16"):
         raise ValueError(f"dtype must be float32, bfloat16 or float16, got '{dtype}'")
     options: dict[str, Any] = {"dtype": getattr(torch, dtype), "local_files_only": local_files_only}
+    # A stranger's folder executes nothing: no pickled weights, no code beside them.
+    options |= {"use_safetensors": True, "trust_remote_code": False}
     if in_8bit:
         options["quantization_config"] = _eight_bits(transformers)
     source = Path(path).expanduser()

@@ -14,6 +14,7 @@ from learning.columns import IntColumn
 from learning.data.answers import Answers, filled
 from learning.data.dataset import DATASETS, BadData, Dataset, each_fifth, interleaved
 from learning.language.extra import required
+from learning.limits import check_rows, check_size, check_table
 
 COLUMNS = ("instruction", "input", "output")
 TEMPLATE = (
@@ -100,12 +101,13 @@ def read_instructions(path: Path, columns: Sequence[str] = COLUMNS) -> Texts:
         ".jsonl": lambda file: pd.DataFrame(_lines(file)),
         ".json": lambda file: pd.DataFrame(json.loads(file.read_text(encoding="utf-8"))),
         ".csv": lambda file: pd.read_csv(file, dtype=str, keep_default_na=False),
-        ".parquet": pd.read_parquet,
+        ".parquet": _parquet,
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise BadData(str(path), f"its name ends in none of {', '.join(readers)}")
     try:
+        check_size(path)
         table = reader(path)
     except FileNotFoundError:
         raise BadData(str(path), "there is no such file") from None
@@ -189,7 +191,7 @@ def load_encoder(path: str, local_files_only: bool = True) -> Encoder:
     source = Path(path).expanduser()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
-            str(source) if source.is_dir() else path, local_files_only=local_files_only
+            str(source) if source.is_dir() else path, local_files_only=local_files_only, trust_remote_code=False
         )
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
@@ -241,6 +243,15 @@ def _mixed(labels: IntColumn, groups: IntColumn, chosen: np.ndarray[Any, Any]) -
 def _lines(path: Path) -> list[Any]:
     texts = path.read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in texts if line.strip()]
+
+
+def _parquet(path: Path) -> Any:
+    import pyarrow.parquet
+
+    with pyarrow.parquet.ParquetFile(path) as file:
+        check_rows(file.metadata.num_rows)
+        check_table(file)
+        return file.read().to_pandas()
 
 
 def _found(file: str, folder: Path) -> Path:

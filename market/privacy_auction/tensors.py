@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 Tensor32 = NDArray[np.float32]
 
 _METADATA = "__metadata__"
-_MOST_HEADER = 1 << 20
+_MOST_HEADER, _MOST_BYTES = 1 << 20, 1 << 28
 
 
 class BadTensorFile(ValueError):
@@ -50,6 +50,8 @@ def write_tensors(path: Path, values: Mapping[str, Tensor32], metadata: Mapping[
 
 def read_tensors(path: Path) -> Tensors:
     """The tensors of a file. Raises ``BadTensorFile``, and ``OSError`` where it cannot be read."""
+    if path.stat().st_size > _MOST_BYTES:
+        raise BadTensorFile(f"larger than {_MOST_BYTES} bytes")
     raw = path.read_bytes()
     length = int.from_bytes(raw[:8], "little")
     if len(raw) < 8 or length > min(_MOST_HEADER, len(raw) - 8):
@@ -59,7 +61,7 @@ def read_tensors(path: Path) -> Tensors:
         header = json.loads(raw[8 : 8 + length])
         metadata = {str(key): str(text) for key, text in header.pop(_METADATA, {}).items()}
         values = {name: _tensor(entry, data) for name, entry in header.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise BadTensorFile(f"not a safetensors file of float32 tensors: {fault}") from None
     return Tensors(values, metadata)
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from math import comb
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,8 @@ from learning.columns import FloatColumn
 
 Matrix = NDArray[np.float64]
 
+MOST_SETS = 20_000
+"""Sets of strategies that are tried for a rest point: all sets of 14 strategies, of 40 up to those of three."""
 _SINGULAR = 1e12
 """Condition number from which on a system of payoffs is taken for one without a single solution."""
 _ROUNDING = 1e-9
@@ -62,15 +65,18 @@ def fixation_probability(ratios: FloatColumn) -> float:
 def long_run_shares(fixation: Matrix) -> FloatColumn:
     """Share of time in which each strategy is everybody's [s], when mutations are rare.
 
-    ``fixation`` [s, s]: probability that one mutant of the column's strategy takes over a population of the row's. This
-    is the stationary distribution of the walk that goes on to each of the others with fixation / (s - 1). Where the
-    walk has several of them (nothing ever takes over), the one that a uniform start leads to.
+    ``fixation`` [s, s]: probability that one mutant of the column's strategy takes over a population of the row's; the
+    diagonal does not matter. This is the stationary distribution of the walk that goes on to each of the others with
+    fixation / (s - 1). Where the walk has several of them (nothing ever takes over), the one that a uniform start leads
+    to. NaN for all where a fixation is NaN.
     """
     count = len(fixation)
     if count == 1:
         return np.ones(1)
     walk = fixation / (count - 1)
     np.fill_diagonal(walk, 0.0)
+    if np.isnan(walk).any():
+        return np.full(count, np.nan)
     np.fill_diagonal(walk, 1.0 - walk.sum(axis=1))
     if (fixation[~np.eye(count, dtype=np.bool_)] > _ROUNDING).all():
         system = np.vstack([walk.T - np.eye(count), np.ones(count)])
@@ -100,11 +106,12 @@ def rest_points(payoff: Matrix) -> list[RestPoint]:
     """Isolated rest points of the replicator dynamics of ``payoff`` [s, s]: what the row earns against the column.
 
     One for each set of strategies that are all present and earn the same; pure populations are among them. Sets that
-    have a continuum of rest points (two strategies that are the same in effect) are left out.
+    have a continuum of rest points (two strategies that are the same in effect) are left out. Of many strategies, only
+    sets up to the size are tried of which there are no more than ``MOST_SETS`` in all.
     """
     found = []
     strategies = range(len(payoff))
-    for size in range(1, len(payoff) + 1):
+    for size in range(1, largest_set(len(payoff)) + 1):
         for support in itertools.combinations(strategies, size):
             shares = _balanced(payoff[np.ix_(support, support)])
             if shares is None:
@@ -113,6 +120,12 @@ def rest_points(payoff: Matrix) -> list[RestPoint]:
             whole[list(support)] = shares
             found.append(RestPoint(whole, float(whole @ payoff @ whole), _is_stable(payoff, whole)))
     return found
+
+
+def largest_set(strategies: int) -> int:
+    """Up to how many of these strategies a rest point that is looked for can mix; two at least."""
+    tried = itertools.accumulate(comb(strategies, size) for size in range(1, strategies + 1))
+    return max(sum(sets <= MOST_SETS for sets in tried), min(strategies, 2))
 
 
 def _balanced(payoff: Matrix) -> FloatColumn | None:

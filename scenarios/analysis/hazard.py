@@ -34,7 +34,7 @@ def churn_hazard(spells: pd.DataFrame, width: float = 5.0, by: str | None = None
             exposure = float(np.maximum(np.minimum(exit, high) - np.maximum(entry, low), 0.0).sum())
             if exposure == 0.0:
                 continue
-            ended = int((gone & (exit > low) & (exit <= high)).sum())
+            ended = int((gone & ((exit > low) | (exit == 0.0) & (low == 0.0)) & (exit <= high)).sum())
             least = chi2.ppf(tail, 2 * ended) / 2 if ended else 0.0
             most = chi2.ppf(1.0 - tail, 2 * ended + 2) / 2
             bounds = (ended / exposure, float(least) / exposure, float(most) / exposure)

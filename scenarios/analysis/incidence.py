@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.special import ndtri
 
 from learning.columns import FloatColumn
-from scenarios.analysis.risk_sets import ended_at, risk_sets
+from scenarios.analysis.risk_sets import ended_at, ever_at_risk, risk_sets
 from scenarios.analysis.spells import CENSORED, grouped
 
 INCIDENCE = ("group", "cause", "time", "incidence", "lower", "upper")
@@ -22,7 +22,7 @@ def cumulative_incidence(spells: pd.DataFrame, by: str | None = None, level: flo
     """
     tables = [
         _incidence(name, rows, cause, level)
-        for name, rows in grouped(spells, by)
+        for name, rows in grouped(ever_at_risk(spells), by)
         for cause in sorted(set(rows["cause"]) - {CENSORED})
     ]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=list(INCIDENCE))

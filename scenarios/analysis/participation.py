@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from scenarios.analysis.spells import tenure_spells, window_ticks
 from scenarios.analysis.survival import half_life, kaplan_meier
 from scenarios.analysis.welfare import utility_by_part, welfare_by_party
 from scenarios.results import Run
+from scenarios.writing import write_whole
 
 FOLDER = "analysis"
 COVARIATES = ("utility", "reputation")
@@ -38,6 +39,38 @@ def band_width(windows: float) -> float:
     least = max(windows / BANDS, 1.0)
     power = 10.0 ** np.floor(np.log10(least))
     return float(next(step * power for step in (1.0, 2.0, 5.0, 10.0) if step * power >= least))
+
+
+class Stays:
+    """What several analyses of one run begin with, each made when first asked for."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.end = run_windows(run)
+        """Length of the run in windows."""
+        self.width = band_width(self.end)
+        """Windows of a cohort, and of a band of tenure."""
+
+    @cached_property
+    def spells(self) -> pd.DataFrame:
+        """As of ``tenure_spells``."""
+        return tenure_spells(self._run)
+
+    @cached_property
+    def lorenz(self) -> pd.DataFrame:
+        """As of ``lorenz_tables``."""
+        return lorenz_tables(self._run)
+
+    @cached_property
+    def regimes(self) -> pd.DataFrame:
+        """Of the number of owners, as of ``analysis.regimes``."""
+        return regimes(self._run.rounds)
+
+
+@lru_cache(maxsize=1)
+def stays(run: Run) -> Stays:
+    """The stays of a run; those of the run that was asked for last are remembered."""
+    return Stays(run)
 
 
 def participation_tables(run: Run) -> Mapping[str, pd.DataFrame]:
@@ -85,8 +118,6 @@ def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> list[Path]
     paths = []
     for name, table in tables.items():
         path = folder / f"{name}.csv"
-        partial = path.with_suffix(".partial")
-        partial.write_text(table.to_csv(index=table.index.name is not None), encoding="utf-8")
-        os.replace(partial, path)
+        write_whole(path, table.to_csv(index=table.index.name is not None).encode())
         paths.append(path)
     return paths

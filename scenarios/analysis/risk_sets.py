@@ -26,12 +26,21 @@ class RiskSets:
 
 
 def risk_sets(spells: pd.DataFrame) -> RiskSets:
-    """The risk sets of spells: an owner is at risk after its entry, to its exit; who enters at 0 also at 0."""
+    """The risk sets of spells: an owner is at risk after its entry, to its exit; who enters at 0 also at 0.
+
+    Who enters later and leaves at once was at risk at no time, and so is left out (as lifelines demands).
+    """
+    spells = ever_at_risk(spells)
     entry, exit = (spells[column].to_numpy(dtype=np.float64) for column in ("entry", "exit"))
     gone = (spells["cause"] != CENSORED).to_numpy()
     time = np.unique(exit[gone])
-    at_risk = _at_or_after(exit, time) - _at_or_after(np.where(entry > 0, entry, -1.0), time)
-    return RiskSets(time, at_risk, ended_at(exit[gone], time))
+    there = _at_or_after(exit, time) - _at_or_after(np.where(entry > 0, entry, -1.0), time)
+    return RiskSets(time, there, ended_at(exit[gone], time))
+
+
+def ever_at_risk(spells: pd.DataFrame) -> pd.DataFrame:
+    """The spells without those that enter after 0 and leave at once."""
+    return spells[(spells["exit"] > spells["entry"]) | (spells["entry"] == 0)]
 
 
 def ended_at(exits: FloatColumn, time: FloatColumn) -> FloatColumn:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from learning.columns import FloatColumn
 from scenarios.results import Run
 
 CENSORED = "censored"
@@ -28,7 +29,11 @@ def tenure_spells(run: Run) -> pd.DataFrame:
 
 def market_spells(run: Run) -> pd.DataFrame:
     """Stays on the clock of the market, in reporting windows since it opened; columns ``SPELL``."""
-    episodes, window = run.episodes, window_ticks(run)
+    return spells_of(run.episodes, window_ticks(run))
+
+
+def spells_of(episodes: pd.DataFrame, window: float | FloatColumn) -> pd.DataFrame:
+    """The rows of an episodes table as ``SPELL``; ``window`` is the length of a window in ticks, of all or of each."""
     spells = pd.DataFrame({
         "owner": episodes["owner"],
         "person": episodes["person"],

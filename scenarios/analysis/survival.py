@@ -22,7 +22,8 @@ def kaplan_meier(spells: pd.DataFrame, by: str | None = None, level: float = 0.9
     is in windows, ``ended`` counts the exits at that time, ``lower`` and ``upper`` bound the survival pointwise with
     confidence ``level`` (exponential Greenwood, Kalbfleisch and Prentice 1980). Kaplan and Meier 1958, JASA 53.
     With late entry the first owners are few: when all of them have gone the curve is 0 for good, whoever comes after
-    (lifelines refuses such spells; where it takes them, this is its estimate).
+    (lifelines refuses such spells; where it takes them, this is its estimate). The last row of a group is at the time
+    at which it was last seen, also if nobody left then.
     """
     curves = [_curve(name, rows, level) for name, rows in grouped(spells, by) if len(rows)]
     return pd.concat(curves, ignore_index=True) if curves else pd.DataFrame(columns=list(CURVE))
@@ -39,7 +40,7 @@ def _curve(name: str, spells: pd.DataFrame, level: float) -> pd.DataFrame:
     reach = np.exp(ndtri(0.5 + level / 2) * np.sqrt(spread) / -logs)
     lower, upper = (np.where(inside, np.exp(logs * power), survival) for power in (reach, 1.0 / reach))
     first = spells.loc[spells["entry"] == spells["entry"].min()]
-    return pd.DataFrame({
+    curve = pd.DataFrame({
         "group": name,
         "time": np.append(0.0, sets.time),
         "at_risk": np.append(float(len(first)), sets.at_risk).astype(np.int64),
@@ -48,6 +49,11 @@ def _curve(name: str, spells: pd.DataFrame, level: float) -> pd.DataFrame:
         "lower": np.append(1.0, lower),
         "upper": np.append(1.0, upper),
     })  # fmt: skip
+    last = float(spells["exit"].max())
+    if last > curve["time"].iloc[-1]:
+        curve.loc[len(curve)] = curve.iloc[-1]
+        curve.loc[len(curve) - 1, ["time", "at_risk", "ended"]] = [last, int((spells["exit"] == last).sum()), 0]
+    return curve
 
 
 def half_life(curves: pd.DataFrame) -> pd.DataFrame:

@@ -34,6 +34,7 @@ from torch import Tensor
 
 from scenarios.checkpoints.capturing import Snapshot
 from scenarios.checkpoints.kinds import BadCheckpoint
+from scenarios.writing import sync_folder
 
 MANIFEST, SCENARIO, STATE = "manifest.json", "scenario.yaml", "state.json"
 COLUMNS, TENSORS = "columns.npz", "tensors.safetensors"
@@ -100,7 +101,8 @@ def read_checkpoint(place: Path) -> Checkpoint:
     except (KeyError, TypeError):
         raise BadCheckpoint(f"{MANIFEST} does not list its files") from None
     for name, told in sums.items():
-        if _sum(_file(place, name)) != told:
+        path = _file(place, name)
+        if not isinstance(told, dict) or told.get("bytes") != path.stat().st_size or _sum(path) != told:
             raise BadCheckpoint(f"the checksum of {name} is wrong")
     try:
         tree, looks = json.loads((place / STATE).read_bytes())
@@ -110,28 +112,6 @@ def read_checkpoint(place: Path) -> Checkpoint:
     except (KeyError, TypeError, ValueError, OSError, RecursionError, SafetensorError, zipfile.BadZipFile) as problem:
         said = " ".join(str(problem).split())[:120]
         raise BadCheckpoint(f"its files cannot be read ({type(problem).__name__}: {said})") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Make sure that the names in a folder survive a loss of power, where the system lets one ask for it."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that is complete under its name or not there at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        _write(partial, content)
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
 
 def _write(path: Path, content: bytes) -> dict[str, Any]:

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scenarios.checkpoints import rows
-from scenarios.checkpoints.files import FORMAT, Checkpoint, read_checkpoint, write_whole
+from scenarios.checkpoints.files import FORMAT, Checkpoint, read_checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint
 from scenarios.errors import BadInput
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE, holds_run
+from scenarios.writing import write_whole
 
 ORIGIN, ROWS = "origin.json", "rows"
 _NAME = re.compile(r"window-(\d{6,})")

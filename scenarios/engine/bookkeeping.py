@@ -83,6 +83,7 @@ def write_round(world: World, settled: Settled, tick: int) -> None:
         "owner_accuracy_min": held.min() if len(held) else np.nan,
         "owner_accuracy_std": held.std() if len(held) else np.nan,
         "model_version": world.training.version if world.training is not None else 0,
+        "quarantined": world.tally.quarantined,
         "staleness_mean": float(staleness.mean()),
         "budget": current.terms.budget,
         "paid": settled.paid + settled.paid_by_world,

@@ -12,7 +12,7 @@ from learning.inspection_names import SIGNALS
 from learning.uploads import plants
 from market.mechanism import CONTRIBUTION, DATA_SIZE, MEASURED_QUALITY
 from scenarios.engine.clock import NOBODY
-from scenarios.engine.cohort import cohort_work, quarantine
+from scenarios.engine.cohort import cohort_work, sound
 from scenarios.engine.event_log import Event
 from scenarios.engine.evidence import gather_evidence
 from scenarios.engine.learning_rules import blamed_on, effort_of, method_of
@@ -51,27 +51,34 @@ def _merge(
 ) -> None:
     """Train the owners of these flights in one call, measure, and make the next version of what they send.
 
-    Updates with NaN or infinite weights never reach the model: they count as not arrived.
+    Updates with NaN or infinite weights never reach the model: they count as not arrived. So do those that diverged,
+    where the scenario bounds them. Where even the aggregate of the others overflows, the model stays as it is.
     """
     flights, federation = world.flights, world.federation
     assert federation is not None
     rows = _trained_sample(world, rows)
     work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
-    good = federation.finite(uploads)
-    quarantine(world, rows[~good], tick)
+    norms = federation.norms(uploads, work)
+    good = sound(world, rows, federation.finite(uploads), norms, tick)
     merged = rows[good]
     weights = _aggregation_weight(world, merged)
     if not weights.sum() > 0:
         return
     flights.weight[merged] = weights / weights.sum()
     world.tally.staleness.append((federation.version - flights.base_version[merged]).astype(np.float64))
-    world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
+    world.uploads_norm = float(np.median(norms[good]))
     uploads, work = uploads[good], cohort_work(world, merged)
     _measure(world, merged, uploads, work, weights)
     _measure_quality(world, merged, work)
     _inspect(world, merged, uploads, work)
-    aggregate(uploads, work, weights)
+    from learning.server import Overflow  # torch comes with the federation
+
+    try:
+        aggregate(uploads, work, weights)
+    except Overflow:
+        world.log.add(Event.OVERFLOW, tick, world.rounds_closed, NOBODY, len(merged))
+        return
     world.log.add(Event.AGGREGATE, tick, world.rounds_closed, NOBODY, federation.version)
 
 

@@ -39,6 +39,8 @@ class Event(IntEnum):
     OUTAGE = 23  # place in the scenario's list of faults
     RECOVERY = 24  # place in the scenario's list of faults
     ABANDON = 25  # uploads that the model owner has forgotten
+    DIVERGED = 26  # the upload's change as a multiple of the typical one
+    OVERFLOW = 27  # uploads whose aggregate was too large to be a model
 
 
 class EventLog:

@@ -196,8 +196,9 @@ def leave(world: World, owner: int, kind: ExitKind, tick: int, cause: ExitCause 
     ``cause``: what it came of, if not the usual thing. Who leaves for a new name is back at the door under it as soon
     as it has thought about it.
     """
-    population, who = world.population, np.array([owner])
+    who = np.array([owner])
     leave_for_good(world, who, kind, tick, None if cause is None else np.array([cause]))
+    population = world.population
     if cause is ExitCause.NEW_NAME:
         back = after(tick, population.think_time[who] * world.exponential("new name", who, world.rounds_closed))
         world.clock.at(Kind.ARRIVE, max(int(back[0]), tick + 1), ref=-owner - 1)

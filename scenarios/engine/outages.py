@@ -7,13 +7,14 @@ import dataclasses
 import numpy as np
 
 from learning.columns import IntColumn
+from market.mechanism import Reports
 from scenarios.engine.center_places import give_back_places
 from scenarios.engine.clock import FAR, NOBODY, Happening, Kind
 from scenarios.engine.closing import close_round
 from scenarios.engine.event_log import Event
 from scenarios.engine.fault_list import Faults
 from scenarios.engine.losses import forget
-from scenarios.engine.world import World
+from scenarios.engine.world import Round, World
 from scenarios.faults.outages import ServerRestart
 
 
@@ -106,4 +107,14 @@ def _abandon(world: World, tick: int) -> None:
     give_back_places(world, flights.owner, flights.center)
     forget(world, np.arange(len(flights)), tick)
     if world.round is not None:
+        if not world.round.planned:
+            _plan_nobody(world, world.round)
         close_round(world, tick)
+
+
+def _plan_nobody(world: World, current: Round) -> None:
+    """A round that ends before its plan is settled as one for nobody, with the claims that its mechanism keeps."""
+    nobody = current.decisions.take(np.zeros(0, dtype=np.int64))
+    reports = Reports(nobody.owner, nobody.claims, nobody.offered_share, np.zeros(0), nobody.offered_volume)
+    allocation = world.mechanism.plan(current.terms, reports)
+    world.flights.add({"owner": nobody.owner}, allocation.claims)

@@ -11,7 +11,7 @@ from agents.population import Status
 from learning.columns import FloatColumn, IntColumn
 from learning.inspection_names import SIGNALS
 from market.mechanism import COLLABORATION, DATA_SIZE, MODEL_DISTANCE, Edges, Settlement
-from scenarios.engine.cohort import cohort_work, quarantine
+from scenarios.engine.cohort import cohort_work, sound
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 
@@ -40,18 +40,18 @@ def train_personal(world: World, rows: IntColumn, tick: int) -> None:
     """Train the models of these flights in one call and measure what the mechanism asks; nothing is exchanged yet.
 
     Whose upload is late trains its own model all the same, and is not in the market. Uploads with NaN or infinite
-    weights never reach anybody: they count as not arrived.
+    weights never reach anybody: they count as not arrived. So do those that diverged, where the scenario bounds them.
     """
     if len(rows) == 0:
         return
     federation = personal(world)
     work = cohort_work(world, rows)
     uploads = federation.uploads(work, world.rounds_closed, world.uploads_norm)
-    good = federation.finite(uploads)
-    quarantine(world, rows[~good], tick)
+    norms = federation.norms(uploads, work)
+    good = sound(world, rows, federation.finite(uploads), norms, tick)
     if not good.any():
         return
-    world.uploads_norm = float(np.median(federation.norms(uploads, work)[good]))
+    world.uploads_norm = float(np.median(norms[good]))
     there = rows[good]
     uploads, work = uploads[good], cohort_work(world, there)
     weights = world.flights.claims[DATA_SIZE][there] * world.flights.data_share[there]

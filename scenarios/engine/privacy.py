@@ -10,9 +10,7 @@ An upload counts as sent when it has arrived in time. What comes too late is thr
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 
@@ -32,7 +30,7 @@ from scenarios.engine.flights import Flights
 from scenarios.engine.identities import siblings
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
-from scenarios.schema import PrivacySpec, Scenario
+from scenarios.schema import Scenario
 
 ANY_LIFETIME = 1e6
 """A lifetime budget of so much epsilon, or more, is no limit."""
@@ -40,19 +38,20 @@ SOLD_OUT = 0.01
 """Who can sell less than this part of what it sells in a round has sold out."""
 NOTHING = -1
 
-Weigh = Callable[[FloatColumn, FloatColumn], FloatColumn]
-
 
 @dataclass
 class PrivacyAccounts:
-    """What each person has lost: rows of ``ledger`` are persons. ``weigh`` makes weights of epsilon and data sizes.
+    """What each person has lost: rows of ``ledger`` are persons.
 
+    ``rule`` and ``bias_weight`` say how uploads are weighed (``PrivacySpec``): data and no function, so that a checkpoint
+    can hold accounts that were opened on the way.
     ``last``: the number of the round in which a person last sent something, so that nobody ever does so twice under
     one draw of the noise, which would cancel; ``last_of_names``: the same by luck, for further names of persons.
     """
 
     terms: PrivacyTerms
-    weigh: Weigh
+    rule: str
+    bias_weight: float
     leaves: bool
     ledger: PrivacyLedger = field(init=False)
     last: IntColumn = field(init=False)
@@ -69,7 +68,11 @@ class PrivacyAccounts:
 
     def weights(self, epsilon: FloatColumn, data_size: FloatColumn) -> FloatColumn:
         """How much uploads count [K], by the epsilon sold and the data claimed; sums to 1, or is 0 without any data."""
-        return self.weigh(epsilon, data_size) if data_size.sum() > 0 else np.zeros(len(epsilon))
+        if data_size.sum() <= 0:
+            return np.zeros(len(epsilon))
+        if self.rule == "least_error":
+            return least_error_weights(self.terms.noise_std(epsilon) ** 2, data_size, self.bias_weight)
+        return AGGREGATION_WEIGHTS[self.rule](epsilon, data_size)
 
     def send(self, persons: IntColumn, epsilon: FloatColumn, counter: int) -> None:
         """Enter one upload each. Raises ``ValueError`` for a second one under the same counter, and ``OverBudget``."""
@@ -131,7 +134,7 @@ def open_accounts(scenario: Scenario, mechanism: Mechanism) -> PrivacyAccounts |
     spec = scenario.learning.privacy
     clip = 1.0 if spec.clip is None else spec.clip  # without training only the ratio of noise and clip matters
     terms = PrivacyTerms(clip, spec.delta, spec.mechanism, NeighbouringRelation(spec.neighbours))
-    return PrivacyAccounts(terms, _weigh(spec, terms), scenario.population.sold_out == "leave")
+    return PrivacyAccounts(terms, spec.weights, spec.bias_weight, scenario.population.sold_out == "leave")
 
 
 def open_accounts_of_everybody(world: World, scenario: Scenario) -> None:
@@ -143,16 +146,6 @@ def open_accounts_of_everybody(world: World, scenario: Scenario) -> None:
     first_identity = np.unique(population.person, return_index=True)[1]
     world.accounts.admit(population.lifetime_privacy[first_identity])
     population.privacy_budget[:] = world.accounts.left(population.person, population.privacy_cap)
-
-
-def _weigh(spec: PrivacySpec, terms: PrivacyTerms) -> Weigh:
-    if spec.weights == "least_error":
-        return partial(_least_error, terms, spec.bias_weight)
-    return AGGREGATION_WEIGHTS[spec.weights]
-
-
-def _least_error(terms: PrivacyTerms, bias_weight: float, epsilon: FloatColumn, data_size: FloatColumn) -> FloatColumn:
-    return least_error_weights(terms.noise_std(epsilon) ** 2, data_size, bias_weight)
 
 
 # -- types ----------------------------------------------------------------------------------------------------------

@@ -70,6 +70,7 @@ class Tally:
     fees: float = 0.0  # admission fees, money
     staleness: list[FloatColumn] = field(default_factory=list)
     late: int = 0
+    quarantined: int = 0  # uploads that were put aside
 
 
 @dataclass

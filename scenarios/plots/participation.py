@@ -12,7 +12,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
-from scenarios.palette import BLUE, INK, MUTED, ORANGE, PAPER, STATES, VERMILION, strategy_colours
+from scenarios.palette import (
+    BLACK,
+    BLUE,
+    BROWN,
+    GREEN,
+    INK,
+    MUTED,
+    OLIVE,
+    ORANGE,
+    OTHER,
+    PAPER,
+    PURPLE,
+    SKY,
+    STATES,
+    VERMILION,
+    WINE,
+    family_of,
+    strategy_colours,
+)
 from scenarios.plots.canvas import canvas, label_ends, nothing_to_show, round_axis, span_of, styled
 
 Families = Mapping[str, str]
@@ -25,6 +43,7 @@ _CAUSES = {
     "detected": BLUE,
 }
 _OTHER_CAUSES = ("#009E73", "#6A4FB3", "#7A5C00", "#1B9AAA", "#C2185B", "#4A5A1A")
+DISTINCT = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, BLACK, WINE, OLIVE, BROWN)
 MOST_CELLS = 150
 """Cells up to which a matrix has numbers."""
 MOST_BANDS = 4
@@ -33,14 +52,17 @@ MOST_BANDS = 4
 
 @styled
 def survival_curves(curves: pd.DataFrame, ax: Axes | None = None, families: Families | None = None) -> Axes:
-    """Share of each group still there by tenure, as of ``analysis.kaplan_meier``, with bands for few groups."""
+    """Share of each group still there by tenure, as of ``analysis.kaplan_meier``, with bands for few groups.
+
+    Groups that are strategies have the colours that these have everywhere, others are told apart as well as may be.
+    """
     title = "How long owners stay"
     if curves.empty:
         return nothing_to_show(ax, title, "nobody ever joined")
     ax = canvas(ax)
     groups = list(dict.fromkeys(curves["group"]))
     ends = []
-    for name, colour in strategy_colours(groups, families).items():
+    for name, colour in group_colours(groups, families).items():
         rows = curves[curves["group"] == name]
         ax.step(rows["time"], rows["survival"], where="post", color=colour, label=name)
         if len(groups) <= MOST_BANDS:
@@ -50,6 +72,14 @@ def survival_curves(curves: pd.DataFrame, ax: Axes | None = None, families: Fami
     _share_axis(ax, title, "share still in the market", "tenure (windows)", float(curves["time"].max()))
     label_ends(ax, ends)
     return ax
+
+
+def group_colours(groups: list[str], families: Families | None = None) -> dict[str, str]:
+    """Colours of strategies if all groups are of a known family, else colours that differ as much as may be."""
+    known = families or {}
+    if all(family_of(name) != OTHER or name.split("+")[0] in known for name in groups):
+        return strategy_colours(groups, families)
+    return {name: DISTINCT[place % len(DISTINCT)] for place, name in enumerate(groups)}
 
 
 @styled

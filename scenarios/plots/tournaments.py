@@ -87,7 +87,7 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
     claims = [kind for kind in kinds if kind != "deed"]
     deeds = lies[lies["kind"] == "deed"]
     widths = [1.0] * len(claims) + ([max(1.0, 0.36 * len(deeds))] if len(deeds) else [])
-    figure = Figure(figsize=(1.4 + 2.1 * sum(widths), 5.0), layout="constrained")
+    figure = Figure(figsize=(max(1.4 + 2.1 * sum(widths), WIDTH), 5.0), layout="constrained")
     panels = figure.subplots(2, len(widths), sharey="row", squeeze=False, gridspec_kw={"width_ratios": widths})
     for row, (value, label) in enumerate((("gain", "gain of the liar"), ("welfare", "gain of the market"))):
         for place, claim in enumerate(claims):

@@ -8,13 +8,17 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from scenarios.places import check_empty, check_replaceable
+from scenarios.places import check_empty, check_replaceable, check_writable
 
 
 def check_place(folder: Path, *, force: bool) -> None:
-    """Raise ``FileExistsError`` if results cannot go there: something is there already, and ``force`` was not asked."""
+    """Raise ``FileExistsError`` if something is there already, and ``force`` was not asked.
+
+    ``OSError`` if the folder cannot be made.
+    """
     folder = Path(os.path.abspath(folder))
     check_replaceable(folder)
+    check_writable(folder)
     if not force:
         check_empty(folder)
 

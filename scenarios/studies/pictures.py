@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from scenarios.number_text import number
-from scenarios.palette import BLUE, MUTED
+from scenarios.palette import BLUE, INK, MUTED, PAPER, mix
 from scenarios.plots.canvas import HEIGHT, WIDTH, canvas, styled
+from scenarios.studies.levels import short_names
 
 MOST_ROWS = 24
-MOST_CELLS_ACROSS, MOST_TICKS = 14, 40
+MOST_CELLS_ACROSS, MOST_LEVELS = 14, 12
 
 
 @styled
@@ -28,7 +30,9 @@ def difference_plot(table: pd.DataFrame, measure: str, field: str) -> Axes:
         ax.plot([row["low"], row["high"]], [place, place], color=colour, linewidth=2.2 if dark else 1.4)
         ax.plot([row["mean"]], [place], "o", color=colour, markersize=5 if dark else 4)
     ax.axvline(0, color=MUTED, linewidth=0.8, linestyle=":")
-    ax.set_yticks(places, [_row_label(row, field) for row in rows.to_dict("records")])
+    levels = {column: [level for level in table[column] if level != "all"] for column in _keys(table, field)}
+    names = {column: short_names(known) for column, known in levels.items()}
+    ax.set_yticks(places, [_row_label(row, field, names) for row in rows.to_dict("records")])
     ax.invert_yaxis()
     ax.set_xlabel(f"{measure}, difference to the baseline")
     ax.set_title(f"What {field} changes")
@@ -37,27 +41,33 @@ def difference_plot(table: pd.DataFrame, measure: str, field: str) -> Axes:
 
 @styled
 def level_plot(table: pd.DataFrame, measure: str) -> Axes:
-    """Means by level of ``main_effects``, one panel of points per field."""
-    fields = list(dict.fromkeys(table["field"]))
-    ax = canvas(None, WIDTH, HEIGHT)
-    ticks: list[tuple[int, str]] = []
-    place = 0
-    for field in fields:
-        rows = table[table["field"] == field]
-        at = np.arange(place, place + len(rows))
-        ax.fill_between(at, rows["low"], rows["high"], color=BLUE, alpha=0.15, linewidth=0)
-        ax.errorbar(
-            at, rows["mean"], yerr=np.nan_to_num([rows["mean"] - rows["low"], rows["high"] - rows["mean"]]).clip(0),
-            color=BLUE, marker="o", markersize=4, linewidth=1.4,
-        )  # fmt: skip
-        ticks += [(int(k), _value(level)) for k, level in zip(at, rows["level"], strict=True)]
-        ax.text(
-            at.mean(), 1.0, _field(field), transform=ax.get_xaxis_transform(), ha="center", va="bottom", color=MUTED
-        )
-        place += len(rows) + 1
-    shown = ticks[:: -(-len(ticks) // MOST_TICKS)]
-    ax.set_xticks([k for k, _ in shown], [text for _, text in shown], rotation=45, ha="right")
-    ax.set_ylabel(measure)
+    """Means by level of ``main_effects`` with their intervals: a row per level, the fields one below the other.
+
+    Of a field with more levels than ``MOST_LEVELS`` some are shown, evenly spread.
+    """
+    shown = []
+    for _, rows in table.groupby("field", sort=False):
+        shown.append(rows.iloc[:: -(-len(rows) // MOST_LEVELS)])
+    ax = canvas(None, WIDTH, max(1.8, 1.0 + 0.22 * sum(len(rows) + 1.4 for rows in shown)))
+    place, ticks, texts = 0.0, [], []
+    for rows in shown:
+        at = place + 1.0 + np.arange(len(rows))
+        for height, low, high in zip(at, rows["low"], rows["high"], strict=True):
+            ax.plot([low, high], [height, height], color=mix(BLUE, PAPER, 0.5), linewidth=2.4)
+        ax.plot(rows["mean"], at, color=BLUE, marker="o", markersize=4.5, linewidth=0.9)
+        names = short_names(rows["level"])
+        ticks += [float(place), *at.tolist()]
+        texts += [_field(str(rows["field"].iloc[0])), *(names[level] for level in rows["level"])]
+        place = float(at[-1]) + 1.4
+    ax.set_yticks(ticks, texts)
+    for tick, text in zip(ax.yaxis.get_major_ticks(), texts, strict=True):
+        if text in {_field(str(name)) for name in table["field"]}:
+            tick.label1.set(fontweight="bold", color=INK)
+    ax.set_ylim(place - 0.4, -0.8)
+    ax.grid(axis="y", visible=False)
+    ax.grid(axis="x", visible=True)
+    ax.set_xlabel(measure)
+    ax.set_title(f"{measure} by level")
     return ax
 
 
@@ -69,13 +79,13 @@ def phase_plot(table: pd.DataFrame, measure: str) -> Axes:
     values = table.to_numpy(dtype=np.float64)
     image = ax.imshow(np.ma.masked_invalid(values), aspect="auto", origin="lower", cmap="cividis")
     ax.grid(False)
-    labels = [_value(level) for level in table.columns]
-    long = max(map(len, labels)) > 8
+    across, up = short_names(table.columns), short_names(table.index)
+    labels = [across[level] for level in table.columns]
+    tilted: dict[str, Any] = {"rotation": 30, "ha": "right"} if max(map(len, labels)) > 8 else {}
     every = 1 if has_room else -(-len(labels) // MOST_CELLS_ACROSS)
-    across = range(0, len(labels), every)
-    ax.set_xticks(across, labels[::every], rotation=30 if long else 0, ha="right" if long else "center")
+    ax.set_xticks(range(0, len(labels), every), labels[::every], **tilted)
     every = 1 if has_room else -(-len(table) // MOST_CELLS_ACROSS)
-    ax.set_yticks(range(0, len(table), every), [_value(level) for level in table.index[::every]])
+    ax.set_yticks(range(0, len(table), every), [up[level] for level in table.index[::every]])
     ax.set_xlabel(str(table.columns.name))
     ax.set_ylabel(str(table.index.name))
     middle = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
@@ -107,22 +117,25 @@ def index_plot(table: pd.DataFrame, measure: str) -> Axes:
     return ax
 
 
+_FIGURES = ("pairs", "mean", "low", "high", "needed")
+
+
+def _keys(table: pd.DataFrame, field: str) -> list[str]:
+    """The columns that say what was set: the field that is compared, then the others."""
+    return [field, *(str(name) for name in table.columns if name not in (field, *_FIGURES))]
+
+
 def _others(row: dict[Any, Any], field: str) -> dict[str, Any]:
-    known = (field, "pairs", "mean", "low", "high", "needed")
-    return {str(name): value for name, value in row.items() if name not in known}
+    return {str(name): value for name, value in row.items() if name not in (field, *_FIGURES)}
 
 
-def _row_label(row: dict[Any, Any], field: str) -> str:
-    others = [f"{_field(name)} {_value(value)}" for name, value in _others(row, field).items() if value != "all"]
-    return ", ".join([_value(row[field]), *others])
+def _row_label(row: dict[Any, Any], field: str, names: Mapping[str, Mapping[Any, str]]) -> str:
+    others = [f"{_field(name)} {names[name][value]}" for name, value in _others(row, field).items() if value != "all"]
+    return ", ".join([names[field][row[field]], *others])
 
 
 def _field(name: str) -> str:
     return name.rsplit(".", 1)[-1]
-
-
-def _value(value: object) -> str:
-    return f"{value:g}" if isinstance(value, (float, np.floating)) else str(value)
 
 
 def _cell(value: float) -> str:

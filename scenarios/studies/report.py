@@ -13,7 +13,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
+from scenarios.analysis import half_life, kaplan_meier
 from scenarios.number_text import number
+from scenarios.plots import survival_curves
 from scenarios.report import PLOTS_FOLDER, REPORT_FILE, html_template, png
 from scenarios.results import BadRun
 from scenarios.studies import open_study
@@ -24,6 +26,7 @@ from scenarios.studies.end_table import cell_means, label
 from scenarios.studies.pictures import difference_plot, index_plot, level_plot, phase_plot
 from scenarios.studies.results import StudyResults
 from scenarios.studies.sensitivity import sensitivity
+from scenarios.studies.stays import stays_by_strategy, study_spells
 
 FEWEST_RUNS = 50
 """Runs from which on scenario discovery is tried."""
@@ -112,11 +115,26 @@ def sections(study: StudyResults) -> Iterator[Section]:
             yield from _about(study, measure)
         else:
             yield Section(measure, "No run has this measure.")
+    yield from _stays(study)
     failed = study.runs[study.runs["status"] == "failed"]
     if len(failed):
         some = f" The first {MOST_LINES} of {len(failed)} are shown." if len(failed) > MOST_LINES else ""
         note = f"They are missing from everything above. Their tracebacks are in the folder failed.{some}"
         yield Section("Failed runs", note, failed[["error", "run", "scenario", "point"]].head(MOST_LINES))
+
+
+def _stays(study: StudyResults) -> Iterator[Section]:
+    """How long owners stay, by level of what is compared, where the study kept the episodes."""
+    field = contrast(study)
+    if field is None:
+        return
+    for strategy, stays in stays_by_strategy(study_spells(study), field):
+        curves = kaplan_meier(stays, by="group")
+        yield Section(
+            f"Stays of owners that joined as {strategy}", f"Kaplan-Meier over the runs of all seeds, by {field}; "
+            "windows until half have left. Bounds take owners for independent, which those of one run are not.",
+            half_life(curves), partial(survival_curves, curves),
+        )  # fmt: skip
 
 
 def _about(study: StudyResults, measure: str) -> Iterator[Section]:

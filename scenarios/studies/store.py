@@ -85,7 +85,7 @@ class Store:
             content, checksum = whole["content"], whole["checksum"]
         except FileNotFoundError:
             raise BadStudy(f"{self.folder}: holds no study, {MANIFEST} is missing") from None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             raise _damaged(path) from None
         if not isinstance(content, dict) or _checksum(content) != checksum:
             raise _damaged(path)

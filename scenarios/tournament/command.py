@@ -5,26 +5,23 @@ The folder is that of a study, with the tables (``tables/*.csv``), the pictures 
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from scenarios.errors import BadInput
-from scenarios.results import BadRun
-from scenarios.studies import open_study
-from scenarios.studies.command import INTERRUPTED, Voice, play_study
-from scenarios.studies.progress import Standing
+from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import Entrant, entrants
 from scenarios.tournament.evolving import Process, evolution_table, mixture_table, standing_table
-from scenarios.tournament.payoffs import deviation_table, gather, regret_table, utility_table
+from scenarios.tournament.payoffs import deviation_table, regret_table, utility_table
+from scenarios.tournament.playing import Playing, play_worlds, write_tables
 from scenarios.tournament.worlds import everybody_meets, find_markets, make_study, pure, read_changes
 
-TABLES = "tables"
 MECHANISMS = ("proportional", "qd_rdfl", "ipfl", "privacy_auction")
 STRATEGIES = (
     "honest",
@@ -100,16 +97,10 @@ def tournament(
         changes=read_changes(changes) | ({} if training else {"learning.enabled": False}),
     )
     store = Store(out or Path("runs") / "tournament")
-    code = play_study(
-        study, Path("tournament"), store, workers=workers, resume=resume, voice=voice, told_end=say_nothing
-    )
-    if code == INTERRUPTED:
-        return code
-    try:
-        payoffs = gather(open_study(store.folder), markets, worlds)
-    except BadRun as problem:
-        print(problem, file=sys.stderr)
-        return code or 1
+    outcome = play_worlds(study, markets, worlds, Playing(store, workers, resume, voice))
+    payoffs = outcome.payoffs
+    if payoffs is None:
+        return outcome.code
     reference = pure(played[0])
     deviations = deviation_table(payoffs, worlds, reference)
     mixtures = mixture_table(payoffs, played, size.owners)
@@ -123,19 +114,7 @@ def tournament(
     write_tables(store, tables)
     page = write_page(store, tables, _facts(size, played, len(markets), process, selection, seed), played[0].label)
     _print_end(standing, page, voice)
-    return code
-
-
-def say_nothing(standing: Standing, store: Store, voice: Voice) -> None:
-    """The end of the batch is not the end of the command: that prints tables of its own."""
-
-
-def write_tables(store: Store, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write each table as CSV below ``tables``; the same runs give the same bytes."""
-    (store.folder / TABLES).mkdir(exist_ok=True)
-    for name, table in tables.items():
-        text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-        store.write(f"{TABLES}/{name}.csv", text.encode())
+    return outcome.code
 
 
 def _facts(
@@ -161,13 +140,15 @@ def _print_end(standing: pd.DataFrame, page: Path, voice: Voice) -> None:
     if voice == "normal":
         console = output()
         table = Table(box=None, pad_edge=False, header_style="bold")
-        columns: dict[str, Any] = {
+        columns: dict[str, Callable[[Any], str]] = {
             "mechanism": str, "strategy": str, "utility": _amount, "regret": _amount, "best_reply": str,
-            "resists": str, "invaded_by": str, "long_run": lambda share: f"{share:.0%}",
+            "resists": str, "invaded_by": str, "long_run": _share,
         }  # fmt: skip
         for name in columns:
-            text = name in ("mechanism", "strategy", "best_reply")
-            table.add_column(name.replace("_", " "), justify="left" if text else "right", no_wrap=True)
+            label = name in ("mechanism", "strategy", "best_reply")
+            # Where there is little room labels are folded; figures are not cut.
+            table.add_column(name.replace("_", " "), justify="left" if label else "right", no_wrap=not label,
+                             overflow="fold", min_width=None if label else 6)  # fmt: skip
         for row in standing.to_dict("records"):
             table.add_row(*(Text(show(row[name])) for name, show in columns.items()))
         console.print(table)
@@ -177,3 +158,7 @@ def _print_end(standing: pd.DataFrame, page: Path, voice: Voice) -> None:
 
 def _amount(value: float) -> str:
     return f"{value:.3g}"
+
+
+def _share(value: float) -> str:
+    return "-" if isnan(value) else f"{value:.0%}"

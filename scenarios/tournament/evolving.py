@@ -21,13 +21,13 @@ from scenarios.analysis.evolution import (
 )
 from scenarios.tournament.entrants import Entrant
 from scenarios.tournament.payoffs import Payoffs, interval
-from scenarios.tournament.worlds import pure
+from scenarios.tournament.worlds import World, pure
 
 Process = Literal["fermi", "moran"]
 Sides = tuple[FloatColumn, FloatColumn]
 
 
-def mixture_table(payoffs: Payoffs, played: Sequence[Entrant], owners: int) -> pd.DataFrame:
+def mixture_table(payoffs: Payoffs[World], played: Sequence[Entrant], owners: int) -> pd.DataFrame:
     """One row per mechanism, pair of strategies and number of mutants that was played.
 
     ``residents_earn`` and ``mutants_earn`` are mean utilities (money) of those who play either, ``advantage`` is the
@@ -94,20 +94,24 @@ def evolution_table(
 
 
 def standing_table(
-    regrets: pd.DataFrame, evolution: pd.DataFrame, mixtures: pd.DataFrame, payoffs: Payoffs, played: Sequence[Entrant]
+    regrets: pd.DataFrame,
+    evolution: pd.DataFrame,
+    mixtures: pd.DataFrame,
+    payoffs: Payoffs[World],
+    played: Sequence[Entrant],
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """How strategies stand under each mechanism, and the rest points of the replicator dynamics.
 
     The first has one row per mechanism and strategy: its regret, how many others it resists and how many invade it for
-    certain, and ``long_run``, its share of time when mutations are rare. The second has one row per rest point: the
-    shares of all strategies, what everybody earns there (money) and whether it is stable, by the payoffs of one person
-    among all others that play another strategy.
+    certain, and ``long_run``, its share of time when mutations are rare (NaN where a fixation is). The second has one
+    row per rest point: the shares of all strategies, what everybody earns there (money) and whether it is stable, by
+    the payoffs of one person among all others that play another strategy.
     """
     labels = [one.label for one in played]
     standing, points = [], []
     for mechanism, group in evolution.groupby("mechanism", sort=False):
         fixation = group.pivot(index="resident", columns="mutant", values="fixation").reindex(labels, columns=labels)
-        shares = long_run_shares(fixation.fillna(0.0).to_numpy(dtype=np.float64, copy=True))
+        shares = long_run_shares(fixation.to_numpy(dtype=np.float64))
         for label, share in zip(labels, shares, strict=True):
             own = regrets[(regrets["mechanism"] == mechanism) & (regrets["strategy"] == label)].iloc[0]
             met = group[group["resident"] == label]
@@ -124,7 +128,7 @@ def standing_table(
     return pd.DataFrame(standing), pd.DataFrame(points)
 
 
-def payoff_matrix(mixtures: pd.DataFrame, payoffs: Payoffs, mechanism: str, played: Sequence[Entrant]) -> Matrix:
+def payoff_matrix(mixtures: pd.DataFrame, payoffs: Payoffs[World], mechanism: str, played: Sequence[Entrant]) -> Matrix:
     """What one person with the row's strategy earns where all others play the column's [s, s], in money."""
     single = mixtures[(mixtures["mechanism"] == mechanism) & (mixtures["mutants"] == 1)]
     earned = {(row.mutant, row.resident): row.mutants_earn for row in single.itertuples(index=False)}
@@ -137,7 +141,7 @@ def payoff_matrix(mixtures: pd.DataFrame, payoffs: Payoffs, mechanism: str, play
     ])  # fmt: skip
 
 
-def _sides(payoffs: Payoffs, mechanism: str, one: Entrant, other: Entrant, owners: int) -> dict[int, Sides]:
+def _sides(payoffs: Payoffs[World], mechanism: str, one: Entrant, other: Entrant, owners: int) -> dict[int, Sides]:
     """Mean payoffs of residents and mutants [seeds] by the number of mutants, from the worlds of either direction."""
     utility = payoffs.utility[mechanism]
     at_one, at_other = utility[pure(one)], utility[pure(other)]

@@ -7,7 +7,6 @@ with the same luck.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +15,11 @@ import pandas as pd
 
 from scenarios.errors import BadInput
 from scenarios.report import png
-from scenarios.results import BadRun
-from scenarios.studies import open_study
-from scenarios.studies.command import INTERRUPTED, Voice, play_study
+from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
-from scenarios.tournament.command import say_nothing, write_tables
 from scenarios.tournament.entrants import Entrant, entrant
-from scenarios.tournament.payoffs import deviation_table, gather
+from scenarios.tournament.payoffs import deviation_table
+from scenarios.tournament.playing import Playing, play_worlds, write_tables
 from scenarios.tournament.worlds import deviations, find_markets, make_study, pure, read_changes
 
 FACTORS = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
@@ -110,17 +107,10 @@ def fingerprint(
         changes=fields,
     )
     store = Store(out or Path("runs") / f"fingerprint-{mechanism}")
-    code = play_study(
-        study, Path("fingerprint"), store, workers=workers, resume=resume, voice=voice, told_end=say_nothing
-    )
-    if code == INTERRUPTED:
-        return code
-    try:
-        payoffs = gather(open_study(store.folder), markets, worlds)
-    except BadRun as problem:
-        print(problem, file=sys.stderr)
-        return code or 1
-    table = lie_table(lies, deviation_table(payoffs, worlds, worlds[0]))
+    outcome = play_worlds(study, markets, worlds, Playing(store, workers, resume, voice))
+    if outcome.payoffs is None:
+        return outcome.code
+    table = lie_table(lies, deviation_table(outcome.payoffs, worlds, worlds[0]))
     write_tables(store, {TABLE: table})
     from scenarios.plots.tournaments import fingerprint_figure
 
@@ -128,7 +118,7 @@ def fingerprint(
     if voice == "normal":
         _print(table)
     print(store.folder / PICTURE)
-    return code
+    return outcome.code
 
 
 def lie_table(lies: Sequence[Lie], gains: pd.DataFrame) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -18,24 +18,25 @@ from scipy.stats import t as student
 from learning.columns import BoolColumn, FloatColumn
 from scenarios.results import BadRun
 from scenarios.studies.results import StudyResults
-from scenarios.tournament.worlds import Market, World
+from scenarios.tournament.worlds import Market, Playable, World
 
 CONFIDENCE = 0.95
+AnyWorld = TypeVar("AnyWorld", bound=Playable)
 
 
 @dataclass(frozen=True)
-class Payoffs:
+class Payoffs(Generic[AnyWorld]):
     """Utilities by mechanism: ``utility[mechanism][world]`` [seeds, persons], ``welfare[mechanism][world]`` [seeds]."""
 
-    utility: dict[str, dict[World, FloatColumn]]
-    welfare: dict[str, dict[World, FloatColumn]]
+    utility: dict[str, dict[AnyWorld, FloatColumn]]
+    welfare: dict[str, dict[AnyWorld, FloatColumn]]
 
-    def unit(self, mechanism: str, reference: World) -> float:
+    def unit(self, mechanism: str, reference: AnyWorld) -> float:
         """Mean absolute utility of a person in the reference world, in money: what relative gains are relative to."""
         return float(np.abs(self.utility[mechanism][reference]).mean())
 
 
-def gather(study: StudyResults, markets: Sequence[Market], worlds: Sequence[World]) -> Payoffs:
+def gather(study: StudyResults, markets: Sequence[Market], worlds: Sequence[AnyWorld]) -> Payoffs[AnyWorld]:
     """Read the payoffs of a study that ``make_study`` made of these; ``BadRun`` where a run is not done."""
     runs = study.runs
     missing = runs[runs["status"] != "done"]
@@ -49,8 +50,8 @@ def gather(study: StudyResults, markets: Sequence[Market], worlds: Sequence[Worl
     persons = int(episodes["person"].max()) + 1 if len(episodes) else 0
     by_run = earned.unstack("person").reindex(columns=range(persons)).fillna(0.0)
     replaced = any(market.replaced for market in markets)
-    utility: dict[str, dict[World, FloatColumn]] = {}
-    welfare: dict[str, dict[World, FloatColumn]] = {}
+    utility: dict[str, dict[AnyWorld, FloatColumn]] = {}
+    welfare: dict[str, dict[AnyWorld, FloatColumn]] = {}
     for place, market in enumerate(markets):
         label, first = ("scenario", place * len(worlds)) if replaced else (market.mechanism, 0)
         here = runs[runs["scenario"] == label]
@@ -63,7 +64,7 @@ def gather(study: StudyResults, markets: Sequence[Market], worlds: Sequence[Worl
     return Payoffs(utility, welfare)
 
 
-def utility_table(payoffs: Payoffs) -> pd.DataFrame:
+def utility_table(payoffs: Payoffs[World]) -> pd.DataFrame:
     """One row per mechanism, world, seed and strategy in it: persons that play it and the mean of their utility."""
     rows = []
     for mechanism, worlds in payoffs.utility.items():
@@ -81,7 +82,7 @@ def utility_table(payoffs: Payoffs) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def deviation_table(payoffs: Payoffs, worlds: Sequence[World], reference: World) -> pd.DataFrame:
+def deviation_table(payoffs: Payoffs[World], worlds: Sequence[World], reference: World) -> pd.DataFrame:
     """One row per mechanism, resident and mutant strategy: what a person gains when it alone deviates.
 
     ``gain`` is its utility less that of the same person in the pure world, ``others`` what the others gain in sum and
@@ -106,7 +107,7 @@ def deviation_table(payoffs: Payoffs, worlds: Sequence[World], reference: World)
     return pd.DataFrame(rows)
 
 
-def regret_table(payoffs: Payoffs, deviations: pd.DataFrame, reference: World) -> pd.DataFrame:
+def regret_table(payoffs: Payoffs[World], deviations: pd.DataFrame, reference: World) -> pd.DataFrame:
     """One row per mechanism and strategy: the most that a person gains by leaving it when everybody plays it.
 
     ``regret`` (money, never below 0) is the largest mean gain over the other strategies, the bounds are those of that

@@ -7,10 +7,10 @@ they have the same persons with the same luck, so that two worlds differ in what
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from scenarios.errors import BadInput
 from scenarios.loading import find_scenario, read_scenario
@@ -22,6 +22,13 @@ ARENAS = Path(__file__).parent / "arenas"
 _STRATEGIES, _ASSIGNMENT, _MECHANISM = "population.strategies", "population.assignment", "market.mechanism"
 _NOBODY = 1e-9
 """Share of the second strategy among those who arrive later: these play what most play at first."""
+
+
+class Playable(Hashable, Protocol):
+    """A population that can be played."""
+
+    def point(self) -> dict[str, Any]:
+        """What a scenario says of it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,26 @@ class World:
         if self.mutants:
             played.append({**self.mutant.spec, "share": _NOBODY})
         return {_STRATEGIES: played, _ASSIGNMENT: assignment}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Who plays what in a game: person p plays ``strategies[choices[p]]``, all beyond them play the first strategy."""
+
+    strategies: tuple[Entrant, ...]
+    choices: tuple[int, ...]
+
+    def point(self) -> dict[str, Any]:
+        """What a scenario says of it."""
+        shares = [1.0, *[_NOBODY] * (len(self.strategies) - 1)]
+        played = [{**one.spec, "share": share} for one, share in zip(self.strategies, shares, strict=True)]
+        return {_STRATEGIES: played, _ASSIGNMENT: list(self.choices)}
+
+
+def all_profiles(strategies: Sequence[Entrant], players: int) -> list[Profile]:
+    """Every way in which so many players can choose among the strategies, the last player's choice changing fastest."""
+    chosen = itertools.product(range(len(strategies)), repeat=players)
+    return [Profile(tuple(strategies), choices) for choices in chosen]
 
 
 def pure(entrant: Entrant) -> World:
@@ -110,7 +137,7 @@ def make_study(
     name: str,
     title: str,
     markets: Sequence[Market],
-    worlds: Sequence[World],
+    worlds: Sequence[Playable],
     *,
     owners: int | None,
     seeds: int,

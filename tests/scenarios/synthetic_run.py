@@ -159,7 +159,7 @@ class Synthetic:
                 "trained": int(trained.sum()), "free_riding": int(forged.sum()), "lying": int(violation.sum()),
                 "accuracy": accuracy, "loss": 2.3 * (1 - accuracy), "owner_accuracy_mean": own.mean(),
                 "owner_accuracy_min": own.min(), "owner_accuracy_std": own.std(), "model_version": number + 1,
-                "staleness_mean": 0.0, "budget": 20.0, "paid": payment.sum(), "claimed": units.sum(),
+                "quarantined": 0, "staleness_mean": 0.0, "budget": 20.0, "paid": payment.sum(), "claimed": units.sum(),
                 "revenue": revenue, "owner_utility": gains["owner"], "model_owner_utility": gains["model_owner"],
                 "regulator_income": income, "center_income": 0.0, "paper_owner_utility": np.nan,
                 "paper_model_owner_utility": np.nan, "paper_center_utility": np.nan, "paper_surplus": np.nan,

@@ -52,6 +52,25 @@ def test_who_enters_late_is_at_risk_only_from_then_on() -> None:
     assert at(curve, "survival", 3) == pytest.approx(1 / 2 * 2 / 3)
 
 
+def test_who_comes_late_and_leaves_at_once_was_at_risk_at_no_time() -> None:
+    alone = spells((0, 9, CENSORED), (5, 5, "voluntary"), (6, 9, CENSORED))
+    assert at(analysis.kaplan_meier(alone), "survival", 9) == 1.0
+    assert analysis.cumulative_incidence(alone).empty
+
+
+def test_who_leaves_in_the_moment_of_joining_counts_on_the_clock_of_the_tenure() -> None:
+    drawn = spells((0, 0, "voluntary"), (0, 4, CENSORED))
+    assert at(analysis.kaplan_meier(drawn), "survival", 0) == 0.5
+    assert analysis.churn_hazard(drawn, width=5)["ended"].tolist() == [1]
+
+
+def test_a_curve_goes_on_to_the_last_look_at_its_group() -> None:
+    curve = analysis.kaplan_meier(spells((0, 1, "voluntary"), (0, 7, CENSORED), (0, 9, CENSORED)))
+    assert curve["time"].tolist() == [0, 1, 9]
+    assert curve.iloc[-1][["at_risk", "ended"]].tolist() == [1, 0]
+    assert curve["survival"].iloc[-1] == curve["survival"].iloc[-2] == pytest.approx(2 / 3)
+
+
 @pytest.mark.parametrize("late", [False, True])
 def test_the_curve_and_its_bounds_are_those_of_lifelines(late: bool) -> None:
     drawn = exponential({"voluntary": 0.1}, 60, end=30, late=late)
@@ -120,6 +139,27 @@ def test_incidence_and_its_bounds_are_those_of_lifelines_where_nobody_ties_or_co
         assert at(ours, "incidence", 39) == pytest.approx(float(peer.cumulative_density_.loc[:39].iloc[-1, 0]))
         spread = (at(ours, "upper", 39) - at(ours, "incidence", 39)) / 1.959964
         assert spread**2 == pytest.approx(float(peer.variance_.loc[:39].iloc[-1]), rel=0.02)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_curve_and_incidence_with_late_entry_and_ties_are_those_counted_owner_by_owner(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    entry = rng.integers(0, 6, 40).astype(float)
+    exit = entry + rng.integers(1, 9, 40)
+    causes = rng.choice(["voluntary", "expelled", CENSORED], 40)
+    drawn = spells(*zip(entry, exit, causes, strict=True))
+    survival, incidence = 1.0, {"voluntary": 0.0, "expelled": 0.0}
+    for time in range(1, 16):
+        there = sum(1 for start, end in zip(entry, exit, strict=True) if (start < time or start == 0) and end >= time)
+        gone = {cause: sum(1 for end, why in zip(exit, causes, strict=True) if end == time and why == cause)
+                for cause in incidence}  # fmt: skip
+        for cause, count in gone.items():
+            incidence[cause] += survival * count / there if count else 0.0
+        survival *= 1 - sum(gone.values()) / there if any(gone.values()) else 1.0
+        assert at(analysis.kaplan_meier(drawn), "survival", time) == pytest.approx(survival)
+        for cause, expected in incidence.items():
+            rows = analysis.cumulative_incidence(drawn)
+            assert at(rows[rows["cause"] == cause], "incidence", time, 0.0) == pytest.approx(expected)
 
 
 times = st.tuples(st.integers(0, 5), st.integers(1, 6), st.sampled_from(["voluntary", "expelled", "quit", CENSORED]))

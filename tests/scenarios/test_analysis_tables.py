@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from market_runs import play, small
+from scipy.optimize import minimize
 from synthetic_run import make_folder
 
 from scenarios import analysis
@@ -39,6 +41,27 @@ def test_the_cox_model_finds_the_effect_of_a_covariate_that_changes_over_time() 
     assert np.log(effect.hazard_ratio) == pytest.approx(-0.7 * effect.sd, abs=0.12)
     assert effect.lower < np.exp(-0.7 * effect.sd) < effect.upper
     assert effect.p_value < 1e-6
+
+
+def test_the_cox_model_is_the_maximum_of_its_partial_likelihood() -> None:
+    """Efron's likelihood of ties, written out owner by owner and maximised by SciPy."""
+    drawn = drawn_intervals(-0.7, owners=60, rounds=12)
+    drawn = drawn.assign(reputation=np.random.default_rng(6).random(len(drawn)))
+    values = drawn[["utility", "reputation"]].to_numpy()
+    start, stop, ended = (drawn[name].to_numpy() for name in ("start", "stop", "ended"))
+
+    def loss(effects: np.ndarray) -> float:
+        total, risk = 0.0, np.exp(values @ effects)
+        for time in np.unique(stop[ended]):
+            dying = ended & (stop == time)
+            there, theirs = risk[(start < time) & (stop >= time)].sum(), risk[dying].sum()
+            total += float((values[dying] @ effects).sum())
+            total -= sum(np.log(there - place / dying.sum() * theirs) for place in range(dying.sum()))
+        return -total
+
+    best = minimize(loss, np.zeros(2), tol=1e-9).x
+    found = analysis.cox_exit(drawn)
+    assert np.log(found["hazard_ratio"]).tolist() == pytest.approx((best * found["sd"]).tolist(), abs=1e-3)
 
 
 def test_the_cox_model_finds_no_effect_where_there_is_none() -> None:
@@ -133,12 +156,39 @@ def test_the_gini_coefficient_is_twice_the_area_between_the_curve_and_equality(r
     assert found == pytest.approx(1 - 2 * area)
 
 
+def test_the_gini_coefficient_is_the_mean_difference_of_two_owners_over_twice_the_mean() -> None:
+    wallets = np.random.default_rng(2).lognormal(0, 1, 30)
+    owners = pd.DataFrame({
+        "moment": "final", "owner": range(30), "utility": 0.0, "wallet": wallets, "accuracy": np.nan
+    })  # fmt: skip
+    found = analysis.payoff_inequality(owners).set_index("what").loc["wallet", "gini"]
+    apart = np.abs(wallets[:, None] - wallets[None, :]).mean()
+    assert found == pytest.approx(apart / (2 * wallets.mean()))
+
+
 def test_a_collapse_is_found_where_it_happened() -> None:
     rng = np.random.default_rng(3)
     course = np.concatenate([50 + rng.normal(0, 2, 60), 10 + rng.normal(0, 2, 40)])
     table = analysis.regimes(rounds(active=course.tolist()))
     assert table[["first_round", "last_round"]].to_numpy().tolist() == [[0, 59], [60, 99]]
     assert table["mean"].tolist() == pytest.approx([50, 10], abs=1)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_regimes_are_the_best_of_all_splits(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    course = np.repeat(rng.normal(0, 4, 4), 4) + rng.normal(0, 1, 16)
+    step = np.median(np.abs(np.diff(course))) / 0.6745
+    price = max(3.0 * np.log(16) * step**2 / 2, 0.02 * ((course - course.mean()) ** 2).sum())
+
+    def cost(cuts: tuple[int, ...]) -> float:
+        parts = np.split(course, cuts)
+        return sum(((part - part.mean()) ** 2).sum() for part in parts) + price * len(cuts)
+
+    every = [cuts for count in range(5) for cuts in itertools.combinations(range(3, 14), count)
+             if all(high - low >= 3 for low, high in itertools.pairwise((0, *cuts, 16)))]  # fmt: skip
+    best = min(every, key=cost)
+    assert analysis.regimes(rounds(active=course.tolist()))["first_round"].tolist() == [0, *best]
 
 
 @pytest.mark.parametrize("seed", range(10))

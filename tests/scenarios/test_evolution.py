@@ -12,6 +12,7 @@ from scenarios.analysis.evolution import (
     crossings,
     fermi_ratios,
     fixation_probability,
+    largest_set,
     long_run_shares,
     moran_ratios,
     rest_points,
@@ -78,6 +79,15 @@ def test_long_run_shares_balance_who_takes_over_whom():
     walk[np.diag_indices(3)] = 1 - walk.sum(axis=1)
     far = np.linalg.matrix_power(walk, 5000)[0]
     assert long_run_shares(fixation) == pytest.approx(far, abs=1e-9)
+
+
+def test_an_unknown_fixation_leaves_the_long_run_unknown():
+    assert np.isnan(long_run_shares(np.array([[np.nan, np.nan], [0.2, np.nan]]))).all()
+
+
+@pytest.mark.parametrize(("strategies", "mixed"), [(2, 2), (6, 6), (14, 14), (40, 3), (300, 2)])
+def test_rest_points_of_many_strategies_are_looked_for_in_small_sets(strategies, mixed):
+    assert largest_set(strategies) == mixed
 
 
 def test_who_is_never_taken_over_is_there_in_the_long_run():

@@ -183,7 +183,7 @@ def test_the_trainer_gives_each_upload_the_noise_of_what_was_sold() -> None:
 
 
 def test_two_uploads_under_one_draw_of_the_noise_are_refused() -> None:
-    accounts = PrivacyAccounts(PrivacyTerms(1.0), lambda epsilon, size: size, leaves=False)
+    accounts = PrivacyAccounts(PrivacyTerms(1.0), "data_size", 1.0, leaves=False)
     accounts.admit(np.array([50.0, 1.0]))
     accounts.send(np.array([0]), np.array([1.0]), counter=3)
     with pytest.raises(ValueError, match="person 0 sends twice with the noise of round 3"):

@@ -165,7 +165,7 @@ def test_all_names_of_a_person_know_what_it_has_left() -> None:
 
 
 def test_a_name_that_comes_too_late_sends_what_the_others_have_left() -> None:
-    accounts = PrivacyAccounts(PrivacyTerms(1.0), lambda epsilon, size: size, leaves=False)
+    accounts = PrivacyAccounts(PrivacyTerms(1.0), "data_size", 1.0, leaves=False)
     accounts.admit(np.array([1.0, 5.0]))
     luck = np.array([0, APART, 1, 2 * APART])
     lost = accounts.send_as(luck, np.array([0, 0, 1, 0]), np.array([0.8, 0.8, 2.0, 0.8]), counter=0)

@@ -1,0 +1,79 @@
+"""What one process of a soak does: market after market (or file after file), and one message about each."""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+import warnings
+from multiprocessing.connection import Connection
+from typing import Any
+
+from scenarios.soak.dice import Dice
+from scenarios.soak.report import Outcome, names_in
+from scenarios.soak.shrinking import shrunk
+
+STARTED, DONE = "started", "done"
+
+
+def work(channel: Connection, seed: int, first: int, step: int, files: bool) -> None:
+    """Try numbers ``first``, ``first + step``, ... until the process is ended; messages go to ``channel``."""
+    import torch
+
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it says when it is over
+    number = first
+    while True:
+        channel.send((STARTED, number))
+        outcome = _file(seed, number) if files else market(seed, number)
+        outcome.peak_kib = peak_kib()
+        channel.send((DONE, outcome))
+        number += step
+
+
+def market(seed: int, number: int, seconds: float = 60.0) -> Outcome:
+    """Draw one market and try it; one that fails is made small first, for so many seconds."""
+    from scenarios.soak.markets import random_market
+    from scenarios.soak.trial import Verdict, try_market
+
+    try:
+        drawn = random_market(seed, number)
+    except Exception as error:  # what draws or builds a market must not fail either
+        return Outcome(number, Verdict(broken="no_crash", said=f"drawing: {type(error).__name__}: {error}"))
+    horizon = drawn.scenario.horizon
+    verdict = try_market(drawn.scenario, broken_off_after=Dice(seed + 1, number).whole(1, horizon))
+    content = drawn.content
+    if verdict.broken:
+        content = shrunk(content, lambda smaller: breaks(smaller, verdict.broken), seconds)
+    named = names_in(drawn.content)
+    return Outcome(number, verdict, named, content if verdict.broken else None, drawn.left_out, horizon)
+
+
+def breaks(content: dict[str, Any], law: str) -> bool:
+    """Whether a scenario breaks this law (at whatever window it is broken off)."""
+    from scenarios.errors import BadInput
+    from scenarios.loading import check_scenario
+    from scenarios.soak.markets import HERE
+    from scenarios.soak.trial import try_market
+
+    try:
+        scenario = check_scenario(content, HERE)
+    except BadInput:
+        return False
+    breaks_off = range(1, scenario.horizon + 1) if law in ("resume", "no_crash") else [None]
+    return any(try_market(scenario, broken_off_after=windows).broken == law for windows in breaks_off)
+
+
+def _file(seed: int, number: int) -> Outcome:
+    from scenarios.soak.files import spoiled_file, try_file
+
+    file = spoiled_file(seed, number)
+    verdict = try_file(file)
+    return Outcome(number, verdict, content=file if verdict.broken else None)
+
+
+def peak_kib() -> int:
+    """The most memory that this process has had, in KiB."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most // 1024 if sys.platform == "darwin" else most

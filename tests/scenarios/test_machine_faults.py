@@ -1,0 +1,191 @@
+"""What a run does when the machine fails it: memory, disk, training that diverges. The page is docs/checkpoints.md."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from kept_runs import command
+from market_runs import play, small
+
+from agents.strategies.attacks import AttackBoost
+from learning.backends import BACKENDS
+from scenarios.cli import main
+from scenarios.loading import resolved_yaml
+from scenarios.playing import play as play_run
+from scenarios.tables import TABLES
+
+CALM: dict[str, Any] = {
+    "horizon": 3,
+    "population": {
+        "initial": 8,
+        "arrival_rate": 0.0,
+        "departure_rate": 0.0,
+        "strategies": ["honest"],
+        "participation": {"name": "logit", "whitewash": 0.0},
+        "adaptation": "none",
+    },
+    "data": {"train_limit": 200, "test_limit": 60},
+    "enforcement": {"deposit": 0.0, "audit_rate": 0.0},
+}
+
+
+def calm(**change: Any) -> Any:
+    from market_runs import merged
+
+    return small(**merged(CALM, change))
+
+
+# ---- training that diverges -----------------------------------------------------------------------------------------
+
+
+BOOSTED = {"strategies": [{"name": "honest", "share": 3.0}, {"name": "attack_boost", "boost": 1000.0}]}
+
+
+@pytest.mark.parametrize("late", ["drop", "buffer"])
+def test_an_upload_beyond_the_bound_is_put_aside_and_not_paid(late: str) -> None:
+    rules = {"late": late, "buffer_size": 4, "divergence": 20.0}
+    run = play(calm(population=BOOSTED, round=rules))
+    events, owners = run.table("events"), run.table("owners").query("moment == 'round'")
+    out = events[events["kind"] == "diverged"]
+    attackers = set(owners[owners["strategy"] == "attack_boost"]["owner"])
+    assert len(out) > 0
+    assert set(out["owner"]) <= attackers
+    assert (out["value"] > 20.0).all()
+    assert run.table("rounds")["quarantined"].sum() == len(out)
+    caught = owners.merge(out[["round", "owner"]], on=["round", "owner"])
+    assert (caught["payment"] == 0).all()
+    assert not caught["arrived"].any()
+    assert run.simulation.world.ledger.imbalance() == 0
+
+
+def test_without_a_bound_every_finite_upload_is_used() -> None:
+    run = play(calm(population=BOOSTED))
+    assert "diverged" not in set(run.table("events")["kind"])
+    assert run.table("rounds")["quarantined"].sum() == 0
+
+
+@pytest.mark.parametrize("times", [float("nan"), float("inf"), 1e300])
+def test_an_attacker_that_sends_no_numbers_does_not_reach_the_model(
+    times: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It boosts what it learnt by no number, or by so large a one that its upload overflows."""
+    monkeypatch.setattr(AttackBoost, "upload_scale", lambda self: times)
+    run = play(calm(population=BOOSTED))
+    events, rounds = run.table("events"), run.table("rounds")
+    caught = events[events["kind"] == "quarantine"]
+    assert len(caught) > 0
+    assert rounds["quarantined"].tolist() == [int((caught["round"] == number).sum()) for number in rounds["round"]]
+    assert torch.isfinite(run.simulation.world.federation.weights).all()
+    assert rounds["accuracy"].iloc[-1] > 0.3
+
+
+@pytest.mark.parametrize("late", ["drop", "buffer"])
+def test_where_the_aggregate_overflows_the_model_stays_and_the_run_goes_on(late: str) -> None:
+    learning = {"server": "fedadam", "learning_rate": 3e37}
+    run = play(calm(learning=learning, round={"late": late, "buffer_size": 4}))
+    events, world = run.table("events"), run.simulation.world
+    overflown = events[events["kind"] == "overflow"]
+    assert len(overflown) > 0
+    assert (overflown["value"] > 0).all()
+    assert "aggregate" not in set(events["kind"])
+    assert torch.isfinite(world.federation.weights).all()
+    assert all(torch.isfinite(moment).all() for moment in world.federation._server.state().values())
+    assert len(run.table("rounds")) == 3
+    assert np.isfinite(run.table("rounds")["welfare"]).all()
+    assert world.ledger.imbalance() == 0
+
+
+# ---- memory ---------------------------------------------------------------------------------------------------------
+
+
+def with_room_for(most: int, patched: pytest.MonkeyPatch) -> None:
+    """Let the back-end fail as a device does when it gets more than ``most`` owners at once."""
+    real = BACKENDS["linear"]
+
+    def limited(model: Any, first: Any, *rest: Any) -> Any:
+        if len(first) > most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        return real(model, first, *rest)
+
+    patched.setitem(BACKENDS._entries, "linear", limited)
+
+
+def test_a_run_short_of_memory_splits_its_cohorts_and_ends_with_the_same_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "calm.yaml").write_text(resolved_yaml(calm(learning={"model": "mlp"})))
+    whole = play_run(str(tmp_path / "calm.yaml"), out=tmp_path / "whole", device="cpu", voice="quiet")
+    with monkeypatch.context() as patched:
+        with_room_for(3, patched)
+        split = play_run(str(tmp_path / "calm.yaml"), out=tmp_path / "split", device="cpu", voice="quiet")
+    for table in TABLES.values():
+        assert (whole / table.file_name).read_bytes() == (split / table.file_name).read_bytes(), table.file_name
+    assert json.loads((whole / "run.json").read_text())["training"]["halvings"] == 0
+    # Eight owners, then four, then two: in the first round only, for the size that fits is remembered.
+    assert json.loads((split / "run.json").read_text())["training"]["halvings"] == 2
+
+
+def test_one_owner_that_does_not_fit_is_told_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "calm.yaml").write_text(resolved_yaml(calm(learning={"model": "mlp"})))
+    with_room_for(0, monkeypatch)
+    arguments = ["run", str(tmp_path / "calm.yaml"), "--out", str(tmp_path / "run"), "--device", "cpu", "-q"]
+    assert main(arguments) == 2
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert last.startswith("out of memory: one owner alone, with ")
+    assert [path.name for path in tmp_path.iterdir()] == ["calm.yaml"]
+
+
+# ---- disk -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("finished")
+    (place / "calm.yaml").write_text(resolved_yaml(calm(learning={"enabled": False})))
+    return play_run(str(place / "calm.yaml"), out=place / "run", device="cpu", voice="quiet")
+
+
+@pytest.mark.parametrize(("words", "file"), [("report", "report.html"), ("analyse", "analysis/survival.csv")])
+def test_a_full_disk_leaves_no_half_of_a_page_or_table(words: str, file: str, finished: Path, tmp_path: Path) -> None:
+    before = {path.name for path in finished.rglob("*")}
+    process = command([words, str(finished)], tmp_path / "said", largest_file=400)
+    process.join(300)
+    assert process.exitcode == 2
+    said = (tmp_path / "said").read_text().splitlines()
+    assert len(said) == 1
+    assert said[0].endswith(": File too large")
+    assert str(finished) in said[0]
+    assert {path.name for path in finished.rglob("*") if path.is_file()} <= before
+    assert not (finished / file).is_file()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["run", "quickstart"],
+        ["run", "quickstart", "--checkpoint-every", "1"],
+        ["batch", "deterrence"],
+        ["fingerprint", "fixed_price", "--quick"],
+        ["reproduce", "qd-rdfl", "--quick"],
+        ["auction", "train", "regretnet"],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_folder_that_cannot_be_written_is_told_before_anything_is_played(
+    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("file").write_text("precious")
+    assert main([*words, "--out", "file/below"]) == 2
+    said = capfd.readouterr().err
+    assert said.count("\n") == 1, said
+    assert "file" in said
+    assert Path("file").read_text() == "precious"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -1,0 +1,137 @@
+"""Scenario, instance, run and state files by a stranger: one line, exit code 2, nothing executed, little memory."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+import tracemalloc
+from pathlib import Path
+
+import pytest
+import torch
+
+import scenarios.solving
+from scenarios.cli import main
+from scenarios.results import BadRun, Run
+from scenarios.yaml_text import MAX_VALUES, BadYaml, read_yaml
+
+
+class Executed:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self):
+        return Path.touch, (self.trace,)
+
+
+def layers(first: str, each: str, count: int) -> str:
+    """A first line named a0, and lines a1, a2, ... that are each made of nine of the line before."""
+    lines = [f"a0: &a0 {first}"]
+    lines += [f"a{n}: &a{n} {each.format(', '.join([f'*a{n - 1}'] * 9))}" for n in range(1, count)]
+    return "\n".join(lines) + "\n"
+
+
+BOMBS = {
+    "aliases": (layers("[1, 2, 3]", "[{}]", 9), "more than 100,000 values"),
+    "merged keys": (layers("{k: 1}", "{{!!merge <<: [{}]}}", 7), "line 2: a key must be text"),
+    "values": ("a: [" + "1," * (2 * MAX_VALUES + 9) + "]", "more than 100,000 values"),
+    "depth": ("[" * 5000, "nested too deeply"),
+    "itself": ("a: &a [*a]", "more than 100,000 values"),
+    "code": ("!!python/object/apply:os.system ['true']", "could not determine a constructor"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_yaml_that_swells_or_executes_is_refused_in_one_line(name):
+    text, problem = BOMBS[name]
+    with pytest.raises(BadYaml, match=problem) as caught:
+        read_yaml(text)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("population: {initial: 100000000000}", "population.initial: 100000000000: expected a whole number at least 1"),
+        ("centers: {count: 100000000000}", "centers.count: 100000000000: expected a whole number at least 0"),
+        ("window: .nan", "window: .nan: expected a finite number"),
+        ("seed: " + "9" * 101, "line 1: a whole number of more than 100 digits"),
+    ],
+)
+def test_numbers_out_of_all_bounds_are_refused(text, line, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    Path("s.yaml").write_text(text)
+    assert main(["run", "s.yaml", "--quiet"]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"s.yaml: {line}")
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_an_instance_of_empty_lists_is_refused_before_they_are_made(tmp_path, capfd):
+    (tmp_path / "lists.json").write_text('{"data_size": [' + "[]," * scenarios.solving.MAX_LISTS + "[]]}")
+    tracemalloc.start()
+    code = main(["solve", "ipfl", str(tmp_path / "lists.json")])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert code == 2
+    assert re.fullmatch(r"[^\n]*: more than 1,000,000 lists or 30,000,000 values\n", capfd.readouterr().err)
+    assert peak < 2**25
+
+
+@pytest.mark.parametrize("text", ['{"data_size": [1e999]}', '{"data_size": [NaN]}', '{"data_size": [-Infinity]}'])
+def test_numbers_that_are_none_are_refused_in_an_instance(text, tmp_path, capfd):
+    (tmp_path / "i.json").write_text(text)
+    assert main(["solve", "qd-rdfl", str(tmp_path / "i.json")]) == 2
+    assert capfd.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "problem"),
+    [
+        ("scenario.yaml", b"a: &a [*a]", "more than 100,000 values"),
+        ("scenario.yaml", b"#" * 1_000_001, "it has more than 1,000,000 bytes"),
+        ("run.json", b"[" * 100_000, "not JSON"),
+        ("run.json", b'{"a": 1' + b"0" * 5000 + b"}", "not JSON"),
+        ("run.json", b"\xff", "cannot be read"),
+    ],
+)
+def test_the_notes_of_a_strange_run_are_refused_in_one_line(name, content, problem, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    run = Run(tmp_path)
+    with pytest.raises(BadRun, match=problem) as caught:
+        _ = run.scenario if name == "scenario.yaml" else run.info
+    assert "\n" not in str(caught.value)
+    assert name in str(caught.value)
+
+
+def test_the_state_of_an_auctions_training_is_never_unpickled(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    pickled, saved = pickle.dumps(Executed(tmp_path / "executed")), io.BytesIO()
+    torch.save({"network": "regretnet", "state": Executed(tmp_path / "executed")}, saved)
+    for content in (pickled, saved.getvalue(), (2**60).to_bytes(8, "little") + b"{}"):
+        Path("w.safetensors.checkpoint").write_bytes(content)
+        assert main(["auction", "train", "regretnet", "--iterations", "1", "--out", "w.safetensors"]) == 2
+        said = capfd.readouterr().err
+        assert said == "--out: w.safetensors.checkpoint: is not the state of a training, remove it\n"
+    assert not (tmp_path / "executed").exists()
+
+
+def test_no_module_can_unpickle_or_evaluate_text():
+    """What would execute a stranger's file is called nowhere; torchvision's and a user's own modules come by name."""
+    forbidden = re.compile(
+        r"\bpickle\b(?!=)|\bcloudpickle\b|\bmarshal\b|\bshelve\b|torch\.load\(|allow_pickle=True|read_pickle"
+        r"|yaml\.(unsafe_)?load\((?!text, _Loader\))|(?<![\w.])(eval|exec)\(|trust_remote_code=True"
+    )
+    floors = [Path(__file__).parents[2] / floor for floor in ("learning", "market", "agents", "scenarios")]
+    found = [
+        f"{path.name}:{number}: {line.strip()}"
+        for floor in floors
+        for path in sorted(floor.rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if forbidden.search(line) and not re.search(r"no pickle|pickled weights", line)
+    ]
+    assert found == []
