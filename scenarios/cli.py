@@ -562,9 +562,7 @@ def soak(
     """Play random markets of every kind with all invariants on; exit code 1 if one is broken."""
     from scenarios.soak.command import soak as play_markets
 
-    code = play_markets(
-        minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet
-    )
+    code = play_markets(minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet)
     if code:
         raise typer.Exit(code)
 

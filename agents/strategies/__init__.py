@@ -76,15 +76,15 @@ def strategy_labels(chosen: Sequence[tuple[str, Mapping[str, Any]]]) -> list[str
     for label in [label for label, times in count.items() if times > 1]:
         places = [place for place, one in enumerate(labels) if one == label]
         keys = list(dict.fromkeys(key for place in places for key in flat[place]))
-        differ = [key for key in keys if len({repr(flat[place].get(key)) for place in places}) > 1]
+        differ = [key for key in keys if len({flat[place].get(key) for place in places}) > 1]
         for place in places if differ else ():
             told = ", ".join(f"{key}={flat[place][key]}" for key in differ if key in flat[place])
             labels[place] = f"{label}({told})" if told else label
     return labels
 
 
-def _flat(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Parameters of a strategy and of its transformers, by names like ``factor`` and ``delay.rounds``."""
+def _flat(params: Mapping[str, Any]) -> dict[str, str]:
+    """Parameters of a strategy and of its transformers in words, by names like ``factor`` and ``delay.rounds``."""
     own = {key: value for key, value in params.items() if key not in (WITH, "name", "share")}
     steps = {f"{one['name']}.{key}": one[key] for one in params.get(WITH, ()) for key in one if key != "name"}
-    return own | steps
+    return {key: f"{value:.15g}" if isinstance(value, float) else str(value) for key, value in (own | steps).items()}

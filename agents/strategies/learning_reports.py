@@ -11,7 +11,7 @@ import numpy as np
 
 from agents.parameters import PROBABILITY, Bounds, check_number
 from agents.strategies.base import STRATEGIES, Observation, Strategy
-from learning.columns import FloatColumn
+from learning.columns import BoolColumn, FloatColumn
 from market.mechanism import DATA_SIZE, SHARING_COST
 
 
@@ -22,7 +22,8 @@ class LearningReporter(Strategy):
 
     With probability ``explore`` an owner, in the round after one in which it claimed as it is used to, multiplies one
     of the two factors (by lot) by exp(``step``) or its inverse; if that round is worth more to it, the new factor is
-    kept. Factors stay between 1 / ``most`` and ``most``. It trains honestly, and begins with the truth.
+    kept. Factors stay between 1 / ``most`` and ``most``. It trains honestly, and begins with the truth. A round in
+    which it claimed something else than it meant to, as a variant by transformers may, teaches it nothing.
     """
 
     name: ClassVar[str] = "learning_reporter"
@@ -59,13 +60,25 @@ class LearningReporter(Strategy):
         move = np.exp(np.where(seen.draw("direction") < 0.5, self.step, -self.step))
         of_size = seen.draw("dimension") < 0.5
         within = (1.0 / self.most, self.most)
-        return {
+        learnt = {
             "size_factor": np.where(starts & of_size, np.clip(kept_size * move, *within), kept_size),
             "cost_factor": np.where(starts & ~of_size, np.clip(kept_cost * move, *within), kept_cost),
             "kept_size_factor": kept_size,
             "kept_cost_factor": kept_cost,
             "kept_utility": np.where(trying & ~paid, usual, own.utility),
         }
+        as_meant = self._claimed_as_meant(seen)
+        return {name: np.where(as_meant, column, getattr(own, name)) for name, column in learnt.items()}
+
+    def _claimed_as_meant(self, seen: Observation) -> BoolColumn:
+        """Whose last claims were those of its factors, to within half a step (and who has not claimed yet)."""
+        own, near = seen.own, np.exp(self.step / 2.0)
+        meant = self.report(seen)
+        off = [
+            (told > meant[claim] * near) | (told * near < meant[claim])
+            for claim, told in ((DATA_SIZE, own.reported_data_size), (SHARING_COST, own.reported_sharing_cost))
+        ]
+        return np.asarray(~(off[0] | off[1]))
 
 
 _ROUNDING = 1e-9

@@ -20,7 +20,10 @@ from learning.uploads import Upload
 
 @dataclass(frozen=True, kw_only=True)
 class Switching(Strategy):
-    """Plays ``other`` where ``deviates`` says so, and the honest strategy elsewhere."""
+    """Plays ``other`` where ``deviates`` says so, and the honest strategy elsewhere.
+
+    How it reacts to a settlement (leaves, stays) goes by whether it is about to deviate in the round that comes.
+    """
 
     @property
     def other(self) -> Strategy:

@@ -91,14 +91,14 @@ def test_variants_of_one_strategy_are_told_apart_by_the_parameters_in_which_they
     chosen = [
         ("misreport_size", {"factor": 0.8, "spread": 0.0}),
         ("honest", {}),
-        ("misreport_size", {"factor": 3.0, "spread": 0.0}),
+        ("misreport_size", {"factor": 3, "spread": 0}),
         ("grim", {"fair": 0.5, "with": [{"name": "delay", "rounds": 1}]}),
         ("grim", {"fair": 0.5, "with": [{"name": "delay", "rounds": 9}]}),
         ("loyal", {}),
         ("loyal", {}),
     ]
     assert strategy_labels(chosen) == [
-        *("misreport_size(factor=0.8)", "honest", "misreport_size(factor=3.0)"),
+        *("misreport_size(factor=0.8)", "honest", "misreport_size(factor=3)"),
         *("grim+delay(delay.rounds=1)", "grim+delay(delay.rounds=9)", "loyal", "loyal"),
     ]
 

@@ -108,7 +108,7 @@ def test_strategies_that_differ_in_a_factor_are_two_in_tables_and_pictures() -> 
     run = play(market("honest", *liars, horizon=2, **UNTRAINED))
     owners = run.table("owners").query("moment == 'round'")
     factor = (owners["reported_data_size"] / owners["data_size"]).groupby(owners["strategy"].astype(str)).max()
-    assert factor.to_dict() == {"honest": 1.0, "misreport_size(factor=0.5)": 0.5, "misreport_size(factor=4.0)": 4.0}
+    assert factor.to_dict() == {"honest": 1.0, "misreport_size(factor=0.5)": 0.5, "misreport_size(factor=4)": 4.0}
     colours = strategy_colours(factor.index, strategy_families())
     assert list(colours) == list(factor.index)  # by family, so that liars of one kind stand together
 
