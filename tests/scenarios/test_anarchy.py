@@ -39,7 +39,8 @@ def dilemma(noise: float, seeds: int = 6) -> np.ndarray:
 def test_selfish_prisoners_lose_two_thirds_of_what_they_could_have() -> None:
     payoff = dilemma(noise=0.01)
     prices = price_table(payoff, payoff.sum(axis=-1)).set_index("game")
-    assert prices.loc["mean", ["equilibria", "worst", "best"]].tolist() == pytest.approx([1, 2, 2], abs=0.05)
+    assert prices.loc["mean", "equilibria"] == 1
+    assert prices[["worst", "best"]].loc["mean"].to_list() == pytest.approx([2, 2], abs=0.05)
     assert prices["price_of_anarchy"].to_numpy() == pytest.approx(3.0, rel=0.05)
 
 
@@ -84,7 +85,9 @@ def test_who_claims_twice_its_data_at_a_posted_price_is_in_equilibrium(played: P
         ),
     ],
 )
-def test_bad_games_are_one_line_and_nothing_is_written(words, line, tmp_path, capsys) -> None:
+def test_bad_games_are_one_line_and_nothing_is_written(
+    words: list[str], line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["anarchy", *words, "--out", str(tmp_path / "out")]) == 2
     said = capsys.readouterr().err
     assert line in said
