@@ -52,11 +52,11 @@ def bytes_left_behind(runs: int) -> float:
 @pytest.fixture(scope="module", autouse=True)
 def warm() -> None:
     """Imports and caches are no leak."""
-    play_some(10)
+    play_some(6)
 
 
 def test_runs_leave_no_objects_behind() -> None:
-    assert objects_left_behind(40) < FEW_OBJECTS
+    assert objects_left_behind(25) < FEW_OBJECTS
 
 
 def test_a_run_that_somebody_holds_on_to_would_be_seen() -> None:
@@ -65,7 +65,7 @@ def test_a_run_that_somebody_holds_on_to_would_be_seen() -> None:
 
 
 def test_runs_leave_no_columns_behind() -> None:
-    assert bytes_left_behind(10) < FEW_BYTES
+    assert bytes_left_behind(6) < FEW_BYTES
 
 
 def test_the_long_market_lives_and_learns() -> None:

@@ -82,7 +82,7 @@ def play_both(scenario: Scenario, place: Path) -> tuple[dict[str, bytes], dict[s
     return tables(place / "columns"), tables(place / "single"), handled
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(
     seed=st.integers(0, 2**40),
     departures=st.sampled_from([0.0, 0.2, 2.0]),
