@@ -62,7 +62,7 @@ def start_of(mechanism: Any, late: str, faults: list[dict[str, Any]], seed: int,
         {
             "name": "story",
             "seed": seed,
-            "horizon": 12,
+            "horizon": 8,
             "population": {
                 "initial": 8,
                 "arrival_rate": 1.0,
@@ -180,7 +180,7 @@ class Story(RuleBasedStateMachine):
             assert digests(self.worlds[0].recorder) == digests(self.worlds[1].recorder)
 
 
-few = settings(max_examples=4, stateful_step_count=12, suppress_health_check=list(HealthCheck), deadline=None)
+few = settings(max_examples=3, stateful_step_count=10, suppress_health_check=list(HealthCheck), deadline=None)
 Story.TestCase.settings = few
 TestStory = Story.TestCase
 

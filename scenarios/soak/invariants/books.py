@@ -7,6 +7,7 @@ import pandas as pd
 
 from agents.participation import ExitCause
 from learning.columns import FloatColumn
+from learning.uploads import Upload, works
 from market.cocogen.mechanism import PERFORMANCE_PAY
 from market.ledger import Book
 from market.parties import MODEL_OWNER, WORLD
@@ -159,11 +160,9 @@ def training_at_true_cost(found: Finished) -> None:
     rows = owners[owners["moment"] == "round"]
     most = rows["cost"] * rows["data_size"]
     require((rows["training_cost"] <= most * (1 + 1e-9) + 1e-6).all(), "training cost beyond all data at true cost")
-    forged = rows[rows["arrived"] & ~rows["trained"]]
-    kinds = forged["upload"].astype(str)
-    idle = forged[~kinds.isin(["sign_flip", "boost", "label_flip", "backdoor", "model_replacement", "shuffle"])]
-    idle = idle[~idle["upload"].astype(str).str.contains("flip|boost|backdoor|replace|shuffle|partial|scaled|noisy")]
-    require(len(idle) == 0 or (idle["synthetic_volume"] >= 0).all(), "a forger made less than nothing")
+    sent = rows[rows["upload"] != "none"]
+    kinds = np.array([Upload[str(kind).upper()] for kind in sent["upload"]], dtype=np.int8)
+    require((sent["training_cost"][~works(kinds)] <= 1e-6).all(), "somebody paid for training and sent a forgery")
 
 
 # ---- finite ---------------------------------------------------------------------------------------------------------
@@ -199,6 +198,7 @@ def shares_are_shares(found: Finished) -> None:
 CAUSES = {
     ExitKind.VOLUNTARY: {
         *("disappointed", "regret", "word_of_mouth", "strategy", "moved_away", "end_of_trace", "sold_out"),
+        "new_name",
     },
     ExitKind.EXPELLED: {"expelled", "banned"},
     ExitKind.BANKRUPT: {"broke"},
