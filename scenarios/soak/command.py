@@ -104,7 +104,7 @@ def _heard(worker: _Worker) -> Outcome | None:
 
 def _lost(worker: _Worker) -> Outcome | None:
     """What is to be said of a worker that has died or hangs; it is ended then."""
-    if worker.gone:
+    if worker.gone or (not worker.process.is_alive() and not worker.channel.poll()):
         worker.process.join()
         worker.channel.close()
         return Outcome(worker.number, Verdict("no_crash", f"its process ended with {worker.process.exitcode}"))

@@ -43,6 +43,13 @@ INSTANCES: dict[str, dict[str, Any]] = {
         "unit_cost": [0.03, 0.024, 0.036],
         "quadratic_cost": 0,
         "synthetic_volume_cap": 4000,
+        "redistribution_rate": 0.05,
+        "synthetic_quality": 0.8,
+        "volume_scale": 0.847,
+        "volume_exponent": 0.209,
+        "emd_penalty": 0.063,
+        "personal_gain": 0.05,
+        "competition_model": "relative",
         "competition_intensity": [[0.0, 0.03, 0.01], [0.03, 0.0, 0.02], [0.01, 0.02, 0.0]],
     },
     "privacy-auction": {
