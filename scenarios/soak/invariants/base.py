@@ -80,6 +80,11 @@ class Finished:
         return recording.owners_every == 1 and recording.owners_sample is None
 
 
+def rows_of(table: pd.DataFrame) -> list[Any]:
+    """The rows of a table, each with its columns as attributes."""
+    return list(table.itertuples())
+
+
 Watching = Callable[["Simulation", "Happening"], None]
 """Called after every batch of handled events."""
 Judging = Callable[[Finished], None]

@@ -12,7 +12,7 @@ from market.cocogen.mechanism import PERFORMANCE_PAY
 from market.ledger import Book
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.engine.membership import ExitKind
-from scenarios.soak.invariants.base import AT_THE_END, Finished, require, require_equal
+from scenarios.soak.invariants.base import AT_THE_END, Finished, require, require_equal, rows_of
 from scenarios.tables import TABLES
 
 SOURCES = frozenset({"endowment", "treasury", "revenue", "audit subsidy", PERFORMANCE_PAY})
@@ -95,18 +95,15 @@ def settled_once(found: Finished) -> None:
 def rounds_say_what_was_booked(found: Finished) -> None:
     """Revenue, pay, fees and costs of the rounds table are the sums of their transfers."""
     rounds = found.table("rounds")
-    for column, kinds in (("revenue", ("revenue",)), ("server_fees", ("server fee",))):
-        booked = amounts(found, *kinds).groupby("round")["amount_micro"].sum() / 1e6
-        for number, said in zip(rounds["round"], rounds[column], strict=True):
-            require(abs(booked.get(number, 0.0) - said) <= 2e-6, f"{column} of round {number}: {said}")
-    for column, kinds in (("audit_cost", ("audit", "appeal")),):
+    told = {"revenue": ("revenue",), "server_fees": ("server fee",), "audit_cost": ("audit", "appeal")}
+    for column, kinds in told.items():
         booked = amounts(found, *kinds).groupby("round")["amount_micro"].sum() / 1e6
         for number, said in zip(rounds["round"], rounds[column], strict=True):
             require(abs(booked.get(number, 0.0) - said) <= 2e-6, f"{column} of round {number}: {said}")
     paid = amounts(found, "payment")
     booked = paid[paid["payer"] == MODEL_OWNER].groupby("round")["amount_micro"].sum() / 1e6
     by_world = amounts(found, PERFORMANCE_PAY).groupby("round")["amount_micro"].sum() / 1e6
-    for row in rounds.itertuples():
+    for row in rows_of(rounds):
         total = booked.get(row.round, 0.0) + by_world.get(row.round, 0.0)
         require(abs(total - row.paid) <= 1e-5, f"paid in round {row.round}: {row.paid}, booked {total}")
 
@@ -118,7 +115,7 @@ def budget_is_kept(found: Finished) -> None:
     booked = paid[paid["payer"] == MODEL_OWNER].groupby("round")["amount_micro"].sum() / 1e6
     if found.simulation.scenario.round.late == "buffer":
         return  # pays for uploads that were promised their share under earlier budgets
-    for row in found.table("rounds").itertuples():
+    for row in rows_of(found.table("rounds")):
         spent = booked.get(row.round, 0.0)
         require(spent <= row.budget + 1e-5, f"round {row.round}: {spent} of {row.budget}")
 
@@ -217,17 +214,17 @@ def every_stay_is_told(found: Finished) -> None:
     require_equal(len(joins), len(episodes), "joins and episodes")
     require_equal(world.totals.joins, len(episodes), "joins counted and episodes")
     require(not episodes.duplicated(["owner", "stay"]).any(), "a stay has two episodes")
-    told = {(int(row.owner), int(row.joined_tick)) for row in episodes.itertuples()}
-    logged = {(int(row.owner), int(row.tick)) for row in joins.itertuples()}
+    told = {(int(row.owner), int(row.joined_tick)) for row in rows_of(episodes)}
+    logged = {(int(row.owner), int(row.tick)) for row in rows_of(joins)}
     require(told == logged, f"episodes without a join, or the other way round: {sorted(told ^ logged)[:3]}")
     ended = episodes[episodes["exit_kind"] != "censored"]
     told_exits = sorted(
-        (int(r.owner), int(r.left_tick), int(ExitKind[str(r.exit_kind).upper()])) for r in ended.itertuples()
+        (int(r.owner), int(r.left_tick), int(ExitKind[str(r.exit_kind).upper()])) for r in rows_of(ended)
     )
-    logged_exits = sorted((int(r.owner), int(r.tick), int(r.value)) for r in exits.itertuples())
+    logged_exits = sorted((int(r.owner), int(r.tick), int(r.value)) for r in rows_of(exits))
     require(told_exits == logged_exits, f"exits and episodes: {sorted(set(told_exits) ^ set(logged_exits))[:3]}")
     require_equal(len(episodes) - len(ended), len(found.simulation.population.active()), "censored and active")
-    for row in episodes.itertuples():
+    for row in rows_of(episodes):
         cause, kind = str(row.exit_cause), ExitKind[str(row.exit_kind).upper()]
         require(cause.upper() in ExitCause.__members__, f"an exit for {cause}")
         require(cause in CAUSES[kind], f"owner {row.owner} left as {kind.name.lower()} for {cause}")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from scenarios.engine.clock import TICKS_PER_SECOND
-from scenarios.soak.invariants.base import AT_THE_END, Finished, require, require_equal
+from scenarios.soak.invariants.base import AT_THE_END, Finished, require, require_equal, rows_of
 
 _CENT = 1e-5
 
@@ -30,7 +30,7 @@ def rounds_are_logged(found: Finished) -> None:
     counts = {kind: found.events(kind).groupby("round").size() for kind in ("open", "plan", "close")}
     for kind, per_round in counts.items():
         require((per_round <= 1).all(), f"a round has two events '{kind}'")
-    for row in rounds.itertuples():
+    for row in rows_of(rounds):
         number = row.round
         require_equal(int(opened.get_group(number)["tick"].iloc[0]), row.opened_tick, f"opening of round {number}")
         require_equal(int(closed.get_group(number)["tick"].iloc[0]), row.closed_tick, f"closing of round {number}")
@@ -76,7 +76,7 @@ def uploads_are_accounted_for(found: Finished) -> None:
     if _buffered(found):
         return
     rounds, current = found.table("rounds"), found.simulation.world
-    for row in rounds.itertuples():
+    for row in rows_of(rounds):
         settled = row.arrived + row.late + row.left_midway
         require(settled <= row.selected + row.left_midway, f"round {row.round}: {settled} uploads of {row.selected}")
     require(len(current.flights) <= len(current.population), "more uploads on the way than owners")
@@ -91,7 +91,7 @@ def owners_are_the_rounds(found: Finished) -> None:
     rows = owners[owners["moment"] == "round"]
     require(not rows.duplicated(["round", "owner"]).any(), "an owner has two rows in a round")
     per_round = rows.groupby("round")
-    for row in rounds.itertuples():
+    for row in rows_of(rounds):
         there = per_round.get_group(row.round) if row.round in per_round.groups else rows.iloc[:0]
         for column in ("arrived", "audited", "flagged"):
             require_equal(int(there[column].sum()), getattr(row, column), f"{column} in round {row.round}")
@@ -133,7 +133,7 @@ def audits_are_the_rounds(found: Finished) -> None:
     """The table of audits counts what the rounds count, and fines are what was slashed for good."""
     audits, rounds = found.table("audits"), found.table("rounds")
     per_round = audits.groupby("round")
-    for row in rounds.itertuples():
+    for row in rows_of(rounds):
         seen = per_round.get_group(row.round) if row.round in per_round.groups else audits.iloc[:0]
         require_equal(len(seen), row.audited, f"audits of round {row.round}")
         require_equal(int(seen["guilty"].sum()), row.flagged, f"verdicts of round {row.round}")
