@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import sys
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scenarios import completion
+from scenarios.catalogue import Kind, entries
 from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
-    from learning.registry import Registry
     from scenarios.playing import Voice as RunVoice
 
 INTERRUPTED, BAD_INPUT = 130, 2
@@ -29,51 +28,12 @@ app = typer.Typer(
 )
 
 
-class Kind(StrEnum):
-    """What ``datagora list`` can show."""
-
-    MECHANISMS = "mechanisms"
-    STRATEGIES = "strategies"
-    TRANSFORMERS = "transformers"
-    DATASETS = "datasets"
-    MODELS = "models"
-    PARTITIONS = "partitions"
-    PARTICIPATION = "participation"
-    ADAPTATION = "adaptation"
-    DISTRIBUTIONS = "distributions"
-    PERSONALIZATION = "personalization"
-    CONFIRMATION = "confirmation"
-    PATIENCE = "patience"
-    ARRIVALS = "arrivals"
-    AUDITS = "audits"
-    DETECTORS = "detectors"
-    SLASHING = "slashing"
-    ADMISSION = "admission"
-    DEPOSITS = "deposits"
-    BANS = "bans"
-    APPEALS = "appeals"
-    REGULATION = "regulation"
-    SCENARIOS = "scenarios"
-    DESIGNS = "designs"
-    STUDIES = "studies"
-
-
 class Device(StrEnum):
     """Where the training runs."""
 
     AUTO = "auto"
     CPU = "cpu"
     CUDA = "cuda"
-
-
-def _scenario_names(incomplete: str) -> list[tuple[str, str]]:
-    """Ready-made scenarios and YAML files, for the shell's completion."""
-    from scenarios.loading import library
-
-    here = Path(incomplete).parent
-    files = [(str(path), "file") for suffix in ("yaml", "yml") for path in sorted(here.glob(f"*.{suffix}"))]
-    ready_made = [(name, title) for name, (title, _) in library().items()]
-    return [(name, title) for name, title in ready_made + files if name.startswith(incomplete)]
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,6 +55,10 @@ def _start(
         typer.echo(context.get_help())
 
 
+ScenarioFile = Annotated[
+    str,
+    typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=completion.scenario_names),
+]
 CheckpointEvery = Annotated[
     str | None,
     typer.Option(
@@ -108,9 +72,7 @@ CheckpointKeep = Annotated[str, typer.Option(metavar="NUMBER|all", help="How man
 
 @app.command()
 def run(
-    scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
-    ],
+    scenario: ScenarioFile,
     seed: Annotated[int | None, typer.Option(help="Root of every random number; replaces the scenario's.")] = None,
     out: Annotated[
         Path | None,
@@ -208,17 +170,11 @@ class Engine(StrEnum):
     RAY = "ray"
 
 
-def _study_names(incomplete: str) -> list[tuple[str, str]]:
-    """Ready-made studies, for the shell's completion."""
-    from scenarios.studies.ready_made import library
-
-    return [(name, title) for name, (title, _) in library().items() if name.startswith(incomplete)]
-
-
 @app.command()
 def batch(
     study: Annotated[
-        str, typer.Argument(help="A study file, or the name of a ready-made one.", autocompletion=_study_names)
+        str,
+        typer.Argument(help="A study file, or the name of a ready-made one.", autocompletion=completion.study_names),
     ],
     workers: Annotated[
         int | None, typer.Option(min=1, help="Runs at the same time.  [default: one per processor]", show_default=False)
@@ -254,13 +210,6 @@ class Process(StrEnum):
     MORAN = "moran"
 
 
-def _played_mechanisms(incomplete: str) -> list[str]:
-    """Mechanisms with a ready-made small market, for the shell's completion."""
-    from scenarios.tournament.worlds import arenas
-
-    return [name for name in arenas() if name.startswith(incomplete)]
-
-
 BaseScenario = Annotated[
     str | None, typer.Option(help="The market to play in.  [default: a small one per mechanism]", show_default=False)
 ]
@@ -283,7 +232,9 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but th
 def tournament(
     mechanism: Annotated[
         list[str] | None,
-        typer.Option(help="A mechanism; may be repeated.  [default: four]", autocompletion=_played_mechanisms),
+        typer.Option(
+            help="A mechanism; may be repeated.  [default: four]", autocompletion=completion.played_mechanisms
+        ),
     ] = None,
     strategy: Annotated[
         list[str] | None,
@@ -321,7 +272,7 @@ def tournament(
 
 @app.command()
 def fingerprint(
-    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=_played_mechanisms)],
+    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=completion.played_mechanisms)],
     scenario: BaseScenario = None,
     factor: Annotated[
         list[float] | None,
@@ -356,7 +307,7 @@ def fingerprint(
 
 @app.command()
 def anarchy(
-    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=_played_mechanisms)],
+    mechanism: Annotated[str, typer.Argument(help="A mechanism.", autocompletion=completion.played_mechanisms)],
     strategy: Annotated[
         list[str] | None,
         typer.Option(help="A choice of the players; may be repeated.  [default: honest and free_rider_noise]"),
@@ -390,14 +341,9 @@ def anarchy(
         raise typer.Exit(code)
 
 
-def _mechanism_names(incomplete: str) -> list[str]:
-    """Systems with static instances, for the shell's completion."""
-    from scenarios.instances import instance_names
-
-    return [name for name in instance_names() if name.startswith(incomplete)]
-
-
-Mechanism = Annotated[str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=_mechanism_names)]
+Mechanism = Annotated[
+    str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=completion.mechanism_names)
+]
 InstanceFile = Annotated[str, typer.Argument(help="A JSON file; - reads standard input.", metavar="INSTANCE")]
 
 
@@ -442,9 +388,7 @@ def calibrate(
 
 @app.command()
 def detectors(
-    scenario: Annotated[
-        str, typer.Argument(help="A scenario file, or the name of a ready-made one.", autocompletion=_scenario_names)
-    ] = "detector_trial",
+    scenario: ScenarioFile = "detector_trial",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs, from the scenario's seed on.")] = 1,
     false_alarms: Annotated[
         float | None,
@@ -481,17 +425,10 @@ auction = typer.Typer(help="Neural auctions of privacy budget.", no_args_is_help
 app.add_typer(auction, name="auction")
 
 
-def _network_names(incomplete: str) -> list[str]:
-    """Neural auctions that can be trained, for the shell's completion."""
-    from scenarios.auctioning import network_names
-
-    return [name for name in network_names() if name.startswith(incomplete)]
-
-
 @auction.command("train")
 def train_auction(
     network: Annotated[
-        str, typer.Argument(help="A neural auction, such as mfg_regretnet.", autocompletion=_network_names)
+        str, typer.Argument(help="A neural auction, such as mfg_regretnet.", autocompletion=completion.network_names)
     ],
     out: Annotated[
         Path | None,
@@ -515,16 +452,11 @@ def train_auction(
         raise typer.Exit(INTERRUPTED)
 
 
-def _system_names(incomplete: str) -> list[str]:
-    """Systems whose experiments can be reproduced, for the shell's completion."""
-    from scenarios.reproduce import system_names
-
-    return [name for name in system_names() if name.startswith(incomplete)]
-
-
 @app.command()
 def reproduce(
-    system: Annotated[str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=_system_names)],
+    system: Annotated[
+        str, typer.Argument(help="A published system, such as qd-rdfl.", autocompletion=completion.system_names)
+    ],
     dataset: Annotated[str, typer.Option(help="Data to train on: a registered name or a path to .npz.")] = "digits",
     quick: Annotated[bool, typer.Option("--quick", help="Fewer draws and rounds: a minute instead of many.")] = False,
     out: Annotated[
@@ -574,7 +506,7 @@ def browse(
         typer.Argument(
             help="A scenario file, the name of a ready-made one, or the folder of a finished run.",
             metavar="SCENARIO",
-            autocompletion=_scenario_names,
+            autocompletion=completion.scenario_names,
         ),
     ] = "quickstart",
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 8765,
@@ -593,7 +525,7 @@ def list_(
     from scenarios.console import print_catalogue
 
     for shown in [kind] if kind else list(Kind):
-        print_catalogue(shown.value, _entries(shown))
+        print_catalogue(shown.value, entries(shown))
 
 
 @app.command()
@@ -630,78 +562,6 @@ def analyse(
         write_analysis(folder, out)
     except BadRun as problem:
         raise BadInput("", "", None, problem=str(problem)) from None
-
-
-def _entries(kind: Kind) -> list[tuple[str, str, str]]:
-    """Names, descriptions and parameters, in the order of the registry (strategies: by family)."""
-    from scenarios import loading, registries
-
-    if kind is Kind.SCENARIOS:
-        return [(name, description or title, "") for name, (title, description) in loading.library().items()]
-    if kind is Kind.STUDIES:
-        from scenarios.studies.ready_made import library
-
-        return [(name, description or title, "") for name, (title, description) in library().items()]
-    from scenarios.studies.designs import designs
-
-    registry: Registry[Any] = {
-        Kind.DESIGNS: designs,
-        Kind.MECHANISMS: registries.mechanisms,
-        Kind.STRATEGIES: registries.strategies,
-        Kind.TRANSFORMERS: registries.strategy_transformers,
-        Kind.DATASETS: registries.datasets,
-        Kind.MODELS: registries.models,
-        Kind.PARTITIONS: registries.partitions,
-        Kind.PARTICIPATION: registries.participation_rules,
-        Kind.ADAPTATION: registries.adaptation_rules,
-        Kind.DISTRIBUTIONS: registries.distributions,
-        Kind.PERSONALIZATION: registries.personalization_methods,
-        Kind.CONFIRMATION: registries.confirmation_rules,
-        Kind.PATIENCE: registries.patience_kinds,
-        Kind.ARRIVALS: registries.arrival_processes,
-        Kind.AUDITS: registries.audit_policies,
-        Kind.DETECTORS: registries.detectors,
-        Kind.SLASHING: registries.slashing_schedules,
-        Kind.ADMISSION: registries.admissions,
-        Kind.DEPOSITS: registries.deposit_schedules,
-        Kind.BANS: registries.bans,
-        Kind.APPEALS: registries.appeals,
-        Kind.REGULATION: registries.regulations,
-    }[kind]()
-    described = [
-        (name, registry.description(name).replace("``", ""), _parameters(entry)) for name, entry in registry.items()
-    ]
-    return _by_family(registry, described) if kind is Kind.STRATEGIES else described
-
-
-def _by_family(registry: Registry[Any], entries: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """Strategies family by family, the honest ones first, each with its family before its description."""
-    families = list(dict.fromkeys(["honest", *(strategy.family for strategy in registry.values())]))
-    told = [(name, f"{registry[name].family}: {text}", parameters) for name, text, parameters in entries]
-    return sorted(told, key=lambda one: families.index(registry[one[0]].family))
-
-
-def _parameters(entry: Callable[..., object]) -> str:
-    """What may stand beside the name in a scenario, as YAML: ``alpha: 0.5``; the bare name where there is no default.
-
-    All parameters of a class; of a function those that go by keyword, as the simulation fills in the others.
-    """
-    shown = []
-    for parameter in inspect.signature(entry).parameters.values():
-        filled_in = not inspect.isclass(entry) and parameter.kind is not parameter.KEYWORD_ONLY
-        if filled_in or parameter.name in _FILLED_IN:
-            continue
-        default = parameter.default
-        shown.append(parameter.name if default is parameter.empty else f"{parameter.name}: {_as_yaml(default)}")
-    return ", ".join(shown)
-
-
-_FILLED_IN = {"groups", "inner"}
-"""Keywords that the simulation fills in: from the data, and the strategy that a transformer is applied to."""
-
-
-def _as_yaml(value: object) -> str:
-    return json.dumps(list(value) if isinstance(value, tuple) else value).strip('"')
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

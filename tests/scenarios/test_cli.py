@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scenarios.cli import Kind, main
+from scenarios.catalogue import Kind
+from scenarios.cli import main
 from scenarios.results import open_run
 
 COMMAND = Path(sys.executable).with_name("datagora")
