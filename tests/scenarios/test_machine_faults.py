@@ -191,7 +191,7 @@ def strange(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("DATAGORA_ALLOW_CODE", raising=False)
     (tmp_path / "net.py").write_text(NET)
     (tmp_path / "one.yaml").write_text(resolved_yaml(calm(horizon=4, learning={"model": "net.py:Net"})))
-    study = {"scenarios": ["one.yaml"], "seeds": 1, "grid": {"market.budget": [5.0]}}
+    study = {"scenarios": ["one.yaml"], "replications": 1, "factors": {"market.budget": [5.0]}}
     (tmp_path / "study.yaml").write_text(write_yaml(study))
     return tmp_path
 
