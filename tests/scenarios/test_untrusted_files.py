@@ -58,6 +58,21 @@ def test_yaml_that_swells_or_executes_is_refused_in_one_line(name):
 
 
 @pytest.mark.parametrize(
+    ("text", "untouched"),
+    [("[" + "1," * 201 + "]", "compose_node"), ("[" + "{a: b}," * 70 + "]", "construct_document")],
+    ids=["before it is parsed", "before anything is made of it"],
+)
+def test_yaml_of_too_many_values_costs_no_time(text, untouched, monkeypatch):
+    def touched(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("scenarios.yaml_text.MAX_VALUES", 100)
+    monkeypatch.setattr(f"scenarios.yaml_text._Loader.{untouched}", touched)
+    with pytest.raises(BadYaml, match="more than 100 values"):
+        read_yaml(text)
+
+
+@pytest.mark.parametrize(
     ("text", "line"),
     [
         ("population: {initial: 100000000000}", "population.initial: 100000000000: expected a whole number at least 1"),
