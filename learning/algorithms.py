@@ -25,6 +25,9 @@ from learning.registry import Registry
 Make = Callable[[Tensor, IntColumn], Tensor]
 """Uploads [K, P] of the members at these places [K] of a cohort, from models [K, P] that they received."""
 
+LARGEST_CONTROL = 1e30
+"""What a weight of one of SCAFFOLD's controls stays below, so that a sum of millions of them is a float32 number."""
+
 
 class Algorithm:
     """Everything as in FedAvg; an algorithm overrides what it does otherwise."""
@@ -150,6 +153,7 @@ class Scaffold(Algorithm):
     which is the same as long as c is 0; with everybody in every round nothing differs). Updates are weighted like
     everybody's; the mean of the controls is not. The controls follow from what was really trained: a forged upload
     changes none, as if the server knew it. Synchronous rounds only, for the controls belong to the current model.
+    A training so wild that its control would overflow teaches none: all others hear of it through c.
     """
 
     def check(self, plan: LocalTraining, terms: LocalTerms, privacy: ClipAndNoise) -> None:
@@ -178,7 +182,7 @@ class Scaffold(Algorithm):
         steps = plan.steps(samples)
         rate = np.full(len(owners), plan.learning_rate)
         fresh = scaffold_controls(own, server, bases, trained, rate, steps)
-        moved = steps > 0
+        moved = (steps > 0) & (fresh.abs() < LARGEST_CONTROL).all(dim=1).cpu().numpy()
         rows.remember(owners[moved], fresh[torch.from_numpy(moved).to(fresh.device)])
 
     @staticmethod

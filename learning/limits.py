@@ -44,7 +44,8 @@ def check_table(file: Any) -> None:
 
     Its run-lengths can make billions of rows of a few bytes. ``file`` is a ``pyarrow.parquet.ParquetFile``.
     """
-    needed = 8 * file.metadata.num_rows * file.metadata.num_columns
+    groups = [file.metadata.row_group(place) for place in range(file.metadata.num_row_groups)]
+    needed = 8 * sum(group.column(place).num_values for group in groups for place in range(group.num_columns))
     if needed > memory_of_machine():
         raise TooLarge(f"it says that it has {file.metadata.num_rows:,} rows, for which memory does not suffice")
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from learning.limits import check_size
+from scenarios.writing import write_whole
 
 _NETWORK, _OPTIMIZER = "network.", "optimizer."
 _MOST_BYTES = 2**28
@@ -15,20 +15,14 @@ _MOST_BYTES = 2**28
 
 def write_state(place: Path, about: dict[str, str], state: dict[str, Any]) -> None:
     """Write a training's ``state`` and a few words ``about`` it as safetensors, in one move."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     tensors = {_NETWORK + name: tensor for name, tensor in state["network"].items()}
     for number, moments in state["optimizer"]["state"].items():
         tensors |= {f"{_OPTIMIZER}{number}.{name}": tensor for name, tensor in moments.items()}
     plain = {name: value for name, value in state.items() if name not in ("network", "optimizer")}
-    partial = place.with_name(f"{place.name}.partial")
-    try:
-        copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
-        save_file(copies, partial, metadata={**about, "plain": json.dumps(plain)})
-        os.replace(partial, place)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    copies = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
+    write_whole(place, save(copies, metadata={**about, "plain": json.dumps(plain)}))
 
 
 def read_state(place: Path, groups: list[dict[str, Any]]) -> tuple[dict[str, str], dict[str, Any]]:

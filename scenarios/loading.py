@@ -176,11 +176,16 @@ def _with_model(scenario: Scenario, content: dict[str, Any]) -> Scenario | Probl
     """The scenario with all parameters of its model, or what is wrong with it; a bare name stays one."""
     from pydantic_core import PydanticCustomError
 
+    from learning.trust import CodeNotAllowed, check_code
     from scenarios import choices, registries
     from scenarios.problems import Problem, as_written
 
     model = scenario.learning.model
     if isinstance(model, str) and ":" in model:
+        try:
+            check_code(model)
+        except CodeNotAllowed as error:
+            return Problem(as_written(("learning", "model"), content), model, problem=str(error))
         return scenario  # the path of a user's own module, imported when the run is built
     try:
         whole = choices.check_choice(registries.models, frozenset({"shape", "classes", "answers"}), model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from learning.limits import TooLarge, check_size, check_table
+from learning.limits import TooLarge, check_size
 from scenarios.recorder import INFO_FILE, SCENARIO_FILE
+from scenarios.table_files import check_columns, read_table
 from scenarios.tables import TABLES
 from scenarios.yaml_text import MAX_BYTES, BadYaml, read_yaml
 
@@ -102,15 +104,25 @@ class Run:
         table = TABLES[name]
         path = self.folder / table.file_name
         try:
-            with pq.ParquetFile(path) as file:
-                check_table(file)
-                content = file.read()
+            check_columns(path, table.schema)
+            content = read_table(path)
         except (OSError, pa.ArrowException, TooLarge) as problem:
             raise BadRun(f"{path}: cannot be read as a table: {_one_line(problem)}") from None
         missing = [column for column in table.names if column not in content.column_names]
         if missing:
             raise BadRun(f"{path}: misses the column(s) {', '.join(missing)}; written by another version?")
         frame: pd.DataFrame = content.unify_dictionaries().to_pandas()
+        return frame
+
+    def columns(self, name: str, columns: Sequence[str], filters: Any) -> pd.DataFrame:
+        """Some columns of a table, only the rows that pass the ``filters`` of ``pyarrow.parquet.read_table``."""
+        table = TABLES[name]
+        path = self.folder / table.file_name
+        try:
+            check_columns(path, table.schema)
+            frame: pd.DataFrame = pq.read_table(path, columns=list(columns), filters=filters).to_pandas()
+        except (OSError, pa.ArrowException, TooLarge) as problem:
+            raise BadRun(f"{path}: cannot be read as a table: {_one_line(problem)}") from None
         return frame
 
     def _text(self, name: str) -> str:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from agents.strategies import strategy_labels
 from market.cocogen.mechanism import PERFORMANCE_PAY, REDISTRIBUTION
@@ -20,7 +19,6 @@ from scenarios.number_text import number
 from scenarios.palette import strategy_colours
 from scenarios.registries import strategies
 from scenarios.results import Run, open_run
-from scenarios.tables import EVENTS, TRANSFERS
 from scenarios.trading import has_personal_models, trades
 
 
@@ -144,11 +142,8 @@ def stays(run: Run) -> pd.DataFrame:
 
 def verdicts(run: Run) -> pd.DataFrame:
     """Audits by the strategy played in the audited round (index), as in ``AUDITS``."""
-    events = pq.read_table(
-        run.folder / EVENTS.file_name,
-        columns=["tick", "round", "kind", "owner", "value"],
-        filters=[("kind", "in", ["audit", "guilty", "switch"])],
-    ).to_pandas()
+    kinds = [("kind", "in", ["audit", "guilty", "switch"])]
+    events = run.columns("events", ["tick", "round", "kind", "owner", "value"], kinds)
     kind = events["kind"].astype(str)
     audits, guilty = events[kind == "audit"], events[kind == "guilty"]
     place = ["owner", "round"]
@@ -167,11 +162,8 @@ def verdicts(run: Run) -> pd.DataFrame:
 
 def _paid(run: Run) -> pd.Series[float]:
     """Net money from the mechanism by stay (a row of episodes): what was posted since the owner joined for it."""
-    rows = pq.read_table(
-        run.folder / TRANSFERS.file_name,
-        columns=["tick", "payer", "payee", "amount_micro"],
-        filters=[("kind", "in", ["payment", PERFORMANCE_PAY, REDISTRIBUTION])],
-    ).to_pandas()
+    kinds = [("kind", "in", ["payment", PERFORMANCE_PAY, REDISTRIBUTION])]
+    rows = run.columns("transfers", ["tick", "payer", "payee", "amount_micro"], kinds)
     sides = [
         pd.DataFrame({"tick": rows["tick"], "owner": rows[party], "amount": sign * rows["amount_micro"]})
         for party, sign in (("payee", 1), ("payer", -1))

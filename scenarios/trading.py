@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
 from market.money import from_micro
 from scenarios.palette import strategy_colours
 from scenarios.results import Run
-from scenarios.tables import EVENTS
 
 ROLES = ("buys and sells", "only buys", "only sells", "does not trade")
 
@@ -22,8 +20,7 @@ def has_personal_models(run: Run) -> bool:
 def quarantined(run: Run) -> pd.Series[int]:
     """Uploads that were no numbers and were kept from everybody, by owner (index)."""
     kinds = [("kind", "in", ["quarantine", "diverged"])]
-    events = pq.read_table(run.folder / EVENTS.file_name, columns=["owner"], filters=kinds)
-    counts: pd.Series[int] = events.to_pandas()["owner"].value_counts()
+    counts: pd.Series[int] = run.columns("events", ["owner"], kinds)["owner"].value_counts()
     return counts
 
 

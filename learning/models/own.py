@@ -11,17 +11,20 @@ import torch
 from torch import nn
 
 from learning.models.families import Family
+from learning.trust import check_code
 
 
 def own_family(path: str) -> Family:
     """The family that builds ``Class(shape, classes)`` of ``package.module:Class`` or of ``folder/file.py:Class``.
 
     The class may draw its initial weights as it likes, from PyTorch's generator. Raises ``ValueError`` with one line
-    if the module cannot be imported, has no such class, or the class is not an ``nn.Module``.
+    if the module cannot be imported, has no such class, or the class is not an ``nn.Module``, and ``CodeNotAllowed``
+    before anything of it is run where the user does not allow code (see ``learning.trust``).
     """
     module_name, _, class_name = path.rpartition(":")
     if not module_name or not class_name.isidentifier():
         raise ValueError(f"'{path}' is no path of a model, expected package.module:Class or folder/file.py:Class")
+    check_code(path)
     try:
         module = _file_module(Path(module_name)) if is_file(path) else importlib.import_module(module_name)
     except Exception as error:  # the file is the user's: whatever it raises is the reason

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from learning.trust import ALLOW_CODE, code_allowed
 from scenarios.errors import BadInput
 from scenarios.studies.local import MOST_DEATHS, RECYCLE
 from scenarios.studies.playing import THREAD_VARIABLES, Outcome, Task, play_into
@@ -109,12 +110,13 @@ class RayEngine:
         """Play all tasks; outcomes come as runs end, None now and then while none does."""
         import ray
 
+        told = (*THREAD_VARIABLES, ALLOW_CODE) if code_allowed() else THREAD_VARIABLES  # machines have their own
         remote = ray.remote(
             num_cpus=self._resources.cpus,
             num_gpus=self._resources.gpus,
             max_retries=MOST_DEATHS - 1,
             max_calls=RECYCLE,
-            runtime_env={"env_vars": dict.fromkeys(THREAD_VARIABLES, "1")},
+            runtime_env={"env_vars": dict.fromkeys(told, "1")},
         )(play_remotely)
         more = True
         while True:

@@ -11,14 +11,15 @@ import duckdb
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from learning.columns import FloatColumn
+from learning.limits import TooLarge
 from scenarios.results import BadRun, Run, open_run
 from scenarios.studies.gathering import Listing, factor_column, table_of_runs
 from scenarios.studies.measuring import empty_table, query
 from scenarios.studies.schema import Measure, Study
 from scenarios.studies.store import RUNS_FILE, STUDY_FILE, BadStudy, Store
+from scenarios.table_files import read_table
 from scenarios.tables import TABLES
 from scenarios.yaml_text import BadYaml, read_yaml
 
@@ -67,10 +68,10 @@ class StudyResults:
         path = self.folder / RUNS_FILE
         try:
             file = path if path.exists() else io.BytesIO(table_of_runs(self.store, self.listing))
-            frame: pd.DataFrame = pq.ParquetFile(file).read().to_pandas()
+            frame: pd.DataFrame = read_table(file).to_pandas()
         except BadStudy as problem:
             raise BadRun(str(problem)) from None
-        except (OSError, pa.ArrowException) as problem:
+        except (OSError, pa.ArrowException, TooLarge) as problem:
             raise BadRun(f"{path}: cannot be read as a table: {' '.join(str(problem).split())}") from None
         return frame
 

@@ -10,6 +10,7 @@ from learning.cohort_work import CohortWork
 from learning.federation import Federation
 from learning.local_terms import LocalTerms
 from learning.models import FlatModel
+from learning.owner_rows import OwnerRows
 from learning.privacy_hook import ClipAndNoise
 from learning.server_rules import ServerRules
 from learning.streams import Streams
@@ -202,3 +203,21 @@ def test_numbers_without_a_meaning_are_refused():
             kind(mu=-1.0)
     with pytest.raises(ValueError, match=r"below 1 to count local steps, got 1\.2"):
         federation(FedNova(mu=6.0))
+
+
+def test_scaffolds_controls_stay_finite_whatever_is_sent():
+    """What would overflow, alone or in the mean of all, is not learnt; whoever sent it keeps the control it had."""
+    plan, rows = LocalTraining(epochs=1, batch_size=10, learning_rate=0.01), OwnerRows(2, torch.float32, CPU)
+    base, owners, samples = torch.zeros(1, 2), np.arange(5), np.full(5, 10)
+    scaffold = Scaffold()
+    scaffold.learn(torch.full((5, 2), 0.5), base, owners, samples, plan, rows)
+    before = rows.recall(owners)[0].clone()
+    largest = torch.finfo(torch.float32).max
+    extreme = torch.tensor([[largest, 0.0], [0.0, -largest], [1e36, 1e36], [1e36, 1e36], [1.0, 1.0]])
+    scaffold.learn(extreme, base, owners, samples, plan, rows)
+    after = rows.recall(owners)[0]
+    assert torch.equal(after[:4], before[:4])
+    assert not torch.equal(after[4], before[4])
+    drift = scaffold.drift(owners, rows)
+    assert drift is not None
+    assert torch.isfinite(drift).all()

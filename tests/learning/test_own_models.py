@@ -8,8 +8,15 @@ from learning_samples import blobs, clean_shards
 
 from learning.models import FlatModel
 from learning.training import LocalTraining, train_cohort
+from learning.trust import CodeNotAllowed
 
 fresh = itertools.count()
+
+
+@pytest.fixture(autouse=True)
+def _allowed(monkeypatch):
+    """The user of these tests trusts their code."""
+    monkeypatch.setenv("DATAGORA_ALLOW_CODE", "1")
 
 
 @pytest.fixture
@@ -171,3 +178,23 @@ def test_a_model_may_be_named_by_its_file(tmp_path):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"nothing\.py:Mine' cannot be imported \(FileNotFoundError"):
         FlatModel(f"{tmp_path / 'nothing.py'}:Mine", (3,), 2)
+
+
+@pytest.mark.parametrize("said", [None, "", "0", "yes"])
+@pytest.mark.parametrize("named", ["{1}:Mine", "{0}/{1}.py:Mine"], ids=["module", "file"])
+def test_nothing_of_a_users_module_runs_unless_the_user_allows_it(named, said, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    header = f"import torch\nfrom torch import nn\nopen({str(tmp_path / 'executed')!r}, 'w').close()\n"
+    name = f"traced_{next(fresh)}"  # no module is imported twice
+    path = named.format(tmp_path, name)
+    (tmp_path / f"{name}.py").write_text(header + textwrap.dedent(GATED))
+    if said is None:
+        monkeypatch.delenv("DATAGORA_ALLOW_CODE")
+    else:
+        monkeypatch.setenv("DATAGORA_ALLOW_CODE", said)
+    with pytest.raises(CodeNotAllowed, match=r"^the model '[^\n]*' is code [^\n]* set DATAGORA_ALLOW_CODE=1 [^\n]*$"):
+        FlatModel(path, (3,), 2)
+    assert not (tmp_path / "executed").exists()
+    monkeypatch.setenv("DATAGORA_ALLOW_CODE", "1")
+    FlatModel(path, (3,), 2)
+    assert (tmp_path / "executed").exists()

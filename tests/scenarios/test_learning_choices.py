@@ -272,6 +272,7 @@ def test_a_model_beside_the_scenario_file_is_found_from_any_folder(tmp_path, mon
     (tmp_path / "mine" / "net.py").write_text(NET)
     (tmp_path / "mine" / "one.yaml").write_text("horizon: 1\npopulation: {initial: 6}\nlearning: {model: 'net.py:Net'}")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DATAGORA_ALLOW_CODE", "1")
     assert main(["run", "mine/one.yaml", "--out", "out", "--device", "cpu", "--quiet"]) == 0
 
 

@@ -8,6 +8,9 @@ import re
 import tracemalloc
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 
@@ -15,6 +18,7 @@ import scenarios.solving
 from scenarios.auction_state import read_state
 from scenarios.cli import main
 from scenarios.results import BadRun, Run
+from scenarios.table_files import read_table
 from scenarios.yaml_text import MAX_VALUES, BadYaml, read_yaml
 
 
@@ -51,6 +55,21 @@ def test_yaml_that_swells_or_executes_is_refused_in_one_line(name):
     with pytest.raises(BadYaml, match=problem) as caught:
         read_yaml(text)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "untouched"),
+    [("[" + "1," * 201 + "]", "compose_node"), ("[" + "{a: b}," * 70 + "]", "construct_document")],
+    ids=["before it is parsed", "before anything is made of it"],
+)
+def test_yaml_of_too_many_values_costs_no_time(text, untouched, monkeypatch):
+    def touched(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("scenarios.yaml_text.MAX_VALUES", 100)
+    monkeypatch.setattr(f"scenarios.yaml_text._Loader.{untouched}", touched)
+    with pytest.raises(BadYaml, match="more than 100 values"):
+        read_yaml(text)
 
 
 @pytest.mark.parametrize(
@@ -107,6 +126,32 @@ def test_the_notes_of_a_strange_run_are_refused_in_one_line(name, content, probl
         _ = run.scenario if name == "scenario.yaml" else run.info
     assert "\n" not in str(caught.value)
     assert name in str(caught.value)
+
+
+def test_the_tables_of_a_strange_run_are_refused_where_memory_does_not_suffice(tmp_path, monkeypatch):
+    """Half a megabyte says a text of ten million letters fifty thousand times, or is of other types than a table."""
+    codes = pa.DictionaryArray.from_arrays(pa.array([0] * 50_000, pa.int32()), pa.array(["x" * 10**7]))
+    events, runs = tmp_path / "events.parquet", tmp_path / "runs.parquet"
+    for path, name in ((events, "kind"), (runs, "title")):
+        pq.write_table(pa.table({name: codes}), path, store_schema=False)
+        assert path.stat().st_size < 2**20
+    for ask in (lambda: Run(tmp_path).events, lambda: Run(tmp_path).columns("events", ["kind"], None)):
+        with pytest.raises(BadRun, match=r"^[^\n]*events\.parquet: [^\n]* column kind is of type string$"):
+            ask()
+    monkeypatch.setattr("scenarios.table_files.memory_of_machine", lambda: 2**36)
+    with pytest.raises(BadRun, match=r"^[^\n]*: its text is 500,000,000,000 bytes long, for which memory [^\n]*$"):
+        _ = Run(tmp_path).runs
+    pq.write_table(pa.table({"seed": np.zeros(1000, dtype=np.int64)}), runs)
+    monkeypatch.setattr("learning.limits.memory_of_machine", lambda: 7999)
+    with pytest.raises(BadRun, match="it says that it has 1,000 rows, for which memory does not suffice"):
+        _ = Run(tmp_path).runs
+
+
+def test_a_table_of_text_comes_back_as_it_was_written(tmp_path):
+    words = ["a", "", "b", "a", None]
+    whole = pa.table({"words": pa.array(words), "codes": pa.array(words).dictionary_encode(), "numbers": range(5)})
+    pq.write_table(whole, tmp_path / "table.parquet")
+    assert read_table(tmp_path / "table.parquet").equals(whole)
 
 
 def test_the_state_of_an_auctions_training_is_never_unpickled(tmp_path):
