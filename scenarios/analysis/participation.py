@@ -46,10 +46,16 @@ class Stays:
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.end = run_windows(run)
+
+    @cached_property
+    def end(self) -> float:
         """Length of the run in windows."""
-        self.width = band_width(self.end)
+        return run_windows(self._run)
+
+    @cached_property
+    def width(self) -> float:
         """Windows of a cohort, and of a band of tenure."""
+        return band_width(self.end)
 
     @cached_property
     def spells(self) -> pd.DataFrame:

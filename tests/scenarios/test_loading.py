@@ -169,7 +169,10 @@ wrong_contents = {
     "infinity": ("window: .inf", "window: .inf: expected a finite number"),
     "negative money": ("market: {budget: -1}", "market.budget: -1: expected a number at least 0 and at most 1000000.0"),
     "a window of no length": ("window: 0", "window: 0: expected a number at least 0.001 and at most 1000000.0"),
-    "zero owners": ("population: {initial: 0}", "population.initial: 0: expected a whole number at least 1"),
+    "zero owners": (
+        "population: {initial: 0}",
+        "population.initial: 0: expected a whole number at least 1 and at most 10000000",
+    ),
     "probability above 1": (
         "enforcement: {audit_rate: 1.5}",
         "enforcement.audit_rate: 1.5: expected a probability between 0 and 1",

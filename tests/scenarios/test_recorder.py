@@ -368,7 +368,7 @@ def test_a_folder_without_a_complete_run_is_one_line(tmp_path: Path) -> None:
     ("name", "content", "read", "problem"),
     [
         ("rounds.parquet", b"PAR1 but not really", lambda run: run.rounds, "cannot be read as a table"),
-        ("scenario.yaml", b"a: [1", lambda run: run.scenario, "not YAML"),
+        ("scenario.yaml", b"a: [1", lambda run: run.scenario, "not valid YAML"),
         ("scenario.yaml", b"- 1", lambda run: run.scenario, "expected a mapping"),
         ("scenario.yaml", b"\xff\xfe", lambda run: run.scenario, "cannot be read"),
         ("run.json", b"{", lambda run: run.info, "not JSON"),
