@@ -286,19 +286,29 @@ def _anchored(named: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {key: there(value) if key in PATHS else value for key, value in named.items()}
 
 
+def read_changes(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by dotted path, of ``path.to.key=value`` texts with YAML values. Raises ``BadInput``."""
+    return dict(map(_change, texts))
+
+
+def _change(text: str) -> tuple[str, Any]:
+    path, equals, written = text.partition("=")
+    path = path.strip()
+    if not equals or not all(path.split(".")):
+        raise BadInput(_OPTION, "", text, "path.to.key=value")
+    try:
+        return path, read_yaml(written)
+    except BadYaml as error:
+        raise BadInput(_OPTION, path, written, problem=error.problem) from None
+
+
 def _override(content: dict[str, Any], defaults: dict[str, Any], text: str) -> Field:
     """Put one ``path=value`` into the content and return the path; what the file leaves out comes from the defaults.
 
     Every mapping and list on the way is copied: with an alias, one of them may stand in two places of the file.
     """
-    path, equals, written = text.partition("=")
-    keys = path.strip().split(".")
-    if not equals or not all(keys):
-        raise BadInput(_OPTION, "", text, "path.to.key=value")
-    try:
-        value = read_yaml(written)
-    except BadYaml as error:
-        raise BadInput(_OPTION, path, written, problem=error.problem) from None
+    path, value = _change(text)
+    keys = path.split(".")
     place: Any = content
     default: Any = defaults
     walked: list[Any] = []
@@ -308,7 +318,7 @@ def _override(content: dict[str, Any], defaults: dict[str, Any], text: str) -> F
         if step is None:
             above = ".".join(keys[:depth])
             places = f"a place from 0 to {len(place) - 1}" if isinstance(place, list) and place else "no path"
-            raise BadInput(_OPTION, path, written, f"{places} below {above}")
+            raise BadInput(_OPTION, path, text.partition("=")[2], f"{places} below {above}")
         walked.append(step)
         if depth == len(keys) - 1:
             place[step] = value

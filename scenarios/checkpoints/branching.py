@@ -24,12 +24,11 @@ from scenarios.engine.clock import to_ticks
 from scenarios.engine.outages import prolong_faults
 from scenarios.errors import BadInput
 from scenarios.interventions import DIVIDED, changed, check_interventions, several_names
-from scenarios.loading import check_scenario, read_mapping, resolved_yaml
+from scenarios.loading import check_scenario, read_changes, read_mapping, resolved_yaml
 from scenarios.playing import Voice, blamed_on, build, opened
 from scenarios.problems import first_problem
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE, holds_run
 from scenarios.schema import Intervention, Scenario
-from scenarios.yaml_text import BadYaml, read_yaml
 
 if TYPE_CHECKING:
     from scenarios.results import Run
@@ -53,7 +52,9 @@ def branch(
     The result is what playing the run's scenario with such an intervention gives, and its scenario says so. Starts
     from the newest checkpoint in which that round has not begun, or from the start where there is none.
     """
-    settings = read_settings(changes)
+    settings = read_changes(changes)
+    if not settings:
+        raise BadInput("--set", "", None, problem="a branch needs something that changes, such as market.budget=20")
     source = run if holds_run(run) else unfinished(run)
     planned = _planned(_scenario_of(source), at, settings, source)
     folder = out or run.with_name(f"{run.name}-branch{at}")
@@ -78,22 +79,6 @@ def branch(
             keeper = Keeper(simulation, recorder, *every)
         return to_the_end(simulation, recorder, keeper, asked_to_stop, voice, f"branching at round {at}")
     return None
-
-
-def read_settings(changes: Sequence[str]) -> dict[str, Any]:
-    """Values by dotted path, of ``path=value`` texts with YAML values. Raises ``BadInput``."""
-    settings = {}
-    for text in changes:
-        path, equals, written = text.partition("=")
-        if not equals or not path.strip():
-            raise BadInput("--set", "", text, "path.to.key=value")
-        try:
-            settings[path.strip()] = read_yaml(written)
-        except BadYaml as problem:
-            raise BadInput("--set", path, written, problem=problem.problem) from None
-    if not settings:
-        raise BadInput("--set", "", None, problem="a branch needs something that changes, such as market.budget=20")
-    return settings
 
 
 def _planned(scenario: Scenario, at: int, settings: Mapping[str, Any], source: Path) -> Scenario:

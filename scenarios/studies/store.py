@@ -26,6 +26,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scenarios.writing import sync_folder, write_whole
+
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
 RUNS, FAILED, WORKING = "runs", "failed", "working"
 
@@ -129,19 +131,7 @@ class Store:
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a file of the study as a whole: after a crash it is the old one or the new one."""
-        target = self.folder / name
-        partial = target.with_name(f".{target.name}.partial")
-        try:
-            with partial.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(partial, target)
-        except OSError as problem:
-            problem.filename = str(target)  # a full disk does not say by itself what did not fit
-            partial.unlink(missing_ok=True)
-            raise
-        flush_folder(target.parent)
+        write_whole(self.folder / name, content)
 
     def _sweep(self) -> None:
         # First out of sight: a worker that outlived its batch may still be writing there.
@@ -158,7 +148,7 @@ def commit(finished: Path, target: Path) -> None:
     If the run is there already, the same one was played twice: the second is dropped.
     """
     _flush_together(finished.iterdir())
-    flush_folder(finished)
+    sync_folder(finished)
     try:
         os.rename(finished, target)
     except OSError as problem:
@@ -166,12 +156,7 @@ def commit(finished: Path, target: Path) -> None:
             raise
         shutil.rmtree(finished)
         return
-    flush_folder(target.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """Flush the entries of a folder to the disk."""
-    _flush(folder)
+    sync_folder(target.parent)
 
 
 def _flush_together(paths: Iterable[Path]) -> None:

@@ -16,12 +16,13 @@ from numpy.typing import NDArray
 
 from scenarios.analysis.games import Anarchy, anarchy
 from scenarios.errors import BadInput
+from scenarios.loading import read_changes
 from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import entrants
 from scenarios.tournament.payoffs import Payoffs, interval
 from scenarios.tournament.playing import Playing, play_worlds, write_tables
-from scenarios.tournament.worlds import Profile, all_profiles, find_markets, make_study, read_changes
+from scenarios.tournament.worlds import Profile, all_profiles, find_markets, make_study
 
 STRATEGIES = ("honest", "free_rider_noise")
 MOST_PROFILES = 1024

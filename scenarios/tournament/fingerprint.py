@@ -14,13 +14,14 @@ from pathlib import Path
 import pandas as pd
 
 from scenarios.errors import BadInput
+from scenarios.loading import read_changes
 from scenarios.report import png
 from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import Entrant, entrant
 from scenarios.tournament.payoffs import deviation_table
 from scenarios.tournament.playing import Playing, play_worlds, write_tables
-from scenarios.tournament.worlds import deviations, find_markets, make_study, pure, read_changes
+from scenarios.tournament.worlds import deviations, find_markets, make_study, pure
 
 FACTORS = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
 QUICK_FACTORS = (0.5, 0.8, 1.25, 2.0)

@@ -16,7 +16,6 @@ from scenarios.errors import BadInput
 from scenarios.loading import find_scenario, read_scenario
 from scenarios.studies.schema import Study
 from scenarios.tournament.entrants import Entrant
-from scenarios.yaml_text import BadYaml, read_yaml
 
 ARENAS = Path(__file__).parent / "arenas"
 _STRATEGIES, _ASSIGNMENT, _MECHANISM = "population.strategies", "population.assignment", "market.mechanism"
@@ -167,20 +166,6 @@ def make_study(
         "keep": ["episodes"],
     }
     return Study.model_validate(content)
-
-
-def read_changes(texts: Sequence[str]) -> dict[str, Any]:
-    """``path.to.key=value`` texts as fields of a study; ``BadInput`` where one is not written so."""
-    changes: dict[str, Any] = {}
-    for text in texts:
-        path, equals, written = text.partition("=")
-        if not equals or not path.strip():
-            raise BadInput("--set", "", text, "path.to.key=value")
-        try:
-            changes[path.strip()] = read_yaml(written)
-        except BadYaml as problem:
-            raise BadInput("--set", path, written, problem=problem.problem) from None
-    return changes
 
 
 def _own_mechanism(file: Path) -> str:
