@@ -1,7 +1,7 @@
 """Ways to spoil the content of a file: wrong types, extremes, holes, additions, depth, and broken bytes.
 
-Most of these are refused where types are checked. Half of all files are therefore only shifted: numbers become others of
-their kind and lists other lists, so that many get further, to what checks values together and to what computes.
+Most of these are refused where types are checked. Half of all files are therefore only shifted: numbers become others
+of their kind and lists other lists, so that many get further, to what checks values together and to what computes.
 """
 
 from __future__ import annotations
