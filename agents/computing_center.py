@@ -8,6 +8,7 @@ import mesa
 import simpy
 from simpy.resources.resource import Request
 
+from agents.numbered import NumberedAgent
 from agents.parameters import NOT_NEGATIVE, POSITIVE, Bounds, check_number, check_whole
 
 
@@ -24,7 +25,7 @@ class SlotRequest(Request):
             super().cancel()
 
 
-class ComputingCenter(mesa.Agent):
+class ComputingCenter(NumberedAgent):
     """Trains for owners: ``slots`` jobs at once, first come first served, ``rate`` samples per second and slot.
 
     ``center`` is its number (0, 1, 2, ...). An owner has at most one request at a time.

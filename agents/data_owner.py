@@ -6,10 +6,11 @@ from typing import Any
 
 import mesa
 
+from agents.numbered import NumberedAgent
 from agents.population import COLUMNS
 
 
-class DataOwner(mesa.Agent):
+class DataOwner(NumberedAgent):
     """One identity in the market. Each population column is a read-only property of the same name.
 
     The model must have ``population`` (the table) and ``strategies`` (the run's strategies in the order of the column

@@ -6,12 +6,13 @@ from math import isnan
 
 import mesa
 
+from agents.numbered import NumberedAgent
 from agents.parameters import NOT_NEGATIVE, check_number
 from agents.participation import skill
 from market.money import MICRO
 
 
-class ModelOwner(mesa.Agent):
+class ModelOwner(NumberedAgent):
     """Offers a constant budget while its purse lasts; its model earns in proportion to its skill.
 
     ``budget``: money offered per round; ``value``: revenue per round, in money, of a perfect model.

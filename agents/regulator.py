@@ -8,13 +8,14 @@ from typing import Any
 
 import mesa
 
+from agents.numbered import NumberedAgent
 from agents.regulation import Fixed, Prospect, Regulation, Verdicts, guilty_share
 from market.enforcement import EnforcementPolicy
 from market.enforcement import Verdicts as Judged
 from market.mechanism import Board
 
 
-class Regulator(mesa.Agent):
+class Regulator(NumberedAgent):
     """Enforces ``policy``; the rules themselves are pure functions in ``market.enforcement``.
 
     ``regulation`` tunes them from round to round; ``memory`` is all that it remembers. ``base`` are the rules that it

@@ -189,6 +189,8 @@ def _senseless(first: Scenario, now: Scenario, settings: Mapping[str, Any]) -> I
             yield Problem((path,), value, problem="cannot change with late: buffer, which pays for earlier plans")
         elif idle.get(path):
             yield Problem((path,), value, problem=f"does nothing with round.late: {late}")
+        elif _SHARE.fullmatch(path) and not _somebody_comes(first):
+            yield Problem((path,), value, problem="does nothing, for nobody ever arrives (population.arrival_rate)")
         elif path == "population.arrival_rate" or _SHARE.fullmatch(path):
             yield from _divided(first, path, value)
         elif not learns and path.startswith("learning.") and path != "learning.epochs":
@@ -197,6 +199,7 @@ def _senseless(first: Scenario, now: Scenario, settings: Mapping[str, Any]) -> I
     later = changed(now, settings)
     if touched(settings, *MEASURED):
         yield from _unmeasured(first, later, path, value)
+    yield from _without_effect(later, settings)
     if learns and any(name.startswith(("learning.", "round.")) for name in settings):
         from scenarios.engine.learning_rules import rules_of
 
@@ -205,6 +208,30 @@ def _senseless(first: Scenario, now: Scenario, settings: Mapping[str, Any]) -> I
         except BadInput as problem:
             said = problem.problem or f"must be {problem.expected}"
             yield Problem((path,), value, problem=f"{problem.field}: {said}")
+
+
+def _without_effect(later: Scenario, settings: Mapping[str, Any]) -> Iterator[Problem]:
+    """Rules of enforcement that are set, and could do nothing whatever else is turned in this run."""
+    from pydantic_core import PydanticCustomError
+
+    from scenarios.enforcement_checks import check_effect
+    from scenarios.problems import Problem
+
+    try:
+        check_effect(later)
+    except PydanticCustomError as error:
+        context = error.context or {}
+        rule = ".".join(str(context["field"]).split(".")[:2])
+        for path in settings:
+            if touched({path: None}, rule):
+                yield Problem((path,), context["value"], problem=str(context["expected"]))
+
+
+def _somebody_comes(first: Scenario) -> bool:
+    """Whether anybody arrives in a run after its start, as it is written or as it is turned."""
+    population = first.population
+    turned = any(touched(one.set, "population.arrival_rate") for one in first.interventions)
+    return bool(turned or population.arrival_rate or population.arrival_times or population.arrivals)
 
 
 def _divided(first: Scenario, path: str, value: Any) -> Iterator[Problem]:

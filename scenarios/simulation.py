@@ -247,7 +247,6 @@ class Simulation(mesa.Model):
         write_transfers(world)
         write_events(world)
         write_run(world, self.scenario, self.device, ticks, min(self.steps, self.scenario.horizon))
-        mesa.Agent._ids.pop(self, None)  # Mesa keeps every model that ever made an agent in a class-level dict
         if self.recorder is None:
             return None
         info = {"seed": self.scenario.seed, "scenario": self.scenario.name, "device": self.device, **versions()}

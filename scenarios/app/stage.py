@@ -115,12 +115,9 @@ class Stage(mesa.Model):
             return rounds
 
     def close(self) -> None:
-        """Let go of the simulations: Mesa keeps every model that ever made an agent in a class-level dict."""
+        """Stop the clock; the simulations go with whoever holds this."""
         with self._lock:
             self.running = False
-            for show in self.shows:
-                if show.simulation is not None:
-                    mesa.Agent._ids.pop(show.simulation, None)
 
     def in_force(self, path: str) -> Any:
         """The value of a lever now: as last turned in any world, or as the first world's scenario says."""

@@ -197,7 +197,7 @@ def _trace(file: SpoiledFile, place: Path) -> int:
     from scenarios.cli import main
 
     changes = [f"population.arrivals=[{{name: trace, file: {place}, leave: leave}}]", "horizon=1"]
-    changes += ["population.initial=2", "data.train_limit=100", "data.test_limit=20"]
+    changes += ["population.initial=2", "data.train_limit=300", "data.test_limit=20"]
     options = [part for change in changes for part in ("--set", change)]
     return main(["run", "quickstart", *options, "--out", str(place.parent / "out"), "--device", "cpu", "-q"])
 

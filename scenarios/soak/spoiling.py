@@ -1,4 +1,8 @@
-"""Ways to spoil the content of a file: wrong types, extremes, holes, additions, depth, and broken bytes."""
+"""Ways to spoil the content of a file: wrong types, extremes, holes, additions, depth, and broken bytes.
+
+Most of these are refused where types are checked. Half of all files are therefore only shifted: numbers become others
+of their kind and lists other lists, so that many get further, to what checks values together and to what computes.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +22,21 @@ EXTREMES: tuple[Any, ...] = (
 )
 
 
+FACTORS = (0, 0.5, 0.999, 1.001, 2, 3, 10, 1000, 1e-6, -1)
+"""What numbers are shifted by."""
+
+
 def spoiled(dice: Dice, content: Any) -> Any:
-    """A copy of the content with one thing done to it, or a few."""
-    found = copy.deepcopy(content)
+    """A copy of the content with one thing done to it, or a few: of all kinds, or of those that leave its shape."""
+    found, do = copy.deepcopy(content), dice.one_of([_once, _shifted])
     for _ in range(dice.one_of([1, 1, 1, 2, 4])):
-        found = _once(dice, found)
+        found = do(dice, found)
     return found
 
 
 def broken(dice: Dice, raw: bytes) -> bytes:
     """The bytes as they are in most cases; else cut off, or with others in them."""
-    if dice.chance(0.85) or not raw:
+    if dice.chance(0.9) or not raw:
         return raw
     place = dice.whole(0, len(raw) - 1)
     junk = dice.one_of(
@@ -68,6 +76,34 @@ def _once(dice: Dice, content: Any) -> Any:
     else:
         above[key] = str(above[key])
     return content
+
+
+def _shifted(dice: Dice, content: Any) -> Any:
+    """One number is another of its kind, or two neighbours in a list change places, or one of them is another's."""
+    places = [(above, key) for above, key in _places(content) if _is_number(above[key]) or isinstance(above, list)]
+    if not places:
+        return content
+    above, key = dice.one_of(places)
+    if isinstance(above, list) and (not _is_number(above[key]) or dice.chance(0.3)):
+        other = dice.whole(0, len(above) - 1)
+        above[key], above[other] = above[other], copy.deepcopy(above[dice.one_of([key, other])])
+    else:
+        above[key] = _another(dice, above[key])
+    return content
+
+
+def _another(dice: Dice, number: Any) -> Any:
+    shifted = (float(number) or 1.0) * dice.one_of(FACTORS)
+    if isinstance(number, str):
+        return f"{shifted:g}"
+    return int(shifted) if isinstance(number, int) else shifted
+
+
+def _is_number(value: Any) -> bool:
+    """Also one in a table that is written as text."""
+    if isinstance(value, str):
+        return value.replace(".", "", 1).isdecimal()
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _nested(content: Any, depth: int) -> Any:

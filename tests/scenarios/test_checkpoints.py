@@ -12,10 +12,12 @@ import networkx as nx
 import numpy as np
 import pytest
 import torch
-from kept_runs import built, cut_down, differences, everything, returned, tables
+from kept_runs import all_of, built, cut_down, differences, everything, returned, tables
 from market_runs import small
 
-from agents.population import COLUMNS, Column
+from agents.population import COLUMNS, Column, Population
+from market.ledger import Ledger
+from scenarios.checkpoints import capturing, kinds
 from scenarios.checkpoints.capturing import Snapshot, capture
 from scenarios.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable
@@ -165,8 +167,21 @@ def test_every_field_of_the_world_comes_back(tmp_path: Path) -> None:
     simulation = after_two_windows()
     resumed = returned(simulation.scenario, taken(simulation, tables(simulation)), tmp_path / "kept")
     for name in World.__dataclass_fields__:
-        one, other = (capture([getattr(run.world, name)]) for run in (simulation, resumed))
+        one, other = (all_of([getattr(run.world, name)]) for run in (simulation, resumed))
         assert differences(one, other) == [], name
+
+
+@pytest.mark.parametrize(("kind", "name"), [(Population, "_store"), (Ledger, "_balance")])
+def test_what_checkpoints_leave_out_by_mistake_is_seen_by_the_comparison(
+    kind: type, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(kinds.AS_BUILT_ATTRIBUTES, kind, frozenset({name}))
+    simulation = after_two_windows(learning={"enabled": False})
+    resumed = returned(simulation.scenario, taken(simulation, tables(simulation)), tmp_path / "kept")
+    assert differences(everything(simulation), everything(resumed)) != []
+    monkeypatch.setattr(capturing, "AS_BUILT", (*kinds.AS_BUILT, kind))
+    with pytest.raises(AssertionError, match=f"{kind.__name__} is left out"):
+        everything(simulation)
 
 
 def test_what_looked_at_the_same_memory_does_so_again(tmp_path: Path) -> None:

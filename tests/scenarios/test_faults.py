@@ -259,6 +259,22 @@ def test_or_abandons_it_and_nobody_is_paid(late: str) -> None:
     assert (rounds["paid"][1:] > 0).any()
 
 
+def test_what_an_abandoned_round_has_locked_of_an_owner_is_its_own_again() -> None:
+    """CoCoGen+ locks what redistribution may take; of a round that nobody settles it takes nothing."""
+    changes = ["horizon=2", "population.initial=6", "market.mechanism.redistribution_rate=0.02"]
+    scenario = load_scenario("cocogen_market", overrides=changes)
+    plain = play(scenario).table("transfers").query("round == 0")
+    locked = plain[plain["kind"] == "redistribution deposit"].groupby("payer")["amount_micro"].sum()
+    assert (locked > 0).any()
+    planned = int(plain[plain["kind"] == "redistribution deposit"]["tick"].iloc[0]) / 1e6
+    restart = {"name": "server_restart", "start": planned + 0.5, "duration": 1.0, "open_round": "abandoned"}
+    broken = play(Scenario.model_validate({**scenario.model_dump(mode="json"), "faults": [restart]}), Inspector())
+    transfers = broken.table("transfers").query("round == 0")
+    back = transfers[transfers["kind"] == "redistribution deposit back"].groupby("payee")["amount_micro"].sum()
+    assert len(events(broken, "abandon")) == 1
+    assert back.to_dict() == locked.to_dict()
+
+
 # ---- laws ---------------------------------------------------------------------------------------------------------
 
 rate = st.sampled_from([0.1, 0.6])

@@ -119,6 +119,11 @@ def test_a_lever_refused_during_a_run_leaves_the_run_as_it_was():
         ("[{round: 2, set: {market.mechanism: fixed}}]", "did you mean 'fixed_price'?"),
         ("[{round: 2, set: {market.mechanism: ipfl}}]", "needs owners with models of their own"),
         ("[{round: 2, set: {market.budget: much}}]", "interventions.0.set.market.budget: much: expected a number"),
+        ("[{round: 2, set: {enforcement.ban: person}}]",
+         "interventions.0.set.enforcement.ban: person: nobody is ever expelled (expel_after, expel_below)"),
+        ("[{round: 2, set: {enforcement.audit_policy: reputation}}]", "nobody is ever audited (audit_rate)"),
+        ("[{round: 2, set: {enforcement.deposits.name: escalating}}]", "nothing is ever locked (deposit)"),
+        ("[{round: 2, set: {population.strategies.0.share: 3}}]", "does nothing, for nobody ever arrives"),
         ("[{round: 2}]", "interventions.0.set: expected a value"),
         ("{round: 2}", "interventions"),
     ],
@@ -130,6 +135,21 @@ def test_a_bad_intervention_is_refused_in_one_line(tmp_path: Path, interventions
         load_scenario(file)
     assert line in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_a_rule_may_stand_before_the_lever_that_gives_it_work():
+    """Also when that lever is turned later, or was turned back."""
+    scenario = small(
+        **UNTRAINED,
+        population={"arrival_rate": 0.0},
+        enforcement={"audit_rate": 0.0, "expel_after": 0},
+        interventions=[
+            {"round": 1, "set": {"enforcement.ban": "person", "population.strategies.0.share": 2.0}},
+            {"round": 2, "set": {"enforcement.expel_after": 2, "population.arrival_rate": 1.0}},
+            {"round": 3, "set": {"enforcement.expel_after": 0, "enforcement.ban": {"name": "person", "rounds": 2}}},
+        ],
+    )
+    assert len(scenario.interventions) == 3
 
 
 def test_an_asynchronous_market_keeps_its_mechanism():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import mesa
@@ -163,6 +165,15 @@ def test_the_datacollector_has_a_row_per_window() -> None:
     assert set(frame.columns) == {"accuracy", "active", "free_rider_share", "welfare", "paid"}
 
 
-def test_finished_models_are_not_kept_alive_by_mesa() -> None:
-    simulation = play(small(horizon=1)).simulation
-    assert simulation not in mesa.Agent._ids
+@pytest.mark.parametrize("windows", [0, 1, 2], ids=["built only", "left off", "finished"])
+def test_models_are_not_kept_alive_by_mesa(windows: int) -> None:
+    """Neither is one that somebody only built, or left off: studies and soaks do that by the thousand."""
+    simulation = Simulation(scenario=small(horizon=2, learning={"enabled": False}, centers={"count": 1}), device="cpu")
+    for _ in range(windows):
+        simulation.step()
+    numbers = [agent.unique_id for agent in simulation.agents]
+    assert len(set(numbers)) == len(numbers) >= 3
+    gone = weakref.ref(simulation)
+    del simulation
+    gc.collect()
+    assert gone() is None

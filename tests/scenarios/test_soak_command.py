@@ -120,6 +120,35 @@ def test_the_instances_that_are_spoiled_are_good(tmp_path: Path, capsys: pytest.
         assert main(["solve", name, str(file)]) == 0, capsys.readouterr().err
 
 
+@pytest.mark.parametrize("kind", ["scenario", "study", "trace"])
+def test_the_files_that_are_spoiled_are_good(kind: str, tmp_path: Path) -> None:
+    """What is refused is refused for what was done to it."""
+    from scenarios.soak import files
+    from scenarios.soak.spoiling import as_yaml
+
+    contents = {"scenario": files._scenarios, "study": files._studies, "trace": lambda: [files.TRACE]}[kind]()
+    suffix = ".csv" if kind == "trace" else ".yaml"
+    for content in contents[::4]:
+        raw = content.encode() if isinstance(content, str) else as_yaml(content)
+        verdict = try_file(files.SpoiledFile(kind, suffix, raw))
+        assert dict(verdict.seen) == {f"event {kind} taken": 1}, (verdict, raw[:300])
+
+
+def test_half_of_the_files_keep_their_shape_so_that_many_get_beyond_the_types() -> None:
+    content = {"a": [1, 2.5, {"b": 3}], "c": "text", "d": {"e": 4, "f": True}}
+    shifted = [
+        found for found in (spoiled(Dice(2, number), content) for number in range(60)) if same_shape(found, content)
+    ]
+    assert len(shifted) > 20
+    assert any(found != content for found in shifted)
+
+
+def same_shape(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_shape(one[key], other[key]) for key in one)
+    return type(one) is type(other) and (not isinstance(one, list) or len(one) == len(other))
+
+
 def test_spoiling_leaves_the_content_itself_alone() -> None:
     content = {"a": [1, {"b": 2}]}
     assert any(spoiled(Dice(1, number), content) != content for number in range(5))
