@@ -50,6 +50,7 @@ COLUMNS: dict[str, Column] = {
     "joined_tick": Column("i8", NEVER, "tick of the last join"),
     "joined_round": Column("i8", NEVER, "number of rounds closed at the last join"),
     "first_round": Column("i8", NEVER, "number of the first round that it could take part in after that"),
+    "returns": Column("i8", 0, "how often it has put off its coming (back) since the last round closed"),
     "missed_rounds": Column("i8", 0, "rounds before that one in which no upload of it arrived"),
     # truth: the private type
     "shard": Column("i8", -1, "row of the data shards, or of their parts, that this identity holds"),

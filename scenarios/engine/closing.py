@@ -38,6 +38,7 @@ def close_round(world: World, tick: int) -> None:
     world.log.add(Event.CLOSE, tick, world.rounds_closed, NOBODY, world.accuracy)
     write_round(world, settled, tick)
     world.rounds_closed += 1
+    world.population.returns[:] = 0
     world.round = None
 
 

@@ -291,8 +291,12 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     delay, owners = world.participation.return_delay, speakers(world, owners)
     if delay <= 0 or len(owners) == 0:
         return
-    counter = world.rounds_closed * 4096 + world.population.stay[owners]
-    ticks = np.maximum(after(tick, world.delay("return", owners, counter) * delay), tick + 1)
+    population = world.population
+    counter = world.rounds_closed * 4096 + population.stay[owners]
+    # Drawn anew within a round, too: the same short wait again and again would bring an owner back without end.
+    wait = world.delay("return", owners, counter, population.returns[owners]) * delay
+    population.returns[owners] += 1
+    ticks = np.maximum(after(tick, wait), tick + 1)
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
 
 

@@ -214,10 +214,14 @@ class World:
         """One exponential number of mean 1 per owner, keyed by its luck."""
         return np.asarray(-np.log(self.uniform(purpose, owners, counter)))
 
-    def resolve(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+    def resolve(
+        self, purpose: str, owners: IntColumn, counter: int | IntColumn, item: int | IntColumn = 0
+    ) -> FloatColumn:
         """One uniform number per owner for coming or going, the same for those who do so together."""
-        return self.streams.uniform(purpose, self.population.decider[owners], counter)
+        return self.streams.uniform(purpose, self.population.decider[owners], counter, item)
 
-    def delay(self, purpose: str, owners: IntColumn, counter: int | IntColumn) -> FloatColumn:
+    def delay(
+        self, purpose: str, owners: IntColumn, counter: int | IntColumn, item: int | IntColumn = 0
+    ) -> FloatColumn:
         """One exponential number of mean 1 per owner until it comes or goes, likewise."""
-        return np.asarray(-np.log(self.resolve(purpose, owners, counter)))
+        return np.asarray(-np.log(self.resolve(purpose, owners, counter, item)))

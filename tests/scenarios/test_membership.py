@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from market_runs import play, small
 
-from scenarios.engine.clock import Kind
+from scenarios.engine.clock import TICKS_PER_SECOND, Kind
 
 
 def test_nobody_joins_a_market_that_pays_less_than_staying_outside() -> None:
@@ -122,6 +122,16 @@ def test_a_report_counts_only_in_the_stay_in_which_it_was_sent() -> None:
     hasty = {"initial": 30, "departure_rate": 6.0, "participation": {"name": "strict", "return_delay": 2.0}}
     run = play(small(population=hasty, learning={"enabled": False}), watch)
     assert (run.table("episodes")["stay"] > 2).any()
+
+
+def test_who_declines_again_within_a_round_waits_as_long_as_chance_has_it_each_time() -> None:
+    picky = {"initial": 20, "types": {"outside_option": 1e6}, "participation": {"name": "strict", "return_delay": 2.0}}
+    run = play(small(horizon=2, population=picky | {"arrival_rate": 0.0}, learning={"enabled": False}))
+    visits = run.table("events").query("kind == 'arrive'")
+    waits = visits.groupby(["owner", "round"])["tick"].diff().dropna() / TICKS_PER_SECOND
+    assert len(waits) > 500
+    assert waits.mean() == pytest.approx(2.0, rel=0.15)
+    assert waits.std() == pytest.approx(2.0, rel=0.2)  # as it is for an exponential wait
 
 
 def test_beliefs_are_smoothed_from_the_second_round_on_whether_or_not_an_upload_arrived() -> None:
