@@ -523,7 +523,7 @@ class Scenario(Spec):
         if self.interventions:
             from scenarios.interventions import check_interventions
 
-            if wrong := check_interventions(self):
+            if wrong := check_interventions(one_lambda(self)):
                 field = ".".join(map(str, wrong.field))
                 raise problem_at(field, wrong.value, wrong.problem or f"Input should be {wrong.expected}")
         if info.context != WITHIN_A_RUN:

@@ -59,6 +59,7 @@ def test_random_markets_keep_every_law(number: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::learning.privacy.mechanisms.NoiseTooSmall")
 @pytest.mark.parametrize("number", range(300))
 def test_many_random_markets_keep_every_law(number: int) -> None:
     scenario = random_scenario(12, number)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from market_runs import small
+from pydantic import ValidationError
 
+from scenarios.soak.markets import random_scenario
 from scenarios.soak.trial import try_market
 
 
@@ -27,3 +30,16 @@ def test_the_first_round_may_be_abandoned_before_anything_was_planned() -> None:
     verdict = try_market(scenario, again=False)
     assert (verdict.broken, verdict.said) == ("", "")
     assert verdict.rounds == 2
+
+
+def test_a_lever_that_contradicts_what_owners_train_by_is_refused_before_anything_is_played() -> None:
+    lever = {"round": 1, "set": {"market.mechanism": {"name": "ipfl", "dissimilarity_penalty": 1.0}}}
+    learning = {"personalization": {"name": "proximal_centre"}}
+    market = {"mechanism": {"name": "ipfl", "dissimilarity_penalty": 2.0}}
+    with pytest.raises(ValidationError, match="one lambda"):
+        small(horizon=2, market=market, learning=learning, interventions=[lever])
+
+
+def test_uploads_of_an_earlier_round_may_begin_to_train_at_a_center_in_a_later_one() -> None:
+    verdict = try_market(random_scenario(12, 62), again=False)
+    assert (verdict.broken, verdict.said) == ("", "")

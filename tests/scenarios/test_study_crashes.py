@@ -96,7 +96,8 @@ def test_workers_that_are_killed_while_they_start_do_not_end_a_study_that_goes_o
     assert (standing.done, standing.failed) == (8, 0)
 
 
-def test_a_run_that_ends_its_worker_every_time_becomes_an_error_and_the_others_are_played(tmp_path):
+def test_a_run_that_ends_its_worker_every_time_becomes_an_error_and_the_others_are_played(tmp_path, monkeypatch):
+    monkeypatch.setenv("DATAGORA_ALLOW_CODE", "1")
     module = tmp_path / "deadly.py"
     module.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n")
     plan = plan_of(
