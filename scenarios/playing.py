@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -13,13 +12,12 @@ from scenarios import console
 from scenarios.console import Moment
 from scenarios.errors import BadInput
 from scenarios.loading import find_scenario, load_scenario
+from scenarios.stopping import interruptible
 
 if TYPE_CHECKING:
     from scenarios.recorder import Recorder
     from scenarios.schema import Scenario
     from scenarios.simulation import Simulation
-
-_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 Voice = Literal["quiet", "normal", "verbose"]
 R = TypeVar("R", bound="Recorder")
@@ -171,27 +169,3 @@ def told(voice: Voice) -> Callable[[Iterable[Moment], int], Iterator[Moment]]:
     if voice == "normal" and sys.stderr.isatty():
         return console.with_bar
     return lambda moments, windows: iter(moments)
-
-
-@contextmanager
-def interruptible() -> Iterator[Callable[[], bool]]:
-    """A request to terminate, or a closed terminal, ends a run as Ctrl-C does: nothing half written stays.
-
-    Gives a function that tells whether such a request has come. Python drops an exception that is raised within a
-    finaliser or a weak reference's callback, so a run must ask as well.
-    """
-    received: list[int] = []
-
-    def stop(kind: int, _frame: object) -> None:
-        received.append(kind)
-        raise KeyboardInterrupt
-
-    try:
-        before = {kind: signal.signal(kind, stop) for kind in _ENDINGS}
-    except ValueError:  # not in the main thread: whoever started it there looks after signals
-        before = {}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -520,12 +520,13 @@ class Scenario(Spec):
         if not info.context:  # else a scenario whose levers have been turned, perhaps to zero
             check_effect(self)
         check_faults(self)
+        whole = one_lambda(self)
         if self.interventions:
             from scenarios.interventions import check_interventions
 
-            if wrong := check_interventions(one_lambda(self)):
+            if wrong := check_interventions(whole):
                 field = ".".join(map(str, wrong.field))
                 raise problem_at(field, wrong.value, wrong.problem or f"Input should be {wrong.expected}")
         if info.context != WITHIN_A_RUN:
             check_generation_is_used(self)
-        return one_lambda(self)
+        return whole

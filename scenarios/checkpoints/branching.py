@@ -18,7 +18,7 @@ from scenarios.checkpoints.kinds import BadCheckpoint
 from scenarios.checkpoints.places import Origin, newest, read_origin, unfinished, windows_kept
 from scenarios.checkpoints.playing import Keeping
 from scenarios.checkpoints.recording import KeptRecorder
-from scenarios.checkpoints.saving import Interval, Keeper, patient
+from scenarios.checkpoints.saving import Interval, Keeper
 from scenarios.engine.arriving import reschedule_arrivals
 from scenarios.engine.clock import to_ticks
 from scenarios.engine.outages import prolong_faults
@@ -29,6 +29,7 @@ from scenarios.playing import Voice, blamed_on, build, opened
 from scenarios.problems import first_problem
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE, holds_run
 from scenarios.schema import Intervention, Scenario
+from scenarios.stopping import patient
 
 if TYPE_CHECKING:
     from scenarios.results import Run

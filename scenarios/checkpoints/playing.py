@@ -15,11 +15,12 @@ from scenarios.checkpoints.kinds import BadCheckpoint
 from scenarios.checkpoints.places import Origin, final_name, newest, only_one, read_origin, unfinished, windows_kept
 from scenarios.checkpoints.recording import KeptRecorder
 from scenarios.checkpoints.rows import NO_ROWS
-from scenarios.checkpoints.saving import Interval, Keeper, patient
+from scenarios.checkpoints.saving import Interval, Keeper
 from scenarios.errors import BadInput
 from scenarios.loading import check_scenario, find_scenario, load_scenario, read_mapping, resolved_yaml
 from scenarios.playing import Voice, blamed_on, build, check_cluster, opened, spread_over, usual_folder
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE
+from scenarios.stopping import patient
 from scenarios.yaml_text import BadYaml, read_yaml
 
 if TYPE_CHECKING:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import re
 import shutil
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,6 @@ from scenarios.versions import versions
 
 EVERY = "--checkpoint-every"
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
-_ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
@@ -128,28 +126,3 @@ def _no_collection() -> Iterator[None]:
     finally:
         if running:
             gc.enable()
-
-
-@contextmanager
-def patient() -> Iterator[Callable[[], bool]]:
-    """A request to terminate (or Ctrl-C, or a closed terminal) is noted, so that a checkpoint can be taken first.
-
-    Gives a function that tells whether one has come. A second request ends at once, by ``KeyboardInterrupt``.
-    """
-    received: list[int] = []
-
-    def note(kind: int, _frame: object) -> None:
-        received.append(kind)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-        print("stopping after this window, with a checkpoint; ask again to stop at once", file=sys.stderr)
-
-    try:
-        before = {kind: signal.signal(kind, note) for kind in _ENDINGS}
-    except ValueError:  # not in the main thread: whoever started it there looks after signals
-        before = {}
-    try:
-        yield lambda: bool(received)
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -297,7 +297,7 @@ def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
     wait = world.delay("return", owners, counter, population.returns[owners]) * delay
     population.returns[owners] += 1
     ticks = np.maximum(after(tick, wait), tick + 1)
-    world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
+    world.clock.schedule(Kind.ARRIVE, ticks, owners, population.stay[owners])
 
 
 def write_episode(

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from scenarios.errors import BadInput
-from scenarios.playing import interruptible
 from scenarios.soak.report import Failure, Outcome, Tally
 from scenarios.soak.trial import Verdict
 from scenarios.soak.work import STARTED, work
+from scenarios.stopping import interruptible
 
 FAILED = 1
 PATIENCE = 300.0

@@ -13,7 +13,7 @@ from typing import Literal
 
 from scenarios.errors import BadInput
 from scenarios.places import check_empty, check_replaceable
-from scenarios.playing import interruptible
+from scenarios.stopping import interruptible
 from scenarios.studies.batch import Batch, Engine
 from scenarios.studies.loading import load_study
 from scenarios.studies.planning import Plan, make_plan

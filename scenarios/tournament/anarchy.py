@@ -16,13 +16,12 @@ from numpy.typing import NDArray
 
 from scenarios.analysis.games import Anarchy, anarchy
 from scenarios.errors import BadInput
-from scenarios.loading import read_changes
 from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import entrants
 from scenarios.tournament.payoffs import Payoffs, interval
 from scenarios.tournament.playing import Playing, play_worlds, write_tables
-from scenarios.tournament.worlds import Profile, all_profiles, find_markets, make_study
+from scenarios.tournament.worlds import Profile, all_profiles, find_markets, make_study, read_fields
 
 STRATEGIES = ("honest", "free_rider_noise")
 MOST_PROFILES = 1024
@@ -71,7 +70,7 @@ def play_profiles(
         owners=owners or players,
         seeds=seeds,
         seed=seed,
-        changes=read_changes(changes) | ({} if training else {"learning.enabled": False}),
+        changes=read_fields(changes, training),
     )
     store = Store(out or Path("runs") / f"anarchy-{mechanism}")
     outcome = play_worlds(study, markets, profiles, Playing(store, workers, resume, voice))

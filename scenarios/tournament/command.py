@@ -14,14 +14,13 @@ from typing import Any
 import pandas as pd
 
 from scenarios.errors import BadInput
-from scenarios.loading import read_changes
 from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import Entrant, entrants
 from scenarios.tournament.evolving import Process, evolution_table, mixture_table, standing_table
 from scenarios.tournament.payoffs import deviation_table, regret_table, utility_table
 from scenarios.tournament.playing import Playing, play_worlds, write_tables
-from scenarios.tournament.worlds import everybody_meets, find_markets, make_study, pure
+from scenarios.tournament.worlds import everybody_meets, find_markets, make_study, pure, read_fields
 
 MECHANISMS = ("proportional", "qd_rdfl", "ipfl", "privacy_auction")
 STRATEGIES = (
@@ -95,7 +94,7 @@ def tournament(
         owners=size.owners,
         seeds=size.seeds,
         seed=seed,
-        changes=read_changes(changes) | ({} if training else {"learning.enabled": False}),
+        changes=read_fields(changes, training),
     )
     store = Store(out or Path("runs") / "tournament")
     outcome = play_worlds(study, markets, worlds, Playing(store, workers, resume, voice))

@@ -14,14 +14,13 @@ from pathlib import Path
 import pandas as pd
 
 from scenarios.errors import BadInput
-from scenarios.loading import read_changes
 from scenarios.report import png
 from scenarios.studies.command import Voice
 from scenarios.studies.store import Store
 from scenarios.tournament.entrants import Entrant, entrant
 from scenarios.tournament.payoffs import deviation_table
 from scenarios.tournament.playing import Playing, play_worlds, write_tables
-from scenarios.tournament.worlds import deviations, find_markets, make_study, pure
+from scenarios.tournament.worlds import deviations, find_markets, make_study, pure, read_fields
 
 FACTORS = (0.25, 0.5, 0.8, 1.25, 2.0, 4.0)
 QUICK_FACTORS = (0.5, 0.8, 1.25, 2.0)
@@ -93,7 +92,7 @@ def fingerprint(
         if not 0.0 < factor < float("inf") or factor in factors[:place]:
             raise BadInput("--factor", "", factor, "factors above 0, each once")
     markets = find_markets([mechanism], scenario)
-    fields = read_changes(changes) | ({} if training else {"learning.enabled": False})
+    fields = read_fields(changes, training)
     honest = entrant("honest")
     lies = lies_under(mechanism, factors or (QUICK_FACTORS if quick else FACTORS))
     worlds = [pure(honest), *deviations(honest, [lie.plays for lie in lies], persons or (2 if quick else 3))]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scenarios.errors import BadInput
-from scenarios.loading import find_scenario, read_scenario
+from scenarios.loading import find_scenario, read_changes, read_scenario
 from scenarios.studies.schema import Study
 from scenarios.tournament.entrants import Entrant
 
@@ -166,6 +166,11 @@ def make_study(
         "keep": ["episodes"],
     }
     return Study.model_validate(content)
+
+
+def read_fields(changes: Sequence[str], training: bool) -> dict[str, Any]:
+    """What a command changes in every market: ``path.to.key=value`` texts, and whether models are trained at all."""
+    return read_changes(changes) | ({} if training else {"learning.enabled": False})
 
 
 def _own_mechanism(file: Path) -> str:
