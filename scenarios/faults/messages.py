@@ -39,9 +39,8 @@ class LostMessage(MessageFault):
 
 def failed_tries(draw: FloatColumn, rate: float, most: int) -> IntColumn:
     """How many tries in a row fail, at most so many: k or more do with probability rate^k, where draw < rate^k."""
-    if rate in (0.0, 1.0):
-        return np.full(len(draw), int(rate) * most, dtype=np.int64)
-    return np.asarray(np.minimum(np.ceil(np.log(draw) / np.log(rate)) - 1, most), dtype=np.int64)
+    rising = np.array([rate**k for k in range(most, 0, -1)])
+    return np.asarray(most - np.searchsorted(rising, draw, side="right"), dtype=np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
