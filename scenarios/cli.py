@@ -480,6 +480,15 @@ def reproduce(
 
 @app.command()
 def soak(
+    scenario: Annotated[
+        str | None,
+        typer.Argument(
+            help="Try this scenario file, or ready-made one, instead of random markets.",
+            metavar="[SCENARIO]",
+            autocompletion=completion.scenario_names,
+            show_default=False,
+        ),
+    ] = None,
     minutes: Annotated[float, typer.Option(help="How long to go on.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Root of every random number.")] = 1,
     workers: Annotated[int, typer.Option(min=1, max=256, help="Markets at the same time.")] = 1,
@@ -493,8 +502,14 @@ def soak(
 ) -> None:
     """Play random markets of every kind with all invariants on; exit code 1 if one is broken."""
     from scenarios.soak.command import soak as play_markets
+    from scenarios.soak.command import soak_one
 
-    code = play_markets(minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet)
+    if scenario is not None:
+        code = soak_one(scenario)
+    else:
+        code = play_markets(
+            minutes, seed=seed, workers=workers, out=out, files=files, first=first, most=most, quiet=quiet
+        )
     if code:
         raise typer.Exit(code)
 

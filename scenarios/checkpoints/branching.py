@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from scenarios.checkpoints.course import LeftForLater, rebuilt, to_the_end
 from scenarios.checkpoints.kinds import BadCheckpoint
-from scenarios.checkpoints.places import Origin, newest, read_origin, unfinished, windows_kept
+from scenarios.checkpoints.places import Origin, newest, only_one, read_origin, unfinished, windows_kept
 from scenarios.checkpoints.playing import Keeping
 from scenarios.checkpoints.recording import KeptRecorder
 from scenarios.checkpoints.saving import Interval, Keeper
@@ -29,7 +29,7 @@ from scenarios.playing import Voice, blamed_on, build, opened
 from scenarios.problems import first_problem
 from scenarios.recorder import CHECKPOINTS, SCENARIO_FILE, holds_run
 from scenarios.schema import Intervention, Scenario
-from scenarios.stopping import patient
+from scenarios.stopping import interruptible, patient
 
 if TYPE_CHECKING:
     from scenarios.results import Run
@@ -61,7 +61,14 @@ def branch(
     folder = out or run.with_name(f"{run.name}-branch{at}")
     every = None if keeping is None else (Interval.read(keeping.every), keeping.kept)
     recorder = opened(lambda: KeptRecorder(folder, force=force))
-    with patient() as asked_to_stop, LeftForLater(recorder), blamed_on(planned, "--set", changes):
+    # Without checkpoints there is nothing to wait for.
+    stopping = interruptible if keeping is None else patient
+    with (
+        stopping() as asked_to_stop,
+        LeftForLater(recorder),
+        only_one(recorder.partial),
+        blamed_on(planned, "--set", changes),
+    ):
         checkpoint = newest(source, before_round=at)
         if checkpoint is None:
             print(f"no checkpoint before round {at}: played again from the start", file=sys.stderr)

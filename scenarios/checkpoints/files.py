@@ -19,6 +19,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import shutil
 import zipfile
 from collections.abc import Mapping
@@ -130,7 +131,14 @@ def _write_columns(path: Path, columns: Mapping[str, NDArray[Any]]) -> dict[str,
 
 
 def _write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    safetensors.save_file(dict(tensors), path)
+    try:
+        safetensors.save_file(dict(tensors), path)
+    except SafetensorError as problem:  # what the system refused comes as text
+        refused = re.search(r"\(os error (\d+)\)", str(problem))
+        if refused is None:
+            raise
+        number = int(refused[1])
+        raise OSError(number, os.strerror(number), str(path)) from None
     return _safe(path)
 
 

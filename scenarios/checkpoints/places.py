@@ -154,5 +154,5 @@ def only_one(folder: Path) -> Iterator[None]:
 def _partials(run: Path) -> list[Path]:
     if not run.parent.is_dir():
         return []
-    start = f".{run.name}.partial-"
-    return [place for place in run.parent.iterdir() if place.name.startswith(start) and place.is_dir()]
+    name = re.compile(re.escape(f".{run.name}.partial-") + r"\d+(-\d+)?")  # not the run that a forced one replaces
+    return [place for place in run.parent.iterdir() if name.fullmatch(place.name) and place.is_dir()]

@@ -14,7 +14,7 @@ from typing import Any
 from scenarios.errors import BadInput
 from scenarios.soak.report import Failure, Outcome, Tally
 from scenarios.soak.trial import Verdict
-from scenarios.soak.work import STARTED, work
+from scenarios.soak.work import FOUND, STARTED, work
 from scenarios.stopping import interruptible
 
 FAILED = 1
@@ -31,6 +31,8 @@ class _Worker:
     number: int
     since: float
     gone: bool = False
+    found: Outcome | None = None
+    """A market that breaks a law and is being made small."""
 
 
 def soak(
@@ -75,9 +77,32 @@ def soak(
             for worker in crew:
                 worker.process.kill()
                 worker.process.join()
-                worker.channel.close()
+        for worker in crew:
+            if (last := _last_said(worker)) and (most is None or last.number < first + most):
+                note(last)
+            worker.channel.close()
     print(tally.text(what))
     return FAILED if tally.failures else 0
+
+
+def soak_one(source: str) -> int:
+    """Try one scenario file, such as one that a soak has kept, with every law on, broken off after every window.
+
+    Prints one line; returns 0, or 1 if a law is broken. Raises ``BadInput``.
+    """
+    from scenarios.loading import load_scenario
+    from scenarios.soak.trial import try_market
+
+    scenario = load_scenario(source)
+    for window in range(1, scenario.horizon + 1):
+        verdict = try_market(scenario, again=window == 1, broken_off_after=window)
+        if verdict.broken:
+            print(f"{source}: {verdict.broken}: {verdict.said}")
+            return FAILED
+        if verdict.refused:
+            raise BadInput(source, "", None, problem=verdict.refused)
+    print(f"{source}: every law holds in {verdict.rounds} rounds with {verdict.events} events")
+    return 0
 
 
 def _hired(seed: int, first: int, step: int, files: bool) -> _Worker:
@@ -98,8 +123,20 @@ def _heard(worker: _Worker) -> Outcome | None:
     if kind == STARTED:
         worker.number, worker.since = content, time.monotonic()
         return None
-    outcome: Outcome = content
+    worker.found, outcome = None, content
+    if kind == FOUND:
+        worker.found, worker.since = outcome, time.monotonic()
+        return None
     return outcome
+
+
+def _last_said(worker: _Worker) -> Outcome | None:
+    """The broken law, if any, that a worker told of before it was ended: nothing that was found is lost."""
+    while not worker.gone and worker.channel.poll():
+        outcome = _heard(worker)
+        if outcome is not None and outcome.verdict.broken:
+            return outcome
+    return worker.found
 
 
 def _lost(worker: _Worker) -> Outcome | None:
@@ -107,12 +144,13 @@ def _lost(worker: _Worker) -> Outcome | None:
     if worker.gone or (not worker.process.is_alive() and not worker.channel.poll()):
         worker.process.join()
         worker.channel.close()
-        return Outcome(worker.number, Verdict("no_crash", f"its process ended with {worker.process.exitcode}"))
+        ended = Verdict("no_crash", f"its process ended with {worker.process.exitcode}")
+        return worker.found or Outcome(worker.number, ended)
     if time.monotonic() - worker.since > PATIENCE:
         worker.process.kill()
         worker.process.join()
         worker.channel.close()
-        return Outcome(worker.number, Verdict("no_hang", f"not over after {PATIENCE:g} seconds"))
+        return worker.found or Outcome(worker.number, Verdict("no_hang", f"not over after {PATIENCE:g} seconds"))
     return None
 
 

@@ -62,7 +62,8 @@ def try_market(scenario: Scenario, *, again: bool = True, broken_off_after: int 
         if again:
             _compare("replay", digests(found.recorder), digests(_play_on(_built(scenario)).recorder))
         if broken_off_after is not None:
-            _compare("resume", digests(found.recorder), digests(broken_off(scenario, broken_off_after)))
+            gone_on = digests(broken_off(scenario, broken_off_after))
+            _compare("resume", digests(found.recorder), gone_on, f" when broken off after window {broken_off_after}")
     except Broken as broken:
         verdict.broken, verdict.said = broken.invariant, broken.said
     except (BadInput, BadData) as problem:
@@ -123,10 +124,10 @@ def _play_on(market: Finished) -> Finished:
     return market
 
 
-def _compare(law: str, one: dict[str, str], other: dict[str, str]) -> None:
+def _compare(law: str, one: dict[str, str], other: dict[str, str], when: str = "") -> None:
     different = [name for name in one if one[name] != other[name]]
     if different:
-        raise Broken(law, f"other bytes in {', '.join(different)}")
+        raise Broken(law, f"other bytes in {', '.join(different)}{when}")
 
 
 def _count(verdict: Verdict, found: Finished) -> None:

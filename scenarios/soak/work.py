@@ -1,4 +1,4 @@
-"""What one process of a soak does: market after market (or file after file), and one message about each."""
+"""What one process of a soak does: market after market (or file after file), and messages about each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from scenarios.soak.dice import Dice
 from scenarios.soak.report import Outcome, names_in
 from scenarios.soak.shrinking import shrunk
 
-STARTED, DONE = "started", "done"
+STARTED, FOUND, DONE = "started", "found", "done"
 
 
 def work(channel: Connection, seed: int, first: int, step: int, files: bool) -> None:
-    """Try numbers ``first``, ``first + step``, ... until the process is ended; messages go to ``channel``."""
+    """Try numbers ``first``, ``first + step``, ... until the process is ended; messages go to ``channel``.
+
+    A market that breaks a law is told of at once (``FOUND``) and once more when it has been made small (``DONE``), so
+    that it is known whenever the soak ends.
+    """
     import torch
 
     torch.set_num_threads(1)
@@ -28,12 +32,16 @@ def work(channel: Connection, seed: int, first: int, step: int, files: bool) -> 
         channel.send((STARTED, number))
         outcome = _file(seed, number) if files else market(seed, number)
         outcome.peak_kib = peak_kib()
+        if outcome.content is not None and not files:
+            channel.send((FOUND, outcome))
+            outcome.content = made_small(outcome.content, outcome.verdict.broken)
+            outcome.peak_kib = peak_kib()
         channel.send((DONE, outcome))
         number += step
 
 
-def market(seed: int, number: int, seconds: float = 60.0) -> Outcome:
-    """Draw one market and try it; one that fails is made small first, for so many seconds."""
+def market(seed: int, number: int) -> Outcome:
+    """Draw one market and try it; what a file that gives it says comes along if it breaks a law."""
     from scenarios.soak.markets import random_market
     from scenarios.soak.trial import Verdict, try_market
 
@@ -43,11 +51,13 @@ def market(seed: int, number: int, seconds: float = 60.0) -> Outcome:
         return Outcome(number, Verdict(broken="no_crash", said=f"drawing: {type(error).__name__}: {error}"))
     horizon = drawn.scenario.horizon
     verdict = try_market(drawn.scenario, broken_off_after=Dice(seed + 1, number).whole(1, horizon))
-    content = drawn.content
-    if verdict.broken:
-        content = shrunk(content, lambda smaller: breaks(smaller, verdict.broken), seconds)
-    named = names_in(drawn.content)
-    return Outcome(number, verdict, named, content if verdict.broken else None, drawn.left_out, horizon)
+    content = drawn.content if verdict.broken else None
+    return Outcome(number, verdict, names_in(drawn.content), content, drawn.left_out, horizon)
+
+
+def made_small(content: dict[str, Any], law: str, seconds: float = 60.0) -> dict[str, Any]:
+    """A scenario that breaks a law with as few parts as are found within so many seconds."""
+    return shrunk(content, lambda smaller: breaks(smaller, law), seconds)
 
 
 def breaks(content: dict[str, Any], law: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -259,6 +260,21 @@ def test_a_write_that_breaks_off_leaves_nothing_under_the_name(
     with pytest.raises(KeyboardInterrupt):
         write_checkpoint(tmp_path / "kept", Checkpoint({}, "", capture({"a": np.zeros(3)})))
     assert written[-1] == place
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a limit on the size of files")
+def test_no_room_for_models_is_told_as_no_room_for_anything_else(tmp_path: Path) -> None:
+    """Models are the largest file of most checkpoints, and the library that writes them has errors of its own."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, hard))  # beyond it a write fails, as on a full disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_checkpoint(tmp_path / "kept", Checkpoint({}, "", capture({"model": torch.zeros(100_000)})))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert list(tmp_path.iterdir()) == []
 
 

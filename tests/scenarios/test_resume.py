@@ -266,6 +266,41 @@ def test_two_processes_cannot_play_one_run(partial: Path, tmp_path: Path) -> Non
         resume(run)
 
 
+def test_a_branch_that_is_being_played_cannot_be_resumed_by_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change = ["horizon=3", "learning.enabled=false", "population.initial=3"]
+    past = play("quickstart", changes=change, out=tmp_path / "past", voice="quiet")
+    assert past is not None
+    refused: list[str] = []
+
+    def with_a_rival(voice: str) -> Any:
+        def tell(moments: Any, windows: int) -> Any:
+            for moment in moments:
+                with pytest.raises(BadInput) as rival:
+                    resume(tmp_path / "branch")
+                refused.append(str(rival.value))
+                yield moment
+
+        return tell
+
+    monkeypatch.setattr(scenarios.checkpoints.course, "told", with_a_rival)
+    out = branch(past, 1, ["market.budget=3"], out=tmp_path / "branch", keeping=Keeping("1"), voice="quiet")
+    assert out == tmp_path / "branch"
+    assert len(refused) == 3
+    assert all("another process is playing this run" in line for line in refused)
+
+
+def test_a_run_that_a_killed_replacement_had_put_aside_is_not_resumed(tmp_path: Path) -> None:
+    change = ["horizon=2", "learning.enabled=false", "population.initial=3"]
+    run = play_kept("quickstart", Keeping("1"), changes=change, out=tmp_path / "run", force=True, voice="quiet")
+    assert run is not None
+    # A kill came after the new run had taken its name, and before the old one was removed.
+    shutil.copytree(run, tmp_path / ".run.partial-7.older")
+    with pytest.raises(BadInput, match="this run is complete, there is nothing to resume"):
+        resume(run)
+
+
 def test_there_must_be_something_to_resume(uninterrupted: Path, tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="this run is complete, there is nothing to resume"):
         resume(uninterrupted)

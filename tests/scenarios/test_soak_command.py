@@ -190,6 +190,13 @@ def careless(channel: Any, seed: int, first: int, step: int, files: bool) -> Non
     time.sleep(600)
 
 
+def thorough(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
+    """A worker that says that a law was broken, and makes the market small for long."""
+    channel.send(("started", first))
+    channel.send(("found", Outcome(first, Verdict("books_close", "1 micro-unit"), content={"horizon": 2, "seed": 4})))
+    time.sleep(600)
+
+
 def mortal(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
     """A worker whose process ends."""
     import os
@@ -207,6 +214,70 @@ def test_a_broken_law_ends_in_a_scenario_file_a_line_and_exit_code_1(
     assert load_scenario(file).horizon == 2
     assert file.with_suffix(".txt").read_text() == "books_close: 1 micro-unit\n"
     assert "failures: 1\n  books_close: 1" in capsys.readouterr().out
+
+
+def test_a_broken_law_is_told_of_even_if_the_soak_ends_before_its_market_is_small(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listen = command._heard
+
+    def ended_early(worker: Any) -> Outcome | None:
+        outcome = listen(worker)
+        if worker.found is not None and worker.process.is_alive():
+            raise KeyboardInterrupt
+        return outcome
+
+    monkeypatch.setattr(command, "work", thorough)
+    monkeypatch.setattr(command, "_heard", ended_early)
+    assert main(["soak", "--minutes", "5", "--out", str(tmp_path / "failed")]) == 1
+    assert load_scenario(tmp_path / "failed" / "soak-1-0.yaml").horizon == 2
+    assert "failures: 1\n  books_close: 1" in capsys.readouterr().out
+
+
+def test_a_market_that_breaks_a_law_is_told_of_before_it_is_made_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    from scenarios.soak import work
+
+    broken = Outcome(7, Verdict("books_close", "1 micro-unit"), content={"horizon": 3})
+    monkeypatch.setattr(work, "market", lambda seed, number: broken)
+    monkeypatch.setattr(work, "made_small", lambda content, law: {"horizon": 1})
+    said: list[tuple[str, Any]] = []
+
+    class Channel:
+        def send(self, message: tuple[str, Any]) -> None:
+            said.append((message[0], message[1] if message[0] == work.STARTED else dict(message[1].content)))
+            if message[0] == work.DONE:
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work.work(Channel(), 1, 7, 1, False)  # type: ignore[arg-type]
+    assert said == [("started", 7), ("found", {"horizon": 3}), ("done", {"horizon": 1})]
+
+
+SMALL = {"horizon": 2, "population": {"initial": 3}, "learning": {"enabled": False}}
+
+
+def test_one_scenario_can_be_tried_with_every_law(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scenarios.soak import trial
+
+    file = tmp_path / "small.yaml"
+    file.write_text(write_yaml(SMALL))
+    assert main(["soak", str(file)]) == 0
+    assert f"{file}: every law holds in 2 rounds" in capsys.readouterr().out
+
+    go_on = trial.broken_off
+
+    def forgetful(scenario: Any, windows: int) -> Any:
+        """Goes on from the second checkpoint as another market."""
+        return go_on(scenario.model_copy(update={"seed": 5}) if windows == 2 else scenario, windows)
+
+    monkeypatch.setattr(trial, "broken_off", forgetful)
+    assert main(["soak", str(file)]) == 1
+    said = capsys.readouterr().out
+    assert f"{file}: resume: other bytes in " in said
+    assert said.endswith("when broken off after window 2\n")
+    assert main(["soak", str(tmp_path / "none.yaml")]) == 2
 
 
 @pytest.mark.parametrize(
