@@ -42,9 +42,9 @@ class Batch:
 
         Writes the table of runs at the end, also when interrupted. ``BadStudy`` where there is no room for results.
         """
-        (self.store.folder / RUNS_FILE).unlink(missing_ok=True)  # it would be out of date
         replications = self.plan.first_replications()
-        tally = self._begin(replications)
+        with self.store.set_aside(RUNS_FILE):  # it would be out of date
+            tally = self._begin(replications)
         told = teller(tally.runs)
         told.tell(tally.standing(0))
         try:

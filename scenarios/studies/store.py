@@ -22,11 +22,11 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scenarios.writing import sync_folder, write_whole
+from scenarios.writing import made, sync_folder, write_together, write_whole
 
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
 RUNS, FAILED, WORKING = "runs", "failed", "working"
@@ -101,9 +101,10 @@ class Store:
 
         ``BadStudy`` where another batch is playing, ``OSError`` where the folder cannot be written.
         """
-        for place in (self.folder, self.folder / RUNS, self.folder / FAILED):
-            place.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
+        with ExitStack() as stack:
+            for place in (self.folder, self.folder / RUNS, self.folder / FAILED):
+                stack.enter_context(made(place))
+            lock = stack.enter_context((self.folder / LOCK).open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -114,12 +115,14 @@ class Store:
                 yield
             finally:
                 self._sweep()
+                if not self.exists:  # there was no room for the plan
+                    (self.folder / LOCK).unlink()
 
     def write_plan(self, study: str, content: Mapping[str, Any]) -> None:
-        """Write the study (YAML) and its manifest, each as a whole."""
-        self.write(STUDY_FILE, study.encode())
+        """Write the study (YAML) and its manifest, each as a whole, or none of them."""
         whole = {"checksum": _checksum(content), "content": content}
-        self.write(MANIFEST, json.dumps(whole, separators=(",", ":")).encode() + b"\n")
+        manifest = json.dumps(whole, separators=(",", ":")).encode() + b"\n"
+        write_together({self.folder / STUDY_FILE: study.encode(), self.folder / MANIFEST: manifest})
 
     def write_failure(self, run: str, traceback: str) -> None:
         """Keep what went wrong in a run."""
@@ -132,6 +135,20 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Replace a file of the study as a whole: after a crash it is the old one or the new one."""
         write_whole(self.folder / name, content)
+
+    @contextmanager
+    def set_aside(self, name: str) -> Iterator[None]:
+        """A file is away while this is open; it goes then, or comes back after an error."""
+        there, aside = self.folder / name, self.folder / f".{name}.aside"
+        with suppress(FileNotFoundError):
+            os.replace(there, aside)
+        try:
+            yield
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.replace(aside, there)
+            raise
+        aside.unlink(missing_ok=True)
 
     def _sweep(self) -> None:
         # First out of sight: a worker that outlived its batch may still be writing there.

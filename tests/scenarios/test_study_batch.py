@@ -254,7 +254,8 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(place):
     def narrow() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=narrow)
+    whole = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # Python would leave files of half a module
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=narrow, env=whole)
     assert done.returncode == 2
     assert re.fullmatch(r".*: File too large; 0 of 2 runs are done, resume when there is room\n", done.stderr)
     store = Store(place / "runs" / "study")
