@@ -6,6 +6,7 @@
     failed/<id>.txt what went wrong in a run that ended with an error
     runs.parquet    one row per run, written when a batch ends
     working/        runs in flight; swept when a batch starts
+    unfinished/     checkpoints of runs in flight that take some; swept of runs that are done
 
 A run is written below ``working``, flushed to the disk and then renamed into ``runs``. So a folder in ``runs`` is a
 whole run, and nothing else says which runs are done: there is no second book that could disagree.
@@ -26,10 +27,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scenarios.writing import made, sync_folder, write_together, write_whole
+from scenarios.writing import made, remove_empty, sync_folder, write_together, write_whole
 
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
-RUNS, FAILED, WORKING = "runs", "failed", "working"
+RUNS, FAILED, WORKING, UNFINISHED = "runs", "failed", "working", "unfinished"
 
 OUT_OF_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 """Errors of the place where results go, not of the run that met them."""
@@ -54,6 +55,11 @@ class Store:
     def working(self) -> Path:
         """Where runs in flight are written."""
         return self.folder / WORKING
+
+    @property
+    def unfinished(self) -> Path:
+        """Where the checkpoints of runs in flight are."""
+        return self.folder / UNFINISHED
 
     def run_folder(self, run: str) -> Path:
         """Where a finished run is."""
@@ -111,10 +117,12 @@ class Store:
                 raise BadStudy(f"{self.folder}: another batch is playing here") from None
             self._sweep()
             self.working.mkdir(exist_ok=True)
+            self.unfinished.mkdir(exist_ok=True)
             try:
                 yield
             finally:
                 self._sweep()
+                self._sweep_unfinished()
                 if not self.exists:  # there was no room for the plan
                     (self.folder / LOCK).unlink()
 
@@ -149,6 +157,13 @@ class Store:
                 os.replace(aside, there)
             raise
         aside.unlink(missing_ok=True)
+
+    def _sweep_unfinished(self) -> None:
+        """Remove what is left of runs that are done by now: somebody else has played them from the start."""
+        for leftover in list(self.unfinished.iterdir()):
+            if (self.folder / RUNS / leftover.name.removeprefix(".").partition(".")[0]).exists():
+                shutil.rmtree(leftover, ignore_errors=True)
+        remove_empty([self.unfinished])
 
     def _sweep(self) -> None:
         # First out of sight: a worker that outlived its batch may still be writing there.
