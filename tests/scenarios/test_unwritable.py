@@ -107,7 +107,7 @@ def assert_refused(ask: Ask, words: list[str], scratch: Path, reason: str) -> No
 
 
 def test_every_command_is_listed_here() -> None:
-    names = {each.name or each.callback.__name__.rstrip("_") for each in app.registered_commands}
+    names = {each.name for each in app.registered_commands}
     assert names | {"auction"} == {words[0] for words in COMMANDS.values()} | ONLY_PRINT
 
 
