@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -27,15 +27,19 @@ class Trace(Arrivals):
     file: str
     arrive: str = "arrive"
     leave: str | None = None
+    _rows: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._read()
+        object.__setattr__(self, "_rows", len(self._read()[0]))
 
     def visits(self, end: float, window: float, draws: Draws) -> Visits:
         arrive, leave = (column / window for column in self._read())
         order = np.argsort(arrive, kind="stable")
         order = order[arrive[order] < end]
         return Visits(arrive[order], leave[order])
+
+    def drawn(self, end: float) -> float:
+        return float(self._rows)
 
     def _read(self) -> tuple[FloatColumn, FloatColumn]:
         """Both columns in seconds, checked. Raises a one-line ``ValueError`` that names the file."""
@@ -110,6 +114,7 @@ def _from_parquet(path: Path, wanted: Collection[str]) -> dict[str, list[object]
             if field.name in wanted and not any(test(field.type) for test in numbers):
                 raise OSError(f"column {field.name} is of type {str(field.type)[:60]}, expected numbers")
         columns: dict[str, list[object]] = {name: [] for name in schema.names}
-        return columns | read_table(path, wanted).to_pydict()
+        columns |= read_table(path, wanted).to_pydict()
     except pa.ArrowException as problem:
         raise OSError(f"no Parquet file: {str(problem).splitlines()[0]}") from None
+    return columns
