@@ -168,7 +168,8 @@ class CoCoGen(MarketRules):
     def quote(self, terms: Terms, offers: Offers) -> Quote:
         """What the model truly earns, less what is really generated, and the redistribution for what was claimed.
 
-        Volumes are those that owners offer where they choose themselves, else the best reply for their claims.
+        Volumes are those that owners offer where they choose themselves, else the best reply for their claims. Who
+        forges its upload generates nothing, and hopes that the others make up for the data that it does not bring.
         """
         payment, said = np.zeros(len(offers)), Claimed.of(offers.said.column)
         rows = np.flatnonzero((said.data_size > 0.0) & (offers.types.data_size > 0.0))
@@ -178,11 +179,10 @@ class CoCoGen(MarketRules):
                 told = np.clip(offers.synthetic_volume[rows], 0.0, self.synthetic_volume_cap)
             else:
                 told, _ = reply(self, terms, offers.said.take(rows), claimed)
-            held, made = Claimed.of(types.column), told * offers.volume_share[rows]
-            work = offers.work_share[rows]
-            # Who trains on nothing generates nothing, and has what the model of the others earns it.
-            held = held._replace(data_size=np.maximum(held.data_size * work, LEAST))
-            earned = earnings(self, terms, types, held, np.where(work > 0.0, made, 0.0))
+            held = Claimed.of(types.column)
+            held = held._replace(data_size=np.maximum(held.data_size * offers.data_share[rows], LEAST))
+            made = np.where(offers.work_share[rows] > 0.0, told * offers.volume_share[rows], 0.0)
+            earned = earnings(self, terms, types, held, made)
             payment[rows] = earned + redistributed(self, terms, types, claimed, told)
         return everybody_is_taken(payment)
 
