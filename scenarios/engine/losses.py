@@ -9,7 +9,7 @@ from scenarios.engine.clock import Happening, Kind, after
 from scenarios.engine.closing import close_when_complete
 from scenarios.engine.event_log import Event
 from scenarios.engine.fault_list import when_up
-from scenarios.engine.membership import forfeit, unlock
+from scenarios.engine.leaving import forfeit, unlock
 from scenarios.engine.messaging import post_uploads
 from scenarios.engine.world import World
 from scenarios.faults.base import Message

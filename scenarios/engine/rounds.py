@@ -41,8 +41,8 @@ from scenarios.engine.event_log import Event
 from scenarios.engine.fault_list import center_up, reachable, training_ends, when_up
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
+from scenarios.engine.leaving import ExitKind, leave, leave_for_good, leaves_no_trace
 from scenarios.engine.losses import send_or_crash
-from scenarios.engine.membership import ExitKind, leave, leave_for_good, leaves_no_trace
 from scenarios.engine.messaging import first_copies, first_reports, in_time, post_reports, post_uploads
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import sys
 import time
 from dataclasses import dataclass
@@ -14,12 +15,12 @@ from typing import Any
 from scenarios.errors import BadInput
 from scenarios.soak.report import Failure, Outcome, Tally
 from scenarios.soak.trial import Verdict
-from scenarios.soak.work import STARTED, work
+from scenarios.soak.work import PATIENCE, STARTED, work
 from scenarios.stopping import interruptible
 
 FAILED = 1
-PATIENCE = 300.0
-"""Seconds after which a market, its repetitions and the shrinking of it are given up as hanging."""
+STANDSTILL = 3600.0
+"""Seconds by the clock after which a market is given up, although it has not used up its processor time."""
 FOLDER = Path("runs") / "soak-failures"
 _PROCESSES = multiprocessing.get_context("spawn")
 
@@ -107,12 +108,15 @@ def _lost(worker: _Worker) -> Outcome | None:
     if worker.gone or (not worker.process.is_alive() and not worker.channel.poll()):
         worker.process.join()
         worker.channel.close()
-        return Outcome(worker.number, Verdict("no_crash", f"its process ended with {worker.process.exitcode}"))
-    if time.monotonic() - worker.since > PATIENCE:
+        code = worker.process.exitcode
+        if code == -signal.SIGPROF:
+            return Outcome(worker.number, Verdict("no_hang", f"not over after {PATIENCE:g} seconds of processor time"))
+        return Outcome(worker.number, Verdict("no_crash", f"its process ended with {code}"))
+    if time.monotonic() - worker.since > STANDSTILL:
         worker.process.kill()
         worker.process.join()
         worker.channel.close()
-        return Outcome(worker.number, Verdict("no_hang", f"not over after {PATIENCE:g} seconds"))
+        return Outcome(worker.number, Verdict("no_hang", f"not over after {STANDSTILL:g} seconds"))
     return None
 
 
