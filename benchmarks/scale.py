@@ -162,11 +162,18 @@ def slopes(market: str, runs: Sequence[dict[str, float]]) -> str:
     return f"{market}: slope of {'; of '.join(told)}"
 
 
+def _count(text: str) -> int:
+    """A whole number of at least 1; ``ArgumentTypeError`` for anything else."""
+    if not (text.isdecimal() and int(text) >= 1):
+        raise argparse.ArgumentTypeError(f"{text}: expected a whole number of at least 1")
+    return int(text)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--markets", nargs="+", choices=MARKETS, default=list(MARKETS))
-    parser.add_argument("--sizes", nargs="+", type=int, default=[1_000, 10_000, 100_000, 1_000_000])
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--sizes", nargs="+", type=_count, default=[1_000, 10_000, 100_000, 1_000_000])
+    parser.add_argument("--rounds", type=_count, default=10)
     parser.add_argument("--one", choices=MARKETS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:

@@ -40,11 +40,12 @@ from scenarios.engine import losses, outages, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
+from scenarios.engine.entering import arrive
 from scenarios.engine.event_log import EventLog
 from scenarios.engine.fault_list import Faults
 from scenarios.engine.flights import Flights
 from scenarios.engine.learning_setup import build_learning
-from scenarios.engine.membership import ExitKind, arrive, leaves_no_trace, write_episode
+from scenarios.engine.leaving import ExitKind, leaves_no_trace, write_episode
 from scenarios.engine.privacy import open_accounts
 from scenarios.engine.world import World
 from scenarios.errors import BadInput

@@ -29,15 +29,15 @@ _OPTIONS = 10
 class Bandit(Budgeted):
     """Plays one of ``options`` (settings of enforcement) at a time and learns which is worth most, within ``budget``.
 
-    A round is worth ``model_value`` (money) times the skill of the shared model (0 guesses, 1 is perfect) and ``value``
-    for each clean upload judged, less ``harm`` for each violation, less what looking has cost; so rules that drive
-    owners away are dear, too. How many violate follows from the verdicts as under
-    ``deterrence``. An option is in force for ``hold`` rounds on end, of which the first does not count (if there are
-    more), for owners act on rules that they know; the mean of the others is one observation. Then the option with the
-    highest discounted upper confidence bound is next (Garivier and Moulines 2011, On upper-confidence bound policies
-    for switching bandit problems): mean + ``explore`` B sqrt(log N / n), with means and counts discounted by ``keep``
-    per observation, N the sum of the counts n, and B the range of all observations so far. Each option is tried once
-    before, and again when it has long not been. Options that cost more than there is audit less.
+    A round is worth ``model_value`` (money) times the skill of the shared model (0 guesses, 1 is perfect) and
+    ``value`` for each clean upload judged, less ``harm`` for each violation, less what looking has cost; so rules
+    that drive owners away are dear, too. How many violate follows from the verdicts as under ``deterrence``. An
+    option is in force for ``hold`` rounds on end, of which the first does not count (if there are more), for owners
+    act on rules that they know; the mean of the others is one observation. Then the option with the highest
+    discounted upper confidence bound is next (Garivier and Moulines 2011, On upper-confidence bound policies for
+    switching bandit problems): mean + ``explore`` B sqrt(log N / n), with means and counts discounted by ``keep``
+    per observation, N the sum of the counts n, and B the range of all observations so far. Each option is tried
+    once before, and again when it has long not been. Options that cost more than there is audit less.
     """
 
     name: ClassVar[str] = "bandit"

@@ -12,7 +12,8 @@ from learning.columns import FloatColumn, IntColumn
 from market.enforcement.bans import FOR_LIFE
 from market.graph import choose_peers
 from scenarios.engine.arrivals import first_rates, visits
-from scenarios.engine.clock import NOBODY, Kind
+from scenarios.engine.clock import NOBODY, Kind, after
+from scenarios.engine.identities import speakers
 from scenarios.engine.world import World
 
 
@@ -95,3 +96,17 @@ def wait_out(world: World, owners: IntColumn, tick: int) -> None:
     left = world.population.banned_until[owners] - world.rounds_closed
     ticks = tick + left * world.window_ticks
     world.clock.schedule(Kind.ARRIVE, ticks, owners, world.population.stay[owners])
+
+
+def schedule_return(world: World, owners: IntColumn, tick: int) -> None:
+    """Owners outside think again after a while, if the rule says that they do."""
+    delay, owners = world.participation.return_delay, speakers(world, owners)
+    if delay <= 0 or len(owners) == 0:
+        return
+    population = world.population
+    counter = world.rounds_closed * 4096 + population.stay[owners]
+    # Drawn anew within a round, too: the same short wait again and again would bring an owner back without end.
+    wait = world.delay("return", owners, counter, population.returns[owners]) * delay
+    population.returns[owners] += 1
+    ticks = np.maximum(after(tick, wait), tick + 1)
+    world.clock.schedule(Kind.ARRIVE, ticks, owners, population.stay[owners])

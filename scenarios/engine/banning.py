@@ -8,7 +8,7 @@ from agents.participation import ExitCause
 from agents.population import Status
 from scenarios.engine.arriving import wait_out
 from scenarios.engine.clock import Kind, after
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.leaving import ExitKind, leave
 from scenarios.engine.world import World
 
 

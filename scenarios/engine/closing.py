@@ -12,7 +12,7 @@ from scenarios.engine.enforcing import enforce
 from scenarios.engine.evaluation import forget_absent, train_and_evaluate
 from scenarios.engine.event_log import Event
 from scenarios.engine.fees import charge_fees
-from scenarios.engine.membership import forget_flights
+from scenarios.engine.leaving import forget_flights
 from scenarios.engine.pictures import keep_pictures
 from scenarios.engine.privacy import wear_privacy
 from scenarios.engine.reacting import react

@@ -15,7 +15,7 @@ from market.money import to_micro
 from market.settling import without
 from scenarios.engine.decisions import true_types
 from scenarios.engine.identities import share
-from scenarios.engine.membership import ExitKind, leave
+from scenarios.engine.leaving import ExitKind, leave
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 

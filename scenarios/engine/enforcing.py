@@ -20,7 +20,7 @@ from scenarios.engine.banning import expel
 from scenarios.engine.entry_money import deposit_held, top_up_deposit
 from scenarios.engine.event_log import Event
 from scenarios.engine.identities import counted_once
-from scenarios.engine.membership import ExitKind, leave_for_good
+from scenarios.engine.leaving import ExitKind, leave_for_good
 from scenarios.engine.settled import Settled
 from scenarios.engine.world import World
 

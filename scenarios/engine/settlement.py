@@ -24,7 +24,7 @@ from market.parties import MODEL_OWNER, WORLD, center_party
 from scenarios.engine.bookkeeping import write_network
 from scenarios.engine.confirming import book_sharing, confirm
 from scenarios.engine.decisions import true_types
-from scenarios.engine.membership import unlock
+from scenarios.engine.leaving import unlock
 from scenarios.engine.personal import exchange_models, pairwise
 from scenarios.engine.rivals import book_competition, intensities, own_performance, types_behind
 from scenarios.engine.settled import Settled

@@ -21,6 +21,7 @@ from scenarios.soak.trial import Verdict, where
 GOOD = 0
 BAD_INPUT = 2
 LAW = "one_line"
+_MOST_CELLS = 500  # of a study, each of which is checked as a scenario
 INSTANCES: dict[str, dict[str, Any]] = {
     "qd-rdfl": {
         "quality": [0.9, 1.0, 0.4],
@@ -180,14 +181,11 @@ def is_small(scenario: Any) -> bool:
 
 def _study(file: SpoiledFile, place: Path) -> int:
     from scenarios.studies.loading import load_study
-    from scenarios.studies.planning import make_plan
+    from scenarios.studies.planning import chosen_points, make_plan
 
     def planned() -> None:
         study, path = load_study(place)
-        points = 1
-        for levels in study.factors.values() if hasattr(study.factors, "values") else ():
-            points *= len(levels) if isinstance(levels, (list, tuple)) else 1
-        if points <= 500 and getattr(study, "points", 0) <= 500:
+        if len(study.scenarios) * len(chosen_points(study, path).values) <= _MOST_CELLS:
             make_plan(study, path)
 
     return _refused(planned)

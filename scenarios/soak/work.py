@@ -14,6 +14,9 @@ from scenarios.soak.report import Outcome, names_in
 from scenarios.soak.shrinking import shrunk
 
 STARTED, FOUND, DONE = "started", "found", "done"
+PATIENCE = 300.0
+"""Seconds of processor time for a market and its repetitions, and again for making it small; a busy machine takes
+longer."""
 
 
 def work(channel: Connection, seed: int, first: int, step: int, files: bool) -> None:
@@ -30,14 +33,22 @@ def work(channel: Connection, seed: int, first: int, step: int, files: bool) -> 
     number = first
     while True:
         channel.send((STARTED, number))
+        limit_processor_time(PATIENCE)
         outcome = _file(seed, number) if files else market(seed, number)
         outcome.peak_kib = peak_kib()
         if outcome.content is not None and not files:
             channel.send((FOUND, outcome))
+            limit_processor_time(PATIENCE)
             outcome.content = made_small(outcome.content, outcome.verdict.broken)
             outcome.peak_kib = peak_kib()
         channel.send((DONE, outcome))
         number += step
+
+
+def limit_processor_time(seconds: float) -> None:
+    """From now on this process may work for so many seconds, until this is said again; then SIGPROF ends it."""
+    signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def market(seed: int, number: int) -> Outcome:

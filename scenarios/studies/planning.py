@@ -100,11 +100,7 @@ def make_plan(study: Study, file: Path, told: Callable[[int, int], None] = lambd
     Raises ``BadInput`` for a field that no scenario has, for values that a scenario refuses, for an empty design and
     for names that clash.
     """
-    factors = factors_of(study, file)
-    try:
-        points = study.chosen_design.points(factors, Streams(study.seed))
-    except ValueError as problem:
-        raise BadInput(str(file), "design", study.design.name, problem=str(problem)) from None
+    points = chosen_points(study, file)
     _check_clashes(study, file, points)
     check_measures(study, file, factor_types(points.values))
     first = study.replications.most if isinstance(study.replications, Replications) else study.replications
@@ -122,6 +118,15 @@ def make_plan(study: Study, file: Path, told: Callable[[int, int], None] = lambd
     _check_distinct(cells, file, points)
     _check_baseline(study, file, points)
     return Plan(study, file, points, tuple(cells))
+
+
+def chosen_points(study: Study, file: Path) -> Points:
+    """The points of a study's design. Raises ``BadInput`` where the factors do not suit it, or are none."""
+    factors = factors_of(study, file)
+    try:
+        return study.chosen_design.points(factors, Streams(study.seed))
+    except ValueError as problem:
+        raise BadInput(str(file), "design", study.design.name, problem=str(problem)) from None
 
 
 def _find(source: str, file: Path, label: str) -> Path:

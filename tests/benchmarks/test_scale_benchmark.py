@@ -87,3 +87,13 @@ def test_a_million_owners_play_ten_rounds_within_eight_gib() -> None:
     _, gib = scale.ASKED["sampled", 1_000_000, 10]
     assert found["active"] == 1_000_000
     assert found["peak"] < gib * 2**30
+
+
+@pytest.mark.parametrize("arguments", [["--sizes", "0"], ["--sizes", "1000", "-5"], ["--rounds", "0"]])
+def test_sizes_and_rounds_that_are_none_are_refused_before_anything_is_played(
+    arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["scale", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        scale.main()
+    assert capsys.readouterr().out == ""

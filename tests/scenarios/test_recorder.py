@@ -22,7 +22,7 @@ from pandas.testing import assert_frame_equal
 from synthetic_run import INFO, SCENARIO, make_folder, write_run
 
 from scenarios.buffers import ROW_GROUP, TableBuffer
-from scenarios.engine.membership import ExitKind, write_episode
+from scenarios.engine.leaving import ExitKind, write_episode
 from scenarios.recorder import OWN_FILES, Codes, MemoryRecorder, Recorder
 from scenarios.results import BadRun, open_run
 from scenarios.simulation import Simulation

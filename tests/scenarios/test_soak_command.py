@@ -21,6 +21,7 @@ from scenarios.soak.report import _KINDS, Failure, Outcome, Tally, names_in
 from scenarios.soak.shrinking import places, shrunk, without
 from scenarios.soak.spoiling import spoiled
 from scenarios.soak.trial import Verdict, try_market
+from scenarios.soak.work import limit_processor_time
 from scenarios.yaml_text import write_yaml
 
 FEW = range(6)
@@ -183,6 +184,14 @@ def lazy(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
     time.sleep(600)
 
 
+def busy(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
+    """A worker that begins and works without end."""
+    channel.send(("started", first))
+    limit_processor_time(0.2)
+    while True:
+        pass
+
+
 def careless(channel: Any, seed: int, first: int, step: int, files: bool) -> None:
     """A worker that says that a law was broken."""
     channel.send(("started", first))
@@ -281,13 +290,15 @@ def test_one_scenario_can_be_tried_with_every_law(
 
 
 @pytest.mark.parametrize(
-    ("worker", "patience", "law"), [(lazy, 0.0, "no_hang"), (mortal, 300.0, "no_crash")], ids=["hangs", "dies"]
+    ("worker", "standstill", "law"),
+    [(lazy, 0.0, "no_hang"), (busy, 3600.0, "no_hang"), (mortal, 3600.0, "no_crash")],
+    ids=["stands still", "works on and on", "dies"],
 )
 def test_a_market_that_hangs_or_kills_its_process_is_a_failure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Any, patience: float, law: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, worker: Any, standstill: float, law: str
 ) -> None:
     monkeypatch.setattr(command, "work", worker)
-    monkeypatch.setattr(command, "PATIENCE", patience)
+    monkeypatch.setattr(command, "STANDSTILL", standstill)
     told: list[Outcome] = []
     monkeypatch.setattr(command, "_kept", lambda folder, name, outcome, *rest: told.append(outcome) or folder / name)
     assert command.soak(3.0, most=1, out=tmp_path, quiet=True) == 1

@@ -9,7 +9,7 @@ from market.parties import MODEL_OWNER
 from scenarios.app.drawing import Picture, shortened
 from scenarios.app.reel import Frame
 from scenarios.app.view import NOT_YET, View
-from scenarios.engine.membership import ExitKind
+from scenarios.engine.leaving import ExitKind
 from scenarios.palette import FAINT, GREEN, INK, MUTED, PARTIES, STATES, mix
 
 MOST_OWNERS, MOST_EDGES = 400, 600

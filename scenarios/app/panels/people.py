@@ -15,7 +15,7 @@ from scenarios.app.charts import digits_for
 from scenarios.app.drawing import Picture, Theme, shortened
 from scenarios.app.reel import Columns, Frame
 from scenarios.app.view import NOT_YET, View
-from scenarios.engine.membership import ExitKind
+from scenarios.engine.leaving import ExitKind
 from scenarios.number_text import number
 from scenarios.palette import rgb
 

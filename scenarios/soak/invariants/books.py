@@ -11,7 +11,7 @@ from learning.uploads import Upload, works
 from market.cocogen.mechanism import PERFORMANCE_PAY
 from market.ledger import Book
 from market.parties import MODEL_OWNER, WORLD
-from scenarios.engine.membership import ExitKind
+from scenarios.engine.leaving import ExitKind
 from scenarios.soak.invariants.base import AT_THE_END, Finished, require, require_equal, rows_of
 from scenarios.tables import TABLES
 
