@@ -32,4 +32,9 @@ CheckpointEvery = Annotated[
         show_default=False,
     ),
 ]
-CheckpointKeep = Annotated[str, typer.Option(metavar="NUMBER|all", help="How many of the newest checkpoints stay.")]
+CheckpointKeep = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NUMBER|all", help="How many of the newest checkpoints stay.  [default: 3]", show_default=False
+    ),
+]

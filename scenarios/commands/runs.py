@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scenarios.commands.options import INTERRUPTED, CheckpointEvery, CheckpointKeep, Device, ScenarioFile
+from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
+    from scenarios.checkpoints.playing import Keeping
     from scenarios.playing import Voice
 
 
@@ -33,7 +35,7 @@ def run(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
     checkpoint_every: CheckpointEvery = None,
-    checkpoint_keep: CheckpointKeep = "3",
+    checkpoint_keep: CheckpointKeep = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
 ) -> None:
@@ -43,10 +45,11 @@ def run(
     from scenarios.playing import play
 
     how: Callable[..., Path | None] = play
-    if checkpoint_every is not None:
-        from scenarios.checkpoints.playing import Keeping, play_kept
+    keeping = _keeping(checkpoint_every, checkpoint_keep)
+    if keeping is not None:
+        from scenarios.checkpoints.playing import play_kept
 
-        how = partial(play_kept, keeping=Keeping(checkpoint_every, checkpoint_keep))
+        how = partial(play_kept, keeping=keeping)
     folder = how(
         scenario,
         changes=change or (),
@@ -90,15 +93,23 @@ def branch(
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
     checkpoint_every: CheckpointEvery = None,
-    checkpoint_keep: CheckpointKeep = "3",
+    checkpoint_keep: CheckpointKeep = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
 ) -> None:
     """Play another future of a run: the same past, then other levers."""
     from scenarios.checkpoints.branching import branch as play_branch
-    from scenarios.checkpoints.playing import Keeping
 
-    keeping = None if checkpoint_every is None else Keeping(checkpoint_every, checkpoint_keep)
+    keeping = _keeping(checkpoint_every, checkpoint_keep)
     folder = play_branch(run, at, change, out=out, force=force, keeping=keeping, voice=_voice(quiet, verbose))
     if folder is None:
         raise typer.Exit(INTERRUPTED)
+
+
+def _keeping(every: str | None, keep: str | None) -> Keeping | None:
+    """What the options about checkpoints ask for, None for nothing. Raises ``BadInput``."""
+    from scenarios.checkpoints.playing import KEPT, Keeping
+
+    if every is None and keep is not None:
+        raise BadInput("--checkpoint-keep", "", keep, problem="there are no checkpoints without --checkpoint-every")
+    return None if every is None else Keeping(every, str(KEPT) if keep is None else keep)

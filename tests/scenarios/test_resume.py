@@ -24,6 +24,7 @@ from scenarios.checkpoints.places import only_one, unfinished, windows_kept
 from scenarios.checkpoints.playing import Keeping, play_kept, resume
 from scenarios.checkpoints.rows import RowLogs
 from scenarios.checkpoints.saving import Interval
+from scenarios.cli import main
 from scenarios.errors import BadInput
 from scenarios.loading import library, resolved_yaml
 from scenarios.playing import play
@@ -326,6 +327,17 @@ def test_the_state_of_another_datagora_is_refused_and_other_libraries_are_warned
     assert resume(run, voice="quiet") == run
     assert capsys.readouterr().err == "warning: written with other versions of torch; the last bits may differ\n"
     assert_same_results(uninterrupted, run)
+
+
+@pytest.mark.parametrize("start", [["run", "quickstart"], ["branch", "past", "--at", "1", "--set", "market.budget=3"]])
+def test_how_many_checkpoints_stay_is_refused_where_none_are_taken(
+    start: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*start, "--checkpoint-keep", "2"]) == 2
+    said = "--checkpoint-keep: 2: there are no checkpoints without --checkpoint-every\n"
+    assert capsys.readouterr().err == said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cluster_for_nothing_is_refused_with_checkpoints_too(scenario: Path, tmp_path: Path) -> None:
