@@ -152,11 +152,21 @@ def only_one(folder: Path) -> Iterator[None]:
     handle = os.open(folder / CHECKPOINTS, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not _is_still(folder / CHECKPOINTS, handle):
+            raise BadInput("RUN", "", str(folder), problem="another process has just ended this run")
         yield
     except BlockingIOError:
         raise BadInput("RUN", "", str(folder), problem="another process is playing this run") from None
     finally:
         os.close(handle)
+
+
+def _is_still(place: Path, handle: int) -> bool:
+    """Whether a path leads to the folder that was opened: who held it may have given it its final name meanwhile."""
+    try:
+        return os.path.samestat(place.stat(), os.fstat(handle))
+    except OSError:
+        return False
 
 
 def _partials(run: Path) -> list[Path]:

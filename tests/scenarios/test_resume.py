@@ -267,6 +267,25 @@ def test_two_processes_cannot_play_one_run(partial: Path, tmp_path: Path) -> Non
         resume(run)
 
 
+def test_a_run_that_ends_while_another_process_waits_for_it_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    partial, run = tmp_path / ".run.partial-7", tmp_path / "run"
+    (partial / CHECKPOINTS).mkdir(parents=True)
+    lock = fcntl.flock
+
+    def as_it_ends(handle: int, how: int) -> None:
+        partial.rename(run)
+        lock(handle, how)
+
+    monkeypatch.setattr(fcntl, "flock", as_it_ends)
+    with pytest.raises(BadInput, match="another process has just ended this run"), only_one(partial):
+        pass
+    assert list(tmp_path.iterdir()) == [run]
+
+
 def test_a_branch_that_is_being_played_cannot_be_resumed_by_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,7 +167,7 @@ def training_at_true_cost(found: Finished) -> None:
 
 @AT_THE_END.register("columns_are_finite")
 def columns_are_finite(found: Finished) -> None:
-    """Every number of every table is one, where its meaning does not allow for a missing one."""
+    """Every number in every table is finite; only those may be missing whose meaning allows for it."""
     for name, table in TABLES.items():
         frame = found.table(name)
         for column in table.columns:
