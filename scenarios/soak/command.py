@@ -130,9 +130,10 @@ def _heard(worker: _Worker) -> Outcome | None:
     if kind == STARTED:
         worker.number, worker.since = content, time.monotonic()
         return None
-    worker.found, outcome = None, content
+    outcome: Outcome = content
+    worker.found = outcome if kind == FOUND else None
     if kind == FOUND:
-        worker.found, worker.since = outcome, time.monotonic()
+        worker.since = time.monotonic()
         return None
     return outcome
 
