@@ -201,20 +201,20 @@ class Recorder(TableSink):
 
     def _take_name(self) -> None:
         self._check_place()  # somebody may have come first
-        if not self._folder.exists():
-            os.rename(self._partial, self._folder)
-            return
-        older = self._partial.with_name(f"{self._partial.name}.older")
-        os.rename(self._folder, older)
+        older = self._partial.with_name(f"{self._partial.name}.older")  # there already after a kill in these lines
+        if self._folder.exists():
+            os.rename(self._folder, older)
         try:
             os.rename(self._partial, self._folder)
         except OSError:
-            os.rename(older, self._folder)
+            if older.exists():
+                os.rename(older, self._folder)
             raise
-        for entry in older.iterdir():
-            if entry.name not in OWN_FILES:
-                os.rename(entry, self._folder / entry.name)
-        shutil.rmtree(older)
+        if older.exists():
+            for entry in older.iterdir():
+                if entry.name not in OWN_FILES:
+                    os.rename(entry, self._folder / entry.name)
+            shutil.rmtree(older)
 
 
 def holds_run(folder: Path) -> bool:

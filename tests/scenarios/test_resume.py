@@ -22,6 +22,7 @@ from scenarios.buffers import ROW_GROUP
 from scenarios.checkpoints.branching import branch
 from scenarios.checkpoints.places import only_one, unfinished, windows_kept
 from scenarios.checkpoints.playing import Keeping, play_kept, resume
+from scenarios.checkpoints.recording import KeptRecorder
 from scenarios.checkpoints.rows import RowLogs
 from scenarios.checkpoints.saving import Interval
 from scenarios.cli import main
@@ -319,6 +320,18 @@ def test_a_run_that_a_killed_replacement_had_put_aside_is_not_resumed(tmp_path: 
     shutil.copytree(run, tmp_path / ".run.partial-7.older")
     with pytest.raises(BadInput, match="this run is complete, there is nothing to resume"):
         resume(run)
+
+
+def test_files_of_the_user_come_back_after_a_kill_while_a_run_was_replaced(tmp_path: Path) -> None:
+    run, aside = tmp_path / "run", tmp_path / ".run.partial-7.older"
+    aside.mkdir()  # the kill came when the old run was put aside, and the new one had not taken its name
+    (aside / "run.json").write_text("{}")
+    (aside / "notes.txt").write_text("mine")
+    (tmp_path / ".run.partial-7").mkdir()
+    KeptRecorder(run, force=True, partial=tmp_path / ".run.partial-7").close("name: new\n", {})
+    assert (run / "notes.txt").read_text() == "mine"
+    assert (run / "scenario.yaml").read_text() == "name: new\n"
+    assert list(tmp_path.iterdir()) == [run]
 
 
 def test_there_must_be_something_to_resume(uninterrupted: Path, tmp_path: Path) -> None:
