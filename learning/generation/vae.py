@@ -57,8 +57,9 @@ class Autoencoder(nn.Module):
             if not errors:
                 errors.append(self._error(x, told, noise))
             error, divergence = self._error_and_divergence(x[part], told[part], noise[part])
-            loss: Tensor = 0.5 * x.shape[1] * error / (errors[0] + LEAST_ERROR) + divergence
-            return loss * ((part.stop - part.start) / len(x))
+            found: Tensor = 0.5 * x.shape[1] * error / (errors[0] + LEAST_ERROR) + divergence
+            found = found * ((part.stop - part.start) / len(x))
+            return found
 
         return share
 

@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from learning.limits import check_size
 from scenarios.writing import sync_folder, write_whole
 
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
@@ -83,6 +84,7 @@ class Store:
         """The plan as it was written. ``BadStudy`` where it cannot be read or is damaged."""
         path = self.folder / MANIFEST
         try:
+            check_size(path)
             whole = json.loads(path.read_text(encoding="utf-8"))
             content, checksum = whole["content"], whole["checksum"]
         except FileNotFoundError:
