@@ -20,6 +20,7 @@ from market.privacy_auction.tensors import BadTensorFile, read_tensors, write_te
 from scenarios.auction_state import read_state
 from scenarios.cli import main
 from scenarios.results import BadRun, Run
+from scenarios.studies.gathering import measured_in
 from scenarios.studies.store import MANIFEST, BadStudy, Store, _checksum
 from scenarios.yaml_text import MAX_VALUES, BadYaml, read_yaml
 
@@ -215,3 +216,16 @@ def test_the_notes_of_a_study_that_are_too_large_are_not_read(tmp_path, monkeypa
     monkeypatch.setattr("learning.limits.check_size.__defaults__", (9,))
     with pytest.raises(BadStudy, match=rf"^[^\n]*{MANIFEST}[^\n]*$"):
         Store(tmp_path).manifest()
+
+
+def test_of_the_key_figures_of_a_run_in_a_study_only_the_first_row_is_looked_at(tmp_path):
+    """Codes take a few bytes a row, but a list of rows would say a long text two thousand times."""
+    folder = Store(tmp_path).run_folder("run-1")
+    folder.mkdir(parents=True)
+    codes = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), pa.array(["x" * 10**5]))
+    pq.write_table(pa.table({"welfare": [1.5] * 2000, "said": codes}), folder / "runs.parquet")
+    tracemalloc.start()
+    assert measured_in(Store(tmp_path), "run-1")["welfare"] == 1.5
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
