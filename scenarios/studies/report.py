@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from scenarios.analysis import half_life, kaplan_meier
+from scenarios.analysis import half_life, kaplan_meier_over_runs
 from scenarios.number_text import number
 from scenarios.plots import survival_curves
 from scenarios.report import PLOTS_FOLDER, REPORT_FILE, html_template, png
@@ -27,6 +27,7 @@ from scenarios.studies.pictures import difference_plot, index_plot, level_plot, 
 from scenarios.studies.results import StudyResults
 from scenarios.studies.sensitivity import sensitivity
 from scenarios.studies.stays import stays_by_strategy, study_spells
+from scenarios.writing import made
 
 FEWEST_RUNS = 50
 """Runs from which on scenario discovery is tried."""
@@ -79,11 +80,10 @@ def write_report(folder: Path) -> Path:
         versions=sorted(study.store.manifest().get("versions", {}).items()),
     )
     # Whatever cannot be drawn has been told by now, with the pictures of the last report still there.
-    place = study.folder / PLOTS_FOLDER
-    place.mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        study.store.write(f"{PLOTS_FOLDER}/{name}", picture)
-    study.store.write(REPORT_FILE, page.encode())
+    with made(study.folder / PLOTS_FOLDER) as place:
+        for name, picture in pictures.items():
+            study.store.write(f"{PLOTS_FOLDER}/{name}", picture)
+        study.store.write(REPORT_FILE, page.encode())
     for older in place.glob("*.png"):
         if older.name not in pictures:
             older.unlink()
@@ -129,10 +129,12 @@ def _stays(study: StudyResults) -> Iterator[Section]:
     if field is None:
         return
     for strategy, stays in stays_by_strategy(study_spells(study), field):
-        curves = kaplan_meier(stays, by="group")
+        # Runs of one seed meet the same persons, whatever else varies.
+        unit = "replication" if study.study.pairing == "paired" else "run"
+        curves = kaplan_meier_over_runs(stays, by="group", runs=unit, seed=study.study.seed)
         yield Section(
             f"Stays of owners that joined as {strategy}", f"Kaplan-Meier over the runs of all seeds, by {field}; "
-            "windows until half have left. Bounds take owners for independent, which those of one run are not.",
+            "windows until half have left. Bounds are by a bootstrap of whole seeds, for owners of one run are alike.",
             half_life(curves), partial(survival_curves, curves),
         )  # fmt: skip
 
