@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 _SHOWN = 60  # characters of a value that a message repeats
+_FIELD = 200  # of a field's path, whose parts may be keys of a file
 
 
 def shown(value: Any) -> str:
@@ -37,4 +38,5 @@ class BadInput(Exception):
     def __str__(self) -> str:
         tail = self.problem or f"expected {self.expected}"
         value = "" if self.value is None else shown(self.value)
-        return ": ".join(" ".join(part.split()) for part in (self.source, self.field, value, tail) if part)
+        field = self.field if len(self.field) <= _FIELD else f"{self.field[:_FIELD]}..."
+        return ": ".join(" ".join(part.split()) for part in (self.source, field, value, tail) if part)

@@ -73,7 +73,7 @@ class _Loader(yaml.SafeLoader):
             if key.tag != "tag:yaml.org,2002:str":
                 raise BadYaml(_line(key), "a key must be text")
             if key.value in seen:
-                raise BadYaml(_line(key), f"the key '{key.value}' is given twice")
+                raise BadYaml(_line(key), f"the key '{key.value[:60]}' is given twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from learning.columns import IntColumn
-from learning.memory import OutOfMemory, each_part
+from learning.memory import each_part
 from learning.streams import Streams
 
 WARM_UP = 0.05
@@ -23,7 +23,7 @@ AVERAGED_OVER = 0.1
 
 Network = TypeVar("Network", bound=nn.Module)
 Share = Callable[[slice], Tensor]
-"""What some rows of a batch add to its loss: over all rows of the batch these shares sum to the loss."""
+"""Of all rows of a batch its loss; of some rows a number whose gradients, over all parts, sum to those of the loss."""
 
 
 def keyed(build: Callable[[], Network], owner: int, counter: int, streams: Streams) -> Network:
@@ -79,17 +79,6 @@ def descend(
     if not all(bool(torch.isfinite(part).all()) for part in averaged):
         raise ValueError("the training of a generator diverged: its learning rate is too high for these data")
     return kept.eval()
-
-
-def whole(loss: Callable[[], Tensor], rows: int) -> Share:
-    """A loss of a batch of ``rows`` that cannot be split. Its share raises ``OutOfMemory`` for a part of the batch."""
-
-    def share(part: slice) -> Tensor:
-        if part != slice(0, rows):
-            raise OutOfMemory(f"out of memory: a batch of {rows} of a generator does not fit on this device")
-        return loss()
-
-    return share
 
 
 def _add_gradients(share: Share, rows: int, parameters: list[Tensor]) -> None:

@@ -106,11 +106,13 @@ class FittedDiffusion:
         made = normal_rows(chance, len(labels), math.prod(self.shape), self.limits.low).reshape(-1, *self.shape)
         told = one_hot(torch.from_numpy(labels).to(made.device), len(self.known)).to(made.dtype)
         for begin in range(0, len(labels), AT_ONCE):
-            some, of = made[begin : begin + AT_ONCE], told[begin : begin + AT_ONCE]
-            made[begin : begin + AT_ONCE] = rows_in_parts(
-                lambda part, some=some, of=of: self._followed(some[part], of[part]), len(some), made.device, SAMPLES
-            )
+            place = slice(begin, begin + AT_ONCE)
+            made[place] = self._paths(made[place], told[place])
         return self.limits.clip(self.scaling.restored(made))
+
+    def _paths(self, x: Tensor, told: Tensor) -> Tensor:
+        """Images at the end of their paths, fewer at once where memory runs out."""
+        return rows_in_parts(lambda part: self._followed(x[part], told[part]), len(x), x.device, SAMPLES)
 
     def _followed(self, x: Tensor, told: Tensor) -> Tensor:
         """Images [B, *shape] at the end of the paths that begin at x; the midpoint method."""

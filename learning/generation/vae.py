@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,7 +14,7 @@ from torch.nn.functional import one_hot
 
 from learning.columns import BoolColumn, IntColumn
 from learning.generation.class_mixtures import ClassMixtures
-from learning.generation.descent import Share, check_training, descend, keyed, normal_rows, whole
+from learning.generation.descent import Share, check_training, descend, keyed, normal_rows
 from learning.generation.generator import GENERATORS, DataRange, check_labels, check_samples, known_classes
 from learning.generation.scaling import Scaling
 from learning.memory import each_part, rows_in_parts
@@ -42,13 +43,43 @@ class Autoencoder(nn.Module):
         The likelihood is Gaussian with the variance that fits best, F / 2 * log(mean squared error): the
         sigma-VAE (Rybkin, Daniilidis, Levine 2021, "Simple and effective VAE training with calibrated decoders").
         """
+        error, divergence = self._error_and_divergence(x, told, noise)
+        found: Tensor = 0.5 * x.shape[1] * torch.log(error + LEAST_ERROR) + divergence
+        return found
+
+    def shares(self, x: Tensor, told: Tensor, noise: Tensor) -> Share:
+        """The same of some of the samples, by d log(mean error) = d (mean error) / (mean error)."""
+        errors: list[float] = []
+
+        def share(part: slice) -> Tensor:
+            if part == slice(0, len(x)):
+                return self.loss(x, told, noise)
+            if not errors:
+                errors.append(self._error(x, told, noise))
+            error, divergence = self._error_and_divergence(x[part], told[part], noise[part])
+            found: Tensor = 0.5 * x.shape[1] * error / (errors[0] + LEAST_ERROR) + divergence
+            found = found * ((part.stop - part.start) / len(x))
+            return found
+
+        return share
+
+    @torch.no_grad()
+    def _error(self, x: Tensor, told: Tensor, noise: Tensor) -> float:
+        """The mean squared error of all samples, in parts where memory runs out."""
+
+        def error(part: slice) -> Tensor:
+            return self._error_and_divergence(x[part], told[part], noise[part])[0]
+
+        return mean_in_parts(error, len(x), x.device)
+
+    def _error_and_divergence(self, x: Tensor, told: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Means over samples: of the squared error of their numbers, and of the divergence of their codes in nats."""
         mean, log_variance = self.encoder(torch.cat([x, told], dim=1)).chunk(2, dim=1)
         log_variance = log_variance.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)
         code = mean + torch.exp(0.5 * log_variance) * noise
         error = (self.decode(code, told) - x).square().mean()
         divergence = 0.5 * (mean.square() + log_variance.exp() - 1.0 - log_variance).sum(dim=1).mean()
-        found: Tensor = 0.5 * x.shape[1] * torch.log(error + LEAST_ERROR) + divergence
-        return found
+        return error, divergence
 
     def decode(self, code: Tensor, told: Tensor) -> Tensor:
         """Samples [B, F] of codes [B, code]."""
@@ -65,14 +96,16 @@ class Autoencoder(nn.Module):
     @torch.no_grad()
     def error(self, code: Tensor, told: Tensor, x: Tensor) -> float:
         """Mean squared error of what is decoded from codes [n, code] of samples [n, F]."""
-        means: list[tuple[float, int]] = []
+        return mean_in_parts(
+            lambda part: (self.decode(code[part], told[part]) - x[part]).square().mean(), len(x), x.device
+        )
 
-        def measure(part: slice) -> None:
-            mean = float((self.decode(code[part], told[part]) - x[part]).square().mean())
-            means.append((mean, part.stop - part.start))
 
-        each_part(measure, slice(0, len(x)), x.device, SAMPLES)
-        return means[0][0] if len(means) == 1 else sum(mean * rows for mean, rows in means) / len(x)
+def mean_in_parts(mean: Callable[[slice], Tensor], rows: int, device: torch.device) -> float:
+    """The mean over rows, from those over parts of them where memory runs out."""
+    means: list[tuple[float, int]] = []
+    each_part(lambda part: means.append((float(mean(part)), part.stop - part.start)), slice(0, rows), device, SAMPLES)
+    return means[0][0] if len(means) == 1 else sum(found * count for found, count in means) / rows
 
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -122,8 +155,7 @@ class ConditionalVAE:
         def loss(rows: IntColumn) -> Share:
             some = torch.from_numpy(rows).to(flat.device)
             noise = normal_rows(chance, len(rows), self.code, flat)
-            # Of the logarithm of a mean there are no shares; the weights outweigh a batch here anyway.
-            return whole(lambda: network.loss(flat[some], told[some], noise), len(rows))
+            return network.shares(flat[some], told[some], noise)
 
         order = streams.generator("generator batches", owner, counter)
         trained = descend(network, loss, len(x), batch_size=self.batch_size, steps=self.steps, rate=self.rate,

@@ -47,9 +47,7 @@ SAME = 0.9
 """Cosine above which two updates count as equal: the authors' code sets a negated cosine below -0.9 to -1."""
 
 
-def graph_weights(
-    updates: Tensor, samples: FloatColumn, *, alpha: float = 0.8, origin: Tensor | None = None
-) -> Tensor:
+def graph_weights(updates: Tensor, samples: FloatColumn, *, alpha: float = 0.8, origin: Tensor | None = None) -> Tensor:
     """Collaboration weights [K, K], float64, rows on the simplex, for updates [K, P] and data sizes ``samples`` [K].
 
     With an ``origin`` [P], models [K, P] that have started from there take the place of their updates.

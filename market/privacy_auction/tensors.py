@@ -65,10 +65,18 @@ def read_tensors(path: Path) -> Tensors:
     try:
         header = json.loads(raw[8 : 8 + length])
         metadata = {str(key): str(text) for key, text in header.pop(_METADATA, {}).items()}
+        if sum(_bytes_of(entry) for entry in header.values()) > len(data):
+            raise ValueError("tensors share their bytes")
         values = {name: _tensor(entry, data) for name, entry in header.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise BadTensorFile(f"not a safetensors file of float32 tensors: {fault}") from None
     return Tensors(values, metadata)
+
+
+def _bytes_of(entry: Mapping[str, object]) -> int:
+    """Bytes of the file that a tensor says are its own; a header that names some of them often is a bomb."""
+    begin, end = (int(place) for place in entry["data_offsets"])  # type: ignore[attr-defined]
+    return max(0, end - begin)
 
 
 def _tensor(entry: Mapping[str, object], data: bytes) -> Tensor32:

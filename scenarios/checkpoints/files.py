@@ -158,6 +158,8 @@ def _columns(path: Path) -> dict[str, NDArray[Any]]:
     """The columns of an npz file; ValueError for compressed ones, for objects and for sizes that are not true."""
     found: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > path.stat().st_size:
+            raise ValueError("columns share their bytes")
         for member in archive.infolist():
             if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
                 raise ValueError(f"the column {member.filename} is compressed")

@@ -27,6 +27,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from learning.limits import check_size
 from scenarios.writing import made, remove_empty, sync_folder, write_together, write_whole
 
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
@@ -89,6 +90,7 @@ class Store:
         """The plan as it was written. ``BadStudy`` where it cannot be read or is damaged."""
         path = self.folder / MANIFEST
         try:
+            check_size(path)
             whole = json.loads(path.read_text(encoding="utf-8"))
             content, checksum = whole["content"], whole["checksum"]
         except FileNotFoundError:

@@ -284,3 +284,11 @@ def test_with_as_many_centers_as_owners_it_is_the_stable_matching(seed, count):
 def test_a_bad_parameter_is_named(name, value):
     with pytest.raises(ValueError, match=f"^{name}: expected"):
         replace(QDRDFL(), **{name: value})
+
+
+def test_a_fee_that_rounds_to_nothing_is_refused():
+    """Whoever pays nothing for training would contribute without bound."""
+    with pytest.raises(ValueError, match=r"^market_factor \* unit_price: expected a number from 1e-100 on, got 0$"):
+        QDRDFL(market_factor=1e-200, unit_price=1e-200)
+    assert QDRDFL(market_factor=1e-50, unit_price=1e-50).fee > 0.0
+

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
 import sys
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from agents.population import COLUMNS, Column, Population
 from market.ledger import Ledger
 from scenarios.checkpoints import capturing, kinds
 from scenarios.checkpoints.capturing import Snapshot, capture
-from scenarios.checkpoints.files import Checkpoint, read_checkpoint, write_checkpoint
+from scenarios.checkpoints.files import Checkpoint, _columns, read_checkpoint, write_checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable
 from scenarios.checkpoints.restoring import restore
 from scenarios.checkpoints.saving import taken
@@ -287,6 +289,25 @@ class Trap:
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[object, ...]]:
         return setattr, (Trap, "sprung", True)
+
+
+def test_columns_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
+    """The directory of an archive may name the same column a thousand times."""
+    path = tmp_path / "columns.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("one.npy", npy(np.arange(1000)))
+    assert list(_columns(path)) == ["one"]
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.filelist.append(archive.filelist[0])
+        archive._didModify = True  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match="columns share their bytes"):
+        _columns(path)
+
+
+def npy(values: np.ndarray) -> bytes:
+    file = io.BytesIO()
+    np.lib.format.write_array(file, values)
+    return file.getvalue()
 
 
 def test_objects_in_columns_are_never_unpickled(tmp_path: Path) -> None:

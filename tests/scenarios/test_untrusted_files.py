@@ -16,9 +16,12 @@ import pytest
 import torch
 
 import scenarios.solving
+from market.privacy_auction.tensors import BadTensorFile, read_tensors, write_tensors
 from scenarios.auction_state import read_state
 from scenarios.cli import main
 from scenarios.results import BadRun, Run
+from scenarios.studies.gathering import measured_in
+from scenarios.studies.store import MANIFEST, BadStudy, Store, _checksum
 from scenarios.yaml_text import MAX_VALUES, BadYaml, read_yaml
 
 
@@ -180,3 +183,49 @@ def test_no_module_can_unpickle_or_evaluate_text():
         if forbidden.search(line) and not re.search(r"no pickle|pickled weights", line)
     ]
     assert found == []
+
+
+def test_a_key_of_millions_of_letters_is_not_repeated_in_the_message(tmp_path, capfd):
+    (tmp_path / "i.json").write_text(json.dumps({"k" * 5_000_000: 1}))
+    assert main(["solve", "qd-rdfl", str(tmp_path / "i.json")]) == 2
+    (tmp_path / "s.yaml").write_text(f"{'k' * 300_000}: 1\n" * 2)
+    assert main(["run", str(tmp_path / "s.yaml")]) == 2
+    said = capfd.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert max(map(len, said)) < 1000
+
+
+def test_weights_whose_tensors_share_their_bytes_are_refused(tmp_path):
+    """A megabyte of names for the same megabyte of numbers would take sixteen gigabytes."""
+    write_tensors(tmp_path / "good", {"a": np.ones(8, np.float32), "b": np.zeros(0, np.float32)}, {})
+    assert read_tensors(tmp_path / "good").values["a"].sum() == 8.0
+    entry = {"dtype": "F32", "shape": [2**18], "data_offsets": [0, 2**20]}
+    header = json.dumps({f"t{number}": entry for number in range(300)}).encode()
+    (tmp_path / "shared").write_bytes(len(header).to_bytes(8, "little") + header + bytes(2**20))
+    tracemalloc.start()
+    with pytest.raises(BadTensorFile, match="tensors share their bytes"):
+        read_tensors(tmp_path / "shared")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
+
+
+def test_the_notes_of_a_study_that_are_too_large_are_not_read(tmp_path, monkeypatch):
+    (tmp_path / MANIFEST).write_text(json.dumps({"content": {}, "checksum": _checksum({})}))
+    assert Store(tmp_path).manifest() == {}
+    monkeypatch.setattr("learning.limits.check_size.__defaults__", (9,))
+    with pytest.raises(BadStudy, match=rf"^[^\n]*{MANIFEST}[^\n]*$"):
+        Store(tmp_path).manifest()
+
+
+def test_of_the_key_figures_of_a_run_in_a_study_only_the_first_row_is_looked_at(tmp_path):
+    """Codes take a few bytes a row, but a list of rows would say a long text two thousand times."""
+    folder = Store(tmp_path).run_folder("run-1")
+    folder.mkdir(parents=True)
+    codes = pa.DictionaryArray.from_arrays(pa.array([0] * 2000, pa.int32()), pa.array(["x" * 10**5]))
+    pq.write_table(pa.table({"welfare": [1.5] * 2000, "said": codes}), folder / "runs.parquet")
+    tracemalloc.start()
+    assert measured_in(Store(tmp_path), "run-1")["welfare"] == 1.5
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**23
