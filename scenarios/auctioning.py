@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from learning.registry import UnknownName
 from scenarios.auction_state import read_state, write_state
 from scenarios.errors import BadInput
+from scenarios.places import check_writable
 
 if TYPE_CHECKING:
     from market.privacy_auction.networks.game import AuctionNetwork
@@ -54,6 +55,7 @@ def train(
         raise BadInput("--out", "", str(file), problem="is there already, --force replaces it")
     if not file.absolute().parent.is_dir():
         raise BadInput("--out", "", str(file), problem="its folder does not exist")
+    check_writable(file.absolute().parent)
     least = min(owners, default=1)
     if least < 1:
         raise BadInput("--owners", "", least, "whole numbers of at least 1")

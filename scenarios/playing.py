@@ -17,7 +17,7 @@ from scenarios.stopping import interruptible
 if TYPE_CHECKING:
     from scenarios.recorder import Recorder
     from scenarios.schema import Scenario
-    from scenarios.simulation import Simulation
+    from scenarios.simulation import Simulation, Sink
 
 Voice = Literal["quiet", "normal", "verbose"]
 R = TypeVar("R", bound="Recorder")
@@ -118,7 +118,7 @@ def tell_end(scenario: Scenario, accuracy: float, folder: Path, voice: Voice) ->
     print(folder)
 
 
-def build(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Recorder) -> Simulation:
+def build(scenario: Scenario, file: str, changes: Sequence[str], device: str, recorder: Sink) -> Simulation:
     """The simulation, built."""
     from learning.device import resolve_device
     from scenarios.simulation import Simulation

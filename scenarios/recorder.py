@@ -13,6 +13,7 @@ import shutil
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from scenarios.buffers import ROW_GROUP, Codes, TableBuffer
-from scenarios.places import check_empty, check_replaceable
+from scenarios.places import check_empty, check_replaceable, check_writable
 from scenarios.tables import TABLES
+from scenarios.writing import missing_folders, named, remove_empty
 
 __all__ = ["INFO_FILE", "OWN_FILES", "ROW_GROUP", "SCENARIO_FILE", "Codes", "MemoryRecorder", "Recorder", "TableSink"]
 
@@ -110,8 +112,13 @@ class Recorder(TableSink):
         self._folder = Path(os.path.abspath(folder))
         self._force = force
         self._check_place()
-        self._made = _make_parents(self._folder.parent)
-        self._partial = self._make_partial()
+        self._made = missing_folders(self._folder.parent)
+        try:
+            self._folder.parent.mkdir(parents=True, exist_ok=True)
+            self._partial = self._make_partial()
+        except OSError:
+            remove_empty(self._made)
+            raise
         self._writers: dict[str, Any] = {}
         self._open = True
         self._seconds = time.perf_counter() - start
@@ -128,13 +135,14 @@ class Recorder(TableSink):
         ``resolved_scenario`` is YAML; ``info`` (versions, seed, command, ...) must be JSON data.
         """
         start = time.perf_counter()
-        for name, buffer in self._buffers.items():
-            if buffer.rows:
-                self._keep(name, buffer.take())
-            self._writer(name).close()
-        self._writers.clear()
-        (self._partial / SCENARIO_FILE).write_text(resolved_scenario, encoding="utf-8")
-        (self._partial / INFO_FILE).write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        with named(self._folder):
+            for name, buffer in self._buffers.items():
+                if buffer.rows:
+                    self._keep(name, buffer.take())
+                self._writer(name).close()
+            self._writers.clear()
+            (self._partial / SCENARIO_FILE).write_text(resolved_scenario, encoding="utf-8")
+            (self._partial / INFO_FILE).write_text(json.dumps(info, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         self._take_name()
         self._open = False
         self._seconds += time.perf_counter() - start
@@ -145,14 +153,15 @@ class Recorder(TableSink):
         if not self._open:
             return
         self._open = False
-        for writer in self._writers.values():
-            writer.close()
+        self._drop_writers()
         shutil.rmtree(self._partial, ignore_errors=True)
-        for parent in reversed(self._made):
-            try:
-                parent.rmdir()
-            except OSError:
-                return  # somebody else uses it by now
+        remove_empty(self._made)
+
+    def _drop_writers(self) -> None:
+        """Close the files as they are; a full disk has no room for their ends, but nobody will read them."""
+        for writer in self._writers.values():
+            with suppress(OSError):
+                writer.close()
 
     def _make_partial(self) -> Path:
         """The hidden folder that everything goes to."""
@@ -160,6 +169,7 @@ class Recorder(TableSink):
 
     def _check_place(self) -> None:
         check_replaceable(self._folder)
+        check_writable(self._folder.parent)
         if self._force:
             return
         if holds_run(self._folder):
@@ -186,7 +196,8 @@ class Recorder(TableSink):
         return self._writers[name]
 
     def _keep(self, table: str, rows: Any) -> None:
-        self._writer(table).write_table(rows, row_group_size=ROW_GROUP)
+        with named(self._folder):
+            self._writer(table).write_table(rows, row_group_size=ROW_GROUP)
 
     def _take_name(self) -> None:
         self._check_place()  # somebody may have come first
@@ -209,13 +220,6 @@ class Recorder(TableSink):
 def holds_run(folder: Path) -> bool:
     """Whether the folder holds a run, finished or half removed."""
     return any((folder / name).exists() for name in ("runs.parquet", INFO_FILE))
-
-
-def _make_parents(parent: Path) -> list[Path]:
-    """Create the folder and those above it; returns the ones that are new, outermost first."""
-    new = [place for place in (parent, *parent.parents) if not place.exists()]
-    parent.mkdir(parents=True, exist_ok=True)
-    return new[::-1]
 
 
 def _make_partial(folder: Path) -> Path:

@@ -30,7 +30,7 @@ from scenarios.plots.reports import claims_differ
 from scenarios.results import Run, open_run
 from scenarios.summary import strategy_families, strategy_summary
 from scenarios.trading import has_personal_models, quarantined, traded
-from scenarios.writing import write_whole
+from scenarios.writing import made, write_whole
 
 REPORT_FILE, PLOTS_FOLDER = "report.html", "plots"
 DPI = 150
@@ -204,13 +204,12 @@ def write_report(folder: Path) -> Path:
     run = open_run(folder)
     families = strategy_families()
     pictures = []
-    place = run.folder / PLOTS_FOLDER
-    place.mkdir(exist_ok=True)
-    for plot in (plot for plot in PLOTS if plot.fits(run)):
-        picture = png(plot.draw(run, families))
-        write_whole(place / f"{plot.name}.png", picture)
-        data = base64.b64encode(picture).decode("ascii")
-        pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
+    with made(run.folder / PLOTS_FOLDER) as place:
+        for plot in (plot for plot in PLOTS if plot.fits(run)):
+            picture = png(plot.draw(run, families))
+            write_whole(place / f"{plot.name}.png", picture)
+            data = base64.b64encode(picture).decode("ascii")
+            pictures.append({"name": plot.name, "caption": plot.says(run), "wide": plot.wide, "data": data})
     page = html_template("report.html").render(
         title=_title(run),
         name=str(run.runs.at[0, "scenario"]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -12,21 +14,69 @@ def write_whole(path: Path, content: bytes) -> None:
     After a kill it is the old one or the new one; OSError, with its name, where it cannot be written, and nothing is
     left behind then.
     """
-    partial = path.with_name(f".{path.name}.partial")
+    write_together({path: content})
+
+
+def write_together(files: Mapping[Path, bytes]) -> None:
+    """Write or replace some files of one folder, each as ``write_whole`` does; none where one of them has no room."""
+    partials = {path: path.with_name(f".{path.name}.partial") for path in files}
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except OSError as problem:
-        problem.filename = str(path)  # a full disk does not say by itself what did not fit
-        partial.unlink(missing_ok=True)
-        raise
+        for path, content in files.items():
+            with named(path), partials[path].open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, partial in partials.items():
+            with named(path):
+                os.replace(partial, path)
     except BaseException:
-        partial.unlink(missing_ok=True)
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    for folder in {path.parent for path in files}:
+        sync_folder(folder)
+
+
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """An ``OSError`` from here says that it is about ``path``, and the system's word for what is wrong.
+
+    A full disk does not say by itself what did not fit.
+    """
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno is None:
+            raise
+        raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from None
+
+
+@contextmanager
+def made(folder: Path) -> Iterator[Path]:
+    """A folder, made with those above it where they are missing; after an error the new ones go, if they are empty."""
+    new = missing_folders(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    except BaseException:
+        remove_empty(new)
+        raise
+
+
+def missing_folders(folder: Path) -> list[Path]:
+    """Of a folder and those above it the ones that are not there, outermost first."""
+    return [place for place in (folder, *folder.parents) if not place.exists()][::-1]
+
+
+def remove_empty(folders: list[Path]) -> None:
+    """Remove folders, innermost (last) first, up to one that is not empty."""
+    for place in reversed(folders):
+        try:
+            place.rmdir()
+        except FileNotFoundError:
+            continue  # making it has failed
+        except OSError:
+            return  # somebody else uses it by now
 
 
 def sync_folder(folder: Path) -> None:

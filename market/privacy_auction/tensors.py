@@ -33,7 +33,7 @@ class Tensors(NamedTuple):
 
 
 def write_tensors(path: Path, values: Mapping[str, Tensor32], metadata: Mapping[str, str]) -> None:
-    """Write or replace a file in one move."""
+    """Write or replace a file in one move. OSError, with its name, where there is no room; nothing is left then."""
     header: dict[str, object] = {_METADATA: dict(metadata)}
     blocks, place = [], 0
     for name in sorted(values):
@@ -44,8 +44,13 @@ def write_tensors(path: Path, values: Mapping[str, Tensor32], metadata: Mapping[
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blocks))
-    partial.replace(path)
+    try:
+        partial.write_bytes(len(text).to_bytes(8, "little") + text + b"".join(blocks))
+        partial.replace(path)
+    except OSError as problem:
+        problem.filename = str(path)  # a full disk does not say by itself what did not fit
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def read_tensors(path: Path) -> Tensors:

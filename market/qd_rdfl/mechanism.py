@@ -54,6 +54,8 @@ from market.settling import arrivals, everybody_is_taken, pay_arrivals, share_ou
 EFFORT = "effort"
 """Column of the terms: effective contributions of the members in equilibrium; the figure of that name is their sum."""
 FEE = "training fee"
+_LEAST_FEE = 1e-100
+"""Of an owner, in money: who pays nothing for training would contribute without bound."""
 COMPUTE = "compute cost"
 _OWNER, _QUALITY, _CENTER, _COST = "owner", "quality", "center", "center_cost"
 _MOST, _LOWEST, _HIGHEST = "budget", "lowest claim", "highest claim"
@@ -115,6 +117,8 @@ class QDRDFL:
             value = getattr(self, name)
             if not (value > 0.0 and math.isfinite(value)):
                 raise ValueError(f"{name}: expected a number above 0, got {value}")
+        if not _LEAST_FEE <= self.fee < math.inf:
+            raise ValueError(f"market_factor * unit_price: expected a number from {_LEAST_FEE:g} on, got {self.fee:g}")
         for name in ("unit_compute_cost", "fixed_reward"):
             value = getattr(self, name)
             if not (value >= 0.0 and math.isfinite(value)):

@@ -19,7 +19,7 @@ from scenarios.analysis.spells import tenure_spells, window_ticks
 from scenarios.analysis.survival import half_life, kaplan_meier
 from scenarios.analysis.welfare import utility_by_part, welfare_by_party
 from scenarios.results import Run
-from scenarios.writing import write_whole
+from scenarios.writing import made, write_whole
 
 FOLDER = "analysis"
 COVARIATES = ("utility", "reputation")
@@ -120,10 +120,10 @@ def lorenz_tables(run: Run) -> pd.DataFrame:
 
 def write_tables(folder: Path, tables: Mapping[str, pd.DataFrame]) -> list[Path]:
     """One CSV file per table in ``folder``, complete or not there; their paths. OSError if that fails."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
-    for name, table in tables.items():
-        path = folder / f"{name}.csv"
-        write_whole(path, table.to_csv(index=table.index.name is not None).encode())
-        paths.append(path)
+    with made(folder):
+        for name, table in tables.items():
+            path = folder / f"{name}.csv"
+            write_whole(path, table.to_csv(index=table.index.name is not None).encode())
+            paths.append(path)
     return paths

@@ -16,15 +16,18 @@ from scenarios.errors import BadInput
 from scenarios.playing import Voice, announce, build, tell_end, told
 from scenarios.recorder import SCENARIO_FILE
 from scenarios.schema import Scenario
-from scenarios.simulation import Simulation
+from scenarios.simulation import Simulation, Sink
 from scenarios.versions import versions
 
 
-def rebuilt(checkpoint: Checkpoint, scenario: Scenario, recorder: KeptRecorder) -> Simulation:
-    """A simulation of ``scenario`` in the state of the checkpoint. Raises ``BadCheckpoint`` and ``BadInput``."""
+def rebuilt(checkpoint: Checkpoint, scenario: Scenario, recorder: KeptRecorder, sink: Sink | None = None) -> Simulation:
+    """A simulation of ``scenario`` in the state of the checkpoint, which writes to ``recorder``.
+
+    It does so through ``sink``, where one is given. Raises ``BadCheckpoint`` and ``BadInput``.
+    """
     _check_versions(dict(checkpoint.facts.get("versions") or {}))
     device = str(checkpoint.facts["device"])
-    simulation = build(scenario, SCENARIO_FILE, (), "cpu" if device == "none" else device, recorder)
+    simulation = build(scenario, SCENARIO_FILE, (), "cpu" if device == "none" else device, sink or recorder)
     if fingerprint(simulation) != checkpoint.facts["built_from"]:
         raise BadCheckpoint("the data or the initial model are not what they were when this run began")
     put_back(checkpoint.snapshot, simulation, recorder.buffers)

@@ -46,8 +46,9 @@ AS_BUILT = (
 )
 """Data, architectures and settings: functions of the scenario. Views of owners hold nothing of their own."""
 
-AS_BUILT_ATTRIBUTES: dict[type, frozenset[str]] = {Workshop: frozenset({"x_test", "y_test", "_poisoner"})}
-"""Big columns that are the data set's own, and what attackers make of them, which is made again when they need it."""
+AS_BUILT_ATTRIBUTES: dict[type, frozenset[str]] = {Workshop: frozenset({"x_test", "y_test", "_poisoner", "train"})}
+"""Big columns that are the data set's own, and what attackers make of them, which is made again when they need it; who
+trains, here or on a cluster: a matter of the command."""
 
 
 class Unkeepable(TypeError):

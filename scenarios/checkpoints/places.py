@@ -10,6 +10,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -108,6 +109,13 @@ def windows_kept(folder: Path) -> list[tuple[int, Path]]:
     place = folder / CHECKPOINTS
     names = [(_NAME.fullmatch(entry.name), entry) for entry in place.iterdir()] if place.is_dir() else []
     return sorted(((int(match[1]), entry) for match, entry in names if match), reverse=True)
+
+
+def drop_after(folder: Path, reached: int) -> None:
+    """Remove checkpoints after more than ``reached`` windows, which were refused; the run will write them anew."""
+    for window, place in windows_kept(folder):
+        if window > reached:
+            shutil.rmtree(place)
 
 
 def place_of(folder: Path, window: int) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from scenarios.checkpoints.course import LeftForLater, rebuilt, to_the_end
 from scenarios.checkpoints.files import Checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint
-from scenarios.checkpoints.places import Origin, final_name, newest, only_one, read_origin, unfinished, windows_kept
+from scenarios.checkpoints.places import Origin, drop_after, final_name, newest, only_one, read_origin, unfinished
 from scenarios.checkpoints.recording import KeptRecorder
 from scenarios.checkpoints.rows import NO_ROWS
 from scenarios.checkpoints.saving import Interval, Keeper
@@ -109,10 +108,7 @@ def resume(run: Path, *, voice: Voice = "normal") -> Path | None:
 def _returned(partial: Path, origin: Origin, recorder: KeptRecorder) -> Simulation:
     """The simulation as its newest good checkpoint has it, or freshly built where there is none."""
     checkpoint = newest(partial)
-    reached = -1 if checkpoint is None else int(checkpoint.facts["window"])
-    for window, place in windows_kept(partial):
-        if window > reached:
-            shutil.rmtree(place)  # refused; the run will write it anew
+    drop_after(partial, -1 if checkpoint is None else int(checkpoint.facts["window"]))
     if checkpoint is not None:
         scenario = check_scenario(_mapping(checkpoint), partial / CHECKPOINTS / SCENARIO_FILE)
         simulation = rebuilt(checkpoint, scenario, recorder)

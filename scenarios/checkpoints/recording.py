@@ -75,8 +75,7 @@ class KeptRecorder(Recorder):
             super().abort()
             return
         self._open = False
-        for writer in self._writers.values():
-            writer.close()
+        self._drop_writers()
 
     def _make_partial(self) -> Path:
         return super()._make_partial() if self._given is None else self._given

@@ -35,6 +35,14 @@ def batch(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a study: play only what is missing.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="With --resume: play failed runs again.")] = False,
+    checkpoint_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROUNDS|TIME",
+            help="Keep each run every so many rounds, or every 30s, 5min, 2h; --resume goes on from there.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell progress and the end as JSON lines.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
 ) -> None:
@@ -44,7 +52,8 @@ def batch(
 
     voice: Voice = "json" if as_json else "quiet" if quiet else "normal"
     code = play_study(
-        study, workers=workers, engine=engine.value, address=address, out=out, resume=resume, retry=retry, voice=voice
-    )
+        study, workers=workers, engine=engine.value, address=address, out=out, resume=resume, retry=retry,
+        checkpoint_every=checkpoint_every, voice=voice,
+    )  # fmt: skip
     if code:
         raise typer.Exit(code)

@@ -34,9 +34,12 @@ def detectors(
     """Measure how often each detector of enforcement is right, on runs in which the truth is on record."""
     from scenarios.detecting import detect, show
     from scenarios.loading import load_scenario
+    from scenarios.places import check_writable
 
     if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
         raise BadInput("--out", "", str(out), "a file in a folder that exists")
+    if out is not None:
+        check_writable(out.absolute().parent)
     trial = detect(load_scenario(scenario, overrides=change or ()), seeds, device.value, false_alarms)
     show(trial, false_alarms)
     if out is not None:

@@ -42,7 +42,7 @@ from scenarios.engine.fault_list import center_up, reachable, training_ends, whe
 from scenarios.engine.generating import generate
 from scenarios.engine.intervening import intervene, tune
 from scenarios.engine.leaving import ExitKind, leave, leave_for_good, leaves_no_trace
-from scenarios.engine.losses import send_or_crash
+from scenarios.engine.losses import crash_at_the_door, send_or_crash
 from scenarios.engine.messaging import first_copies, first_reports, in_time, post_reports, post_uploads
 from scenarios.engine.privacy import promised, sold_privacy
 from scenarios.engine.rivals import feel_rivals
@@ -295,6 +295,8 @@ def start_at_center(world: World, happening: Happening) -> None:
         center, stay = int(world.flights.center[row]), int(world.population.stay[owner])
         if (later := center_up(world, center, tick)) > tick:  # it keeps its slot meanwhile
             world.clock.at(Kind.START, later, owner, stay, serial)
+            continue
+        if crash_at_the_door(world, owner, row, tick):
             continue
         world.log.add(Event.START, tick, int(world.flights.round[row]), owner, center)
         due, lost = training_ends(world, center, tick, int(world.flights.compute_ticks[row]))

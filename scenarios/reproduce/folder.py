@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scenarios.places import check_empty, check_replaceable, check_writable
+from scenarios.writing import made, named
 
 
 def check_place(folder: Path, *, force: bool) -> None:
@@ -31,12 +32,15 @@ def publish(folder: Path, files: Mapping[str, bytes], *, force: bool) -> None:
     """
     folder = Path(os.path.abspath(folder))
     check_place(folder, force=force)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.partial-", dir=folder.parent) as place:
+    with (
+        made(folder.parent),
+        tempfile.TemporaryDirectory(prefix=f".{folder.name}.partial-", dir=folder.parent) as place,
+    ):
         partial, older = Path(place) / "new", Path(place) / "old"
         partial.mkdir()
         for name, content in files.items():
-            (partial / name).write_bytes(content)
+            with named(folder / name):
+                (partial / name).write_bytes(content)
         if folder.exists():
             for entry in folder.iterdir():
                 if entry.name not in files:

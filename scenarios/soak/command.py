@@ -6,17 +6,19 @@ import multiprocessing
 import signal
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from scenarios.errors import BadInput
+from scenarios.places import check_writable
 from scenarios.soak.report import Failure, Outcome, Tally
 from scenarios.soak.trial import Verdict
 from scenarios.soak.work import PATIENCE, STARTED, work
 from scenarios.stopping import interruptible
+from scenarios.writing import made, write_together
 
 FAILED = 1
 STANDSTILL = 3600.0
@@ -48,13 +50,14 @@ def soak(
     """Try numbers from ``first`` on for some minutes (``most`` of them at most) and print a summary.
 
     Returns 0, or 1 if a law was broken: then ``out`` has a file for each that shows it. Ctrl-C ends it early, with the
-    summary so far. Raises ``BadInput``.
+    summary so far. Raises ``BadInput``, and ``OSError`` where ``out`` cannot be written: at once, or after the summary.
     """
     if not 0 < minutes < 1e6:
         raise BadInput("--minutes", "", minutes, "a number of minutes above 0")
     folder, what, tally = out or FOLDER, "files" if files else "markets", Tally()
     if folder.exists() and not folder.is_dir():
         raise BadInput("--out", "", str(folder), "a folder")
+    check_writable(folder.absolute())
     note = partial(_note, tally, folder, seed, files, quiet)
     crew: list[_Worker] = []
     with interruptible():
@@ -72,6 +75,9 @@ def soak(
                         note(outcome)
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
+        except OSError:
+            print(tally.text(what))
+            raise
         finally:
             for worker in crew:
                 worker.process.kill()
@@ -125,32 +131,36 @@ def _note(tally: Tally, folder: Path, seed: int, files: bool, quiet: bool, outco
     verdict = outcome.verdict
     if verdict.broken:
         name = f"{'file' if files else 'soak'}-{seed}-{outcome.number}"
+        tally.failures.append(Failure(name, verdict.broken, verdict.said))
         file = _kept(folder, name, outcome, files, seed)
-        tally.failures.append(Failure(name, verdict.broken, verdict.said, str(file)))
+        tally.failures[-1] = replace(tally.failures[-1], file=str(file))
         if not quiet:
             print(f"{file}: {verdict.broken}: {verdict.said}", file=sys.stderr, flush=True)
 
 
 def _kept(folder: Path, name: str, outcome: Outcome, files: bool, seed: int) -> Path:
-    """Write what shows a failure, and one line beside it that says how."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write what shows a failure, and one line beside it that says how; both or, where there is no room, none."""
     verdict = outcome.verdict
-    (folder / f"{name}.txt").write_text(f"{verdict.broken}: {verdict.said}\n", encoding="utf-8")
+    text = folder / f"{name}.txt"
+    shown = _shown(outcome, files, seed)
+    file = text if shown is None else folder / f"{name}{shown[0]}"
+    contents = {text: f"{verdict.broken}: {verdict.said}\n".encode()} | ({} if shown is None else {file: shown[1]})
+    with made(folder):
+        write_together(contents)
+    return file
+
+
+def _shown(outcome: Outcome, files: bool, seed: int) -> tuple[str, bytes] | None:
+    """The suffix and the bytes of the file that shows a failure; None if it was drawing the market that failed."""
     if files:
         from scenarios.soak.files import spoiled_file
 
         spoiled = outcome.content or spoiled_file(seed, outcome.number)
-        file = folder / f"{name}{spoiled.suffix}"
-        file.write_bytes(spoiled.raw)
-        return file
+        return spoiled.suffix, spoiled.raw
     from scenarios.yaml_text import write_yaml
 
     content = outcome.content or _drawn_again(seed, outcome.number)
-    if content is None:
-        return folder / f"{name}.txt"
-    file = folder / f"{name}.yaml"
-    file.write_text(write_yaml(content), encoding="utf-8")
-    return file
+    return None if content is None else (".yaml", write_yaml(content).encode())
 
 
 def _drawn_again(seed: int, number: int) -> Any:

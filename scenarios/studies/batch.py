@@ -32,19 +32,23 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Batch:
-    """A plan and the folder it is played into, which ``Store.begin`` has made ours."""
+    """A plan and the folder it is played into, which ``Store.begin`` has made ours.
+
+    ``checkpoint_every``: how often each run is kept on its way, as on the command line; None for never.
+    """
 
     plan: Plan
     store: Store
+    checkpoint_every: str | None = None
 
     def play(self, engine: Engine, teller: Callable[[int], Teller]) -> Standing:
         """Play all runs that are neither done nor failed; ``teller`` is made from the number of runs.
 
         Writes the table of runs at the end, also when interrupted. ``BadStudy`` where there is no room for results.
         """
-        (self.store.folder / RUNS_FILE).unlink(missing_ok=True)  # it would be out of date
         replications = self.plan.first_replications()
-        tally = self._begin(replications)
+        with self.store.set_aside(RUNS_FILE):  # it would be out of date
+            tally = self._begin(replications)
         told = teller(tally.runs)
         told.tell(tally.standing(0))
         try:
@@ -123,4 +127,7 @@ class Batch:
         for run in self.plan.runs(replications):
             if run.id not in settled:
                 settled.add(run.id)
-                yield Task(run.id, run.cell.resolved(), run.seed, study.device, keep)
+                yield Task(
+                    run.id, run.cell.resolved(), run.seed, study.device, keep, self.store.unfinished,
+                    self.checkpoint_every,
+                )  # fmt: skip

@@ -36,17 +36,19 @@ def batch(
     out: Path | None = None,
     resume: bool = False,
     retry: bool = False,
+    checkpoint_every: str | None = None,
     voice: Voice = "normal",
 ) -> int:
     """Play a study into a folder (default ``runs/<study>``); the exit code: 0, 1 if runs failed, 130 when interrupted.
 
-    ``resume`` goes on with a study that was begun there, ``retry`` plays its failed runs again. Raises ``BadInput`` for
-    anything wrong with what was asked, ``OSError`` where the folder cannot be written.
+    ``resume`` goes on with a study that was begun there, ``retry`` plays its failed runs again. Each run takes
+    checkpoints every so often, from which ``resume`` goes on. Raises ``BadInput`` for anything wrong with what was
+    asked, ``OSError`` where the folder cannot be written.
     """
     study, file = load_study(source)
     return play_study(
         study, file, Store(out or Path("runs") / study.name), workers=workers, engine=engine, address=address,
-        resume=resume, retry=retry, voice=voice,
+        resume=resume, retry=retry, checkpoint_every=checkpoint_every, voice=voice,
     )  # fmt: skip
 
 
@@ -60,6 +62,7 @@ def play_study(
     address: str | None = None,
     resume: bool = False,
     retry: bool = False,
+    checkpoint_every: str | None = None,
     voice: Voice = "normal",
     told_end: Callable[[Standing, Store, Voice], None] | None = None,
 ) -> int:
@@ -67,9 +70,10 @@ def play_study(
     _check_place(store, resume=resume)
     if address is not None and engine != "ray":
         raise BadInput("--address", "", address, problem="only the engine ray has an address")
+    _check_checkpoints(checkpoint_every, engine)
     plan = make_plan(study, file, _told_checking(voice))
     try:
-        standing = _play(plan, store, workers, engine, address, retry, voice)
+        standing = _play(plan, store, workers, engine, address, retry, checkpoint_every, voice)
     except BadStudy as problem:
         raise BadInput("", "", None, problem=str(problem)) from None
     if standing is None:
@@ -79,9 +83,21 @@ def play_study(
     return SOME_FAILED if standing.failed else 0
 
 
+def _check_checkpoints(every: str | None, engine: EngineName) -> None:
+    """Refuse what is no interval, and checkpoints that could not be found again."""
+    if every is None:
+        return
+    from scenarios.checkpoints.saving import EVERY, Interval
+
+    Interval.read(every)
+    if engine == "ray":
+        raise BadInput(EVERY, "", every, problem="only the engine local can: machines share no disk")
+
+
 def _play(
-    plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None, retry: bool, voice: Voice
-) -> Standing | None:
+    plan: Plan, store: Store, workers: int | None, engine: EngineName, address: str | None, retry: bool,
+    checkpoint_every: str | None, voice: Voice,
+) -> Standing | None:  # fmt: skip
     """The batch; None when interrupted."""
     with interruptible(), ExitStack() as stack:
         try:
@@ -92,7 +108,8 @@ def _play(
                     store.forget_failure(run)
             playing = stack.enter_context(ready)
             news = stack.enter_context(ExitStack())
-            return Batch(plan, store).play(playing, lambda total: news.enter_context(_teller(voice, total)))
+            batch = Batch(plan, store, checkpoint_every)
+            return batch.play(playing, lambda total: news.enter_context(_teller(voice, total)))
         except KeyboardInterrupt:
             return None
 

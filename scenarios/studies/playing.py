@@ -20,13 +20,19 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"
 
 @dataclass(frozen=True)
 class Task:
-    """A run to play: its name, its scenario (resolved), its seed, where to train, the tables whose rows are kept."""
+    """A run to play: its name, its scenario (resolved), its seed, where to train, the tables whose rows are kept.
+
+    ``unfinished`` is where the checkpoints of runs are, and ``checkpoint_every`` how often this one takes some: as on
+    the command line, None for never (but what has been left there is gone on from).
+    """
 
     run: str
     scenario: Mapping[str, Any]
     seed: int
     device: str
     keep: frozenset[str]
+    unfinished: Path
+    checkpoint_every: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,19 +82,31 @@ def play_into(folder: Path, task: Task) -> None:
 
 def attempt(task: Task, working: Path, target: Path) -> Outcome:
     """Play a run and commit it to its place; every error becomes an outcome."""
+    from scenarios.studies.keeping import is_kept, play_kept
     from scenarios.studies.store import OUT_OF_ROOM, commit
 
     folder = working / f"{task.run}-{os.getpid()}"
     try:
-        play_into(folder, task)
+        if is_kept(task):
+            folder = play_kept(task)
+        else:
+            play_into(folder, task)
         commit(folder, target)
     except OSError as problem:
         if problem.errno in OUT_OF_ROOM:
             return Outcome(task.run, "no room", f"{problem.filename or target}: {os.strerror(problem.errno)}")
-        return Outcome(task.run, "failed", traceback.format_exc())
+        return _failed(task)
     except Exception:
-        return Outcome(task.run, "failed", traceback.format_exc())
+        return _failed(task)
     return Outcome(task.run, "done")
+
+
+def _failed(task: Task) -> Outcome:
+    """The outcome of the error that is being handled; who plays the run again begins at its start."""
+    from scenarios.studies.keeping import drop
+
+    drop(task)
+    return Outcome(task.run, "failed", traceback.format_exc())
 
 
 def limit_threads() -> None:

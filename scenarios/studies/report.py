@@ -27,6 +27,7 @@ from scenarios.studies.pictures import difference_plot, index_plot, level_plot, 
 from scenarios.studies.results import StudyResults
 from scenarios.studies.sensitivity import sensitivity
 from scenarios.studies.stays import stays_by_strategy, study_spells
+from scenarios.writing import made
 
 FEWEST_RUNS = 50
 """Runs from which on scenario discovery is tried."""
@@ -79,11 +80,10 @@ def write_report(folder: Path) -> Path:
         versions=sorted(study.store.manifest().get("versions", {}).items()),
     )
     # Whatever cannot be drawn has been told by now, with the pictures of the last report still there.
-    place = study.folder / PLOTS_FOLDER
-    place.mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        study.store.write(f"{PLOTS_FOLDER}/{name}", picture)
-    study.store.write(REPORT_FILE, page.encode())
+    with made(study.folder / PLOTS_FOLDER) as place:
+        for name, picture in pictures.items():
+            study.store.write(f"{PLOTS_FOLDER}/{name}", picture)
+        study.store.write(REPORT_FILE, page.encode())
     for older in place.glob("*.png"):
         if older.name not in pictures:
             older.unlink()

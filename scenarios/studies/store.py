@@ -6,6 +6,7 @@
     failed/<id>.txt what went wrong in a run that ended with an error
     runs.parquet    one row per run, written when a batch ends
     working/        runs in flight; swept when a batch starts
+    unfinished/     checkpoints of runs in flight that take some; swept of runs that are done
 
 A run is written below ``working``, flushed to the disk and then renamed into ``runs``. So a folder in ``runs`` is a
 whole run, and nothing else says which runs are done: there is no second book that could disagree.
@@ -22,14 +23,14 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from scenarios.writing import sync_folder, write_whole
+from scenarios.writing import made, remove_empty, sync_folder, write_together, write_whole
 
 MANIFEST, STUDY_FILE, RUNS_FILE, LOCK = "manifest.json", "study.yaml", "runs.parquet", ".lock"
-RUNS, FAILED, WORKING = "runs", "failed", "working"
+RUNS, FAILED, WORKING, UNFINISHED = "runs", "failed", "working", "unfinished"
 
 OUT_OF_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO})
 """Errors of the place where results go, not of the run that met them."""
@@ -54,6 +55,11 @@ class Store:
     def working(self) -> Path:
         """Where runs in flight are written."""
         return self.folder / WORKING
+
+    @property
+    def unfinished(self) -> Path:
+        """Where the checkpoints of runs in flight are."""
+        return self.folder / UNFINISHED
 
     def run_folder(self, run: str) -> Path:
         """Where a finished run is."""
@@ -101,25 +107,30 @@ class Store:
 
         ``BadStudy`` where another batch is playing, ``OSError`` where the folder cannot be written.
         """
-        for place in (self.folder, self.folder / RUNS, self.folder / FAILED):
-            place.mkdir(parents=True, exist_ok=True)
-        with (self.folder / LOCK).open("w") as lock:
+        with ExitStack() as stack:
+            for place in (self.folder, self.folder / RUNS, self.folder / FAILED):
+                stack.enter_context(made(place))
+            lock = stack.enter_context((self.folder / LOCK).open("w"))
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
                 raise BadStudy(f"{self.folder}: another batch is playing here") from None
             self._sweep()
             self.working.mkdir(exist_ok=True)
+            self.unfinished.mkdir(exist_ok=True)
             try:
                 yield
             finally:
                 self._sweep()
+                self._sweep_unfinished()
+                if not self.exists:  # there was no room for the plan
+                    (self.folder / LOCK).unlink()
 
     def write_plan(self, study: str, content: Mapping[str, Any]) -> None:
-        """Write the study (YAML) and its manifest, each as a whole."""
-        self.write(STUDY_FILE, study.encode())
+        """Write the study (YAML) and its manifest, each as a whole, or none of them."""
         whole = {"checksum": _checksum(content), "content": content}
-        self.write(MANIFEST, json.dumps(whole, separators=(",", ":")).encode() + b"\n")
+        manifest = json.dumps(whole, separators=(",", ":")).encode() + b"\n"
+        write_together({self.folder / STUDY_FILE: study.encode(), self.folder / MANIFEST: manifest})
 
     def write_failure(self, run: str, traceback: str) -> None:
         """Keep what went wrong in a run."""
@@ -132,6 +143,27 @@ class Store:
     def write(self, name: str, content: bytes) -> None:
         """Replace a file of the study as a whole: after a crash it is the old one or the new one."""
         write_whole(self.folder / name, content)
+
+    @contextmanager
+    def set_aside(self, name: str) -> Iterator[None]:
+        """A file is away while this is open; it goes then, or comes back after an error."""
+        there, aside = self.folder / name, self.folder / f".{name}.aside"
+        with suppress(FileNotFoundError):
+            os.replace(there, aside)
+        try:
+            yield
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.replace(aside, there)
+            raise
+        aside.unlink(missing_ok=True)
+
+    def _sweep_unfinished(self) -> None:
+        """Remove what is left of runs that are done by now: somebody else has played them from the start."""
+        for leftover in list(self.unfinished.iterdir()):
+            if (self.folder / RUNS / leftover.name.removeprefix(".").partition(".")[0]).exists():
+                shutil.rmtree(leftover, ignore_errors=True)
+        remove_empty([self.unfinished])
 
     def _sweep(self) -> None:
         # First out of sight: a worker that outlived its batch may still be writing there.

@@ -18,6 +18,7 @@ from scenarios.studies.schema import Study
 from scenarios.studies.store import Store
 from scenarios.tournament.payoffs import AnyWorld, Payoffs, gather
 from scenarios.tournament.worlds import Market
+from scenarios.writing import made
 
 TABLES = "tables"
 
@@ -57,10 +58,10 @@ def play_worlds(study: Study, markets: Sequence[Market], worlds: Sequence[AnyWor
 
 def write_tables(store: Store, tables: Mapping[str, pd.DataFrame]) -> None:
     """Write each table as CSV below ``tables``; the same runs give the same bytes."""
-    (store.folder / TABLES).mkdir(exist_ok=True)
-    for name, table in tables.items():
-        text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
-        store.write(f"{TABLES}/{name}.csv", text.encode())
+    with made(store.folder / TABLES):
+        for name, table in tables.items():
+            text = table.to_csv(index=False, float_format="%.10g", lineterminator="\n")
+            store.write(f"{TABLES}/{name}.csv", text.encode())
 
 
 def _say_nothing(standing: Standing, store: Store, voice: Voice) -> None:

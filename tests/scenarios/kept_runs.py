@@ -156,6 +156,7 @@ def _main(arguments: list[str], said: Path | None, largest_file: int | None) -> 
         os.dup2(out.fileno(), 1)
         os.dup2(out.fileno(), 2)
     if largest_file is not None:  # writing beyond it fails, as it does on a full disk
+        sys.dont_write_bytecode = True  # Python would leave files of half a module for the tests that come later
         resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
     code = main(arguments)
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from scenarios.engine.world import World
 from scenarios.loading import library
 from scenarios.schema import Scenario
 from scenarios.simulation import Simulation
+from scenarios.spreading import SpreadTrainer
 
 MARKETS: dict[str, dict[str, Any]] = {
     "buffered": {"round": {"late": "buffer", "buffer_size": 4}, "population": {"types": {"link_time": 25.0}}},
@@ -348,3 +350,12 @@ def test_a_file_larger_than_its_limit_is_not_read(
     monkeypatch.setitem(files.LIMITS, "state.json", 100)
     with pytest.raises(BadCheckpoint, match=r"state\.json is larger than 100 bytes"):
         read_checkpoint(whole[1])
+
+
+def test_who_trains_is_no_state_of_the_market() -> None:
+    """A cluster's workers stay where they are; whoever goes on says anew who is to train."""
+    simulation = Simulation(scenario=small(), device="cpu")
+    assert simulation.world.training is not None
+    before = taken(simulation, {}).tree
+    simulation.world.training.train_with(SpreadTrainer([threading.Lock()]))  # no more keepable than a worker
+    assert taken(simulation, {}).tree == before

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -247,58 +246,3 @@ def test_a_kept_run_goes_on_with_its_code_only_where_that_is_allowed(
     monkeypatch.setenv("DATAGORA_ALLOW_CODE", "1")
     assert main(["resume", "cut", "-q"]) == 0
     assert (strange / "executed").exists()
-
-
-# ---- disk -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("finished")
-    (place / "calm.yaml").write_text(resolved_yaml(calm(learning={"enabled": False})))
-    return play_run(str(place / "calm.yaml"), out=place / "run", device="cpu", voice="quiet")
-
-
-@pytest.mark.parametrize(("words", "file"), [("report", "report.html"), ("analyse", "analysis/survival.csv")])
-def test_a_full_disk_leaves_no_half_of_a_page_or_table(
-    words: str, file: str, finished: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = {path for path in finished.rglob("*") if path.is_file()}
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (40, hard))  # the kernel refuses larger files, as a full disk would
-    try:
-        code = main([words, str(finished)])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert code == 2
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
-    assert said.endswith(": File too large\n")
-    assert str(finished) in said
-    assert {path for path in finished.rglob("*") if path.is_file()} == before
-    assert not (finished / file).exists()
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        ["run", "quickstart"],
-        ["run", "quickstart", "--checkpoint-every", "1"],
-        ["batch", "deterrence"],
-        ["fingerprint", "fixed_price", "--quick"],
-        ["reproduce", "qd-rdfl", "--quick"],
-        ["auction", "train", "regretnet"],
-    ],
-    ids=lambda words: " ".join(words[:2]),
-)
-def test_a_folder_that_cannot_be_written_is_told_before_anything_is_played(
-    words: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("file").write_text("precious")
-    assert main([*words, "--out", "file/below"]) == 2
-    said = capfd.readouterr().err
-    assert said.count("\n") == 1, said
-    assert "file" in said
-    assert Path("file").read_text() == "precious"
-    assert [path.name for path in tmp_path.iterdir()] == ["file"]

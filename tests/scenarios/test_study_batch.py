@@ -204,6 +204,15 @@ def test_an_address_needs_the_engine_that_has_one(place, capfd):
     assert capfd.readouterr().err == "--address: auto: a run needs no cluster without --spread\n"
 
 
+def test_checkpoints_need_an_interval_and_an_engine_of_this_machine(place, capfd):
+    write_study(place)
+    often = "--checkpoint-every: often: expected a number of rounds, or a time such as 30s, 5min or 2h"
+    assert refused(capfd, "study.yaml", "--checkpoint-every", "often") == often
+    line = "--checkpoint-every: 5: only the engine local can: machines share no disk"
+    assert refused(capfd, "study.yaml", "--checkpoint-every", "5", "--engine", "ray") == line
+    assert not (place / "runs").exists()
+
+
 def test_two_batches_cannot_play_in_one_folder(tmp_path):
     store = Store(tmp_path / "study")
     with store.begin(), pytest.raises(BadStudy, match="another batch is playing here"), Store(store.folder).begin():
@@ -254,7 +263,8 @@ def test_a_full_disk_is_told_in_one_line_and_loses_nothing(place):
     def narrow() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (6_000, 6_000))
 
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=narrow)
+    whole = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}  # Python would leave files of half a module
+    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=narrow, env=whole)
     assert done.returncode == 2
     assert re.fullmatch(r".*: File too large; 0 of 2 runs are done, resume when there is room\n", done.stderr)
     store = Store(place / "runs" / "study")

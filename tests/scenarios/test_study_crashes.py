@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +15,8 @@ import pytest
 from study_files import plan_of, play, play_here, results, seats
 
 from scenarios.results import open_run
-from scenarios.studies import open_study
+from scenarios.simulation import Simulation
+from scenarios.studies import keeping, open_study, playing
 from scenarios.studies.batch import Batch
 from scenarios.studies.local import MOST_DEATHS, LocalEngine
 from scenarios.studies.planning import Plan
@@ -33,19 +35,31 @@ def workers_of(process: int) -> list[int]:
         return []
 
 
-def start(plan: Plan, folder: Path) -> subprocess.Popen[bytes]:
+def start(plan: Plan, folder: Path, *options: str, workers: int = 2) -> subprocess.Popen[bytes]:
     """A batch in a process of its own."""
     code = "import sys; from scenarios.cli import main; sys.exit(main())"
-    command = [sys.executable, "-c", code, "batch", str(plan.file), "--out", str(folder), "--resume", "--workers", "2"]
-    return subprocess.Popen([*command, "--quiet"], stdout=subprocess.DEVNULL)
+    command = [sys.executable, "-c", code, "batch", str(plan.file), "--out", str(folder), "--resume", "--quiet"]
+    return subprocess.Popen([*command, "--workers", str(workers), *options], stdout=subprocess.DEVNULL)
 
 
-@pytest.mark.parametrize(("kills", "runs"), [(5, 20), pytest.param(50, 200, marks=pytest.mark.slow)])
-def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(tmp_path, kills, runs):
+EACH_WINDOW = ("--checkpoint-every", "1")
+
+
+@pytest.mark.parametrize(
+    ("kills", "runs", "horizon", "options"),
+    [
+        (5, 20, 6, ()),
+        pytest.param(50, 200, 6, (), marks=pytest.mark.slow),
+        pytest.param(20, 44, 40, EACH_WINDOW, marks=pytest.mark.slow),
+    ],
+)
+def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
+    tmp_path, kills, runs, horizon, options
+):
     chance = random.Random(kills)
-    plan = plan_of(tmp_path, replications=runs, keep=["rounds", "events"], set={"horizon": 6})
+    plan = plan_of(tmp_path, replications=runs, keep=["rounds", "events"], set={"horizon": horizon})
     store = Store(tmp_path / "torn")
-    batch, survivors = start(plan, store.folder), dict[str, tuple[int, int]]()
+    batch, survivors = start(plan, store.folder, *options), dict[str, tuple[int, int]]()
     killed = 0
     while True:
         # The kills are spread over the study; each comes at a random moment of the runs then in flight.
@@ -67,14 +81,107 @@ def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(
             assert survivors.setdefault(run, (entry.st_ino, entry.st_mtime_ns)) == (entry.st_ino, entry.st_mtime_ns)
             assert len(open_run(store.run_folder(run)).runs) == 1, "a run in its place is whole"
         if batch.poll() is not None:
-            batch = start(plan, store.folder)
+            batch = start(plan, store.folder, *options)
     assert batch.wait(timeout=600) == 0
     study = open_study(store.folder)
     assert (study.runs["status"] == "done").all()
     assert len(study.runs) == runs
     assert not list(store.folder.glob(".swept*"))
+    assert not store.unfinished.exists()
     play_here(plan, tmp_path / "whole")
     assert results(store.folder) == results(tmp_path / "whole")
+
+
+# ---- checkpoints --------------------------------------------------------------------------------------------------
+
+
+LONG = {"replications": 2, "keep": ["rounds", "events"], "set": {"horizon": 60}}
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> Path:
+    """The folder of a study that was killed when its first run had got somewhere."""
+    place = tmp_path_factory.mktemp("killed")
+    store = Store(place / "torn")
+    batch = start(plan_of(place, **LONG), store.folder, *EACH_WINDOW, workers=1)
+    while not list(store.unfinished.glob(".*.partial-*/checkpoints/window-000005")):
+        assert batch.poll() is None, "the study ended before its time"
+        time.sleep(0.01)
+    workers = workers_of(batch.pid)
+    os.kill(batch.pid, signal.SIGKILL)
+    batch.wait(timeout=60)
+    while any(Path(f"/proc/{worker}").exists() for worker in workers):  # they see that their batch is gone
+        time.sleep(0.01)
+    assert store.done() == set()
+    return store.folder
+
+
+@pytest.fixture
+def torn(killed, tmp_path) -> Store:
+    """The same, for one test."""
+    return Store(shutil.copytree(killed, tmp_path / "torn", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> dict[str, bytes]:
+    """The results of the study without checkpoints and without a break."""
+    place = tmp_path_factory.mktemp("whole")
+    return results(play_here(plan_of(place, **LONG), place / "study").folder)
+
+
+def test_a_run_that_was_cut_off_goes_on_from_its_checkpoint_to_the_same_bytes(torn, whole, tmp_path, monkeypatch):
+    played, real = [], playing.play_into
+    monkeypatch.setattr(playing, "play_into", lambda folder, task: (played.append(task.run), real(folder, task)))
+    monkeypatch.setattr(keeping, "play_into", None)
+    [begun] = {leftover.name.split(".")[1] for leftover in torn.unfinished.iterdir()}
+    study = play_here(plan_of(tmp_path, **LONG), torn.folder)
+    assert study.runs["status"].tolist() == ["done", "done"]
+    assert len(played) == 1, "only the other one is begun"
+    assert begun not in played
+    assert results(torn.folder) == whole
+    assert not torn.unfinished.exists()
+
+
+def test_a_run_without_any_good_checkpoint_is_played_again_from_its_start(torn, whole, tmp_path):
+    for manifest in torn.unfinished.glob(".*/checkpoints/*/manifest.json"):
+        manifest.write_bytes(b"{}")
+    play_here(plan_of(tmp_path, **LONG), torn.folder)
+    assert results(torn.folder) == whole
+    assert not torn.unfinished.exists()
+
+
+def test_a_run_whose_words_or_tables_were_changed_is_not_gone_on_with(torn, tmp_path):
+    changed = LONG | {"keep": ["owners"]}
+    play_here(plan_of(tmp_path, **changed), torn.folder)
+    play_here(plan_of(tmp_path, **changed), tmp_path / "other")
+    assert results(torn.folder) == results(tmp_path / "other")
+
+
+def test_a_run_that_fails_is_not_gone_on_with(torn, tmp_path, monkeypatch):
+    def fail(*_):
+        raise ValueError("as it may")
+
+    monkeypatch.setattr(Simulation, "play", fail)
+    study = play_here(plan_of(tmp_path, **LONG), torn.folder)
+    assert study.runs["status"].tolist() == ["failed", "failed"]
+    assert not torn.unfinished.exists()
+
+
+def test_a_run_that_was_over_when_it_was_killed_only_gets_its_place(torn, whole, tmp_path, monkeypatch):
+    """Killed between its last byte and its name in the study."""
+    for leftover in torn.unfinished.iterdir():
+        shutil.rmtree(leftover)
+    plan = plan_of(tmp_path, **LONG)
+    play_here(plan, tmp_path / "study")
+    for run in plan.runs([2]):
+        shutil.copytree(tmp_path / "study" / "runs" / run.id, torn.unfinished / run.id)
+    monkeypatch.setattr(Simulation, "play", None)
+    play_here(plan, torn.folder)
+    assert results(torn.folder) == whole
+    assert not torn.unfinished.exists()
+
+
+# ---- workers ------------------------------------------------------------------------------------------------------
 
 
 def test_workers_that_are_killed_while_they_start_do_not_end_a_study_that_goes_on(tmp_path):
