@@ -210,9 +210,12 @@ class Shapley:
         return budget_share_advice(terms, types.data_size * types.quality, types)
 
     def quote(self, terms: Terms, offers: Offers) -> Quote:
-        """The share of the budget for what is really trained on: contributions are measured, whatever is claimed."""
+        """The share of the budget for the true data that is offered: contributions are measured, whatever is claimed.
+
+        Who forges its upload hopes that it passes for what it offers.
+        """
         types = offers.types
-        return everybody_is_taken(budget_share(terms, types.data_size * types.quality * offers.work_share))
+        return everybody_is_taken(budget_share(terms, types.data_size * types.quality * offers.data_share))
 
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         return _everybody(reports, share_out(terms.budget, _quality_units(reports)))

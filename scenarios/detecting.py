@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from scenarios.group_detecting import Case
     from scenarios.schema import Scenario
 
+_NO_CALIBRATION = "detectors of groups are not calibrated"
 EVERYTHING, CLEAN, LIE = "all violations", "clean rounds (false alarms)", "lies, but trained"
 
 
@@ -198,8 +199,9 @@ def detect(scenario: Scenario, seeds: int, device: str, false_alarms: float | No
         raise BadInput("--seeds", "", seeds, "2 or more with --false-alarms: one half calibrates, the other measures")
     runs = range(scenario.seed, scenario.seed + seeds)
     groups = measure_groups(scenario, runs, device) if has_rings(scenario) else []
+    as_they_are = {one.detector: _NO_CALIBRATION for one in groups} if false_alarms is not None else {}
     if groups and not scenario.learning.enabled:
-        return Trial(as_table(groups), ())
+        return Trial(as_table(groups), (), as_they_are)
     detectors, left, clean = policy_of(labelled(scenario).enforcement).detectors, dict[str, str](), (0, 0)
     if false_alarms is not None:
         audits = _audits(scenario, runs[: seeds // 2], device)
@@ -211,7 +213,7 @@ def detect(scenario: Scenario, seeds: int, device: str, false_alarms: float | No
     chosen = tuple(detector for detector in detectors if detector.name in own)
     panel = [Panel(chosen, scenario.enforcement.votes)] if chosen else []
     rates = measure(_audits(scenario, runs, device), [*detectors, *panel])
-    return Trial(as_table([*rates, *groups]), chosen, left, clean)
+    return Trial(as_table([*rates, *groups]), chosen, left | as_they_are, clean)
 
 
 def _audits(scenario: Scenario, seeds: Sequence[int], device: str) -> pd.DataFrame:

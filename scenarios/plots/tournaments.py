@@ -11,10 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, SymLogNorm, TwoSlopeNorm
+from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, SymLogNorm, TwoSlopeNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
+from matplotlib.typing import ColorType
 
 from scenarios.palette import BLUE, INK, MUTED, PAPER, VERMILION, mix
 from scenarios.plots.canvas import WIDTH, canvas, nothing_to_show, styled
@@ -206,11 +207,9 @@ def _heat(ax: Axes, shares: pd.DataFrame, shades: Colormap, colours: Normalize, 
         if np.isnan(share):
             ax.text(column + 0.5, row + 0.5, "–", ha="center", va="center", color=MUTED)
         else:
-            red, green, blue, _ = shades(colours(share))
-            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
             certain = bool(sure.loc[shares.index[row], shares.columns[column]])
             ax.text(column + 0.5, row + 0.5, _percent(share), ha="center", va="center", fontsize=8.5,
-                    color=PAPER if dark else INK, fontweight="bold" if certain else "normal")  # fmt: skip
+                    color=legible_on(shades(colours(share))), fontweight="bold" if certain else "normal")  # fmt: skip
     names = [_worded(str(name)) for name in shares.columns]
     long = max(map(len, names)) > 14 or len(names) > 5
     ax.set_xticks(np.arange(len(names)) + 0.5, names, rotation=30 if long else 0, ha="right" if long else "center")
@@ -218,6 +217,19 @@ def _heat(ax: Axes, shares: pd.DataFrame, shades: Colormap, colours: Normalize, 
     ax.tick_params(length=0)
     for side in ("left", "bottom"):
         ax.spines[side].set_visible(False)
+
+
+def legible_on(colour: ColorType) -> str:
+    """Ink or paper, whichever has more contrast to a colour (relative luminance, WCAG 2.2)."""
+    ground, ink, paper = (_luminance(one) + 0.05 for one in (colour, INK, PAPER))
+    return INK if ground / ink > paper / ground else PAPER
+
+
+def _luminance(colour: ColorType) -> float:
+    """Light that a colour sends, 0 to 1, of its linearised channels."""
+    channels = np.array(to_rgb(colour))
+    linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
 
 
 def _percent(share: float) -> str:

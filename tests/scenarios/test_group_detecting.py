@@ -71,6 +71,8 @@ def test_a_record_holds_what_was_claimed_and_who_used_whose_model() -> None:
 
 
 def test_the_command_shows_groups_where_nothing_is_trained_too(capsys: pytest.CaptureFixture[str]) -> None:
-    show(detect(bids(), 1, "cpu"))
+    show(detect(bids(), 2, "cpu", false_alarms=0.1), 0.1)
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[1:]] == ["bid_comovement"] * 3 + ["reciprocal_trade"] * 3
+    assert [line.split()[0] for line in lines[1:7]] == ["bid_comovement"] * 3 + ["reciprocal_trade"] * 3
+    why = "keeps its parameters, whatever its false alarms: detectors of groups are not calibrated"
+    assert lines[7:] == [f"bid_comovement {why}", f"reciprocal_trade {why}"]

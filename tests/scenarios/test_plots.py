@@ -26,7 +26,7 @@ from scenarios.plots.canvas import readable, spread
 from scenarios.plots.money import MOST_LINES
 from scenarios.plots.raster import MOST_OWNERS
 from scenarios.plots.reports import MOST_TICKS
-from scenarios.plots.tournaments import factor_labels, fingerprint_figure
+from scenarios.plots.tournaments import LOSES_GAINS, factor_labels, fingerprint_figure, legible_on
 from scenarios.recorder import MemoryRecorder
 from scenarios.tables import TABLES
 
@@ -626,3 +626,19 @@ def test_labels_of_factors_keep_clear_of_each_other() -> None:
     assert factor_labels([0.5, 1.0, 2.0]) == ["0.5", "1", "2"]
     assert factor_labels([0.8, 1.0, 1.25]) == ["0.8", "1", "1.25"]
     assert factor_labels([1.0]) == ["1"]
+
+
+def test_figures_on_coloured_cells_can_be_read() -> None:
+    """Contrast by WCAG 2.2: of the two, the better one leaves at least the root of their own, 3.8, on any ground."""
+
+    def light(colour: str) -> float:
+        channels = np.array([int(colour[place : place + 2], 16) for place in (1, 3, 5)]) / 255
+        return float(np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4) @ weights)
+
+    weights = [0.2126, 0.7152, 0.0722]
+    assert legible_on("#ffffff") == palette.INK
+    assert legible_on("#000000") == palette.PAPER
+    for place in np.linspace(0.0, 1.0, 41):
+        ground = to_hex(LOSES_GAINS(place))
+        low, high = sorted((light(ground), light(legible_on(ground))))
+        assert (high + 0.05) / (low + 0.05) >= 3.8
