@@ -310,6 +310,7 @@ PARTS: dict[str, Callable[[], str]] = {
     "exit causes": exit_causes,
     "audit policies": lambda: choices(registries.audit_policies()),
     "detectors": lambda: choices(registries.detectors()),
+    "group detectors": lambda: choices(registries.group_detectors()),
     "slashing schedules": lambda: choices(registries.slashing_schedules()),
     "admissions": lambda: choices(registries.admissions()),
     "deposit schedules": lambda: choices(registries.deposit_schedules()),

@@ -51,6 +51,32 @@ def fits(attempt: Callable[[], None], device: torch.device) -> bool:
     return False
 
 
+def rows_in_parts(compute: Callable[[slice], Tensor], rows: int, device: torch.device, what: str) -> Tensor:
+    """What ``compute`` makes of rows 0 to ``rows`` - 1, one above the other: at once, or in halves if memory runs out.
+
+    Raises ``OutOfMemory`` if not even one row of ``what`` fits.
+    """
+    found: list[Tensor] = []
+    each_part(lambda part: found.append(compute(part)), slice(0, rows), device, what)
+    return found[0] if len(found) == 1 else torch.cat(found)
+
+
+def each_part(compute: Callable[[slice], None], rows: slice, device: torch.device, what: str) -> None:
+    """Have ``compute`` meet some rows, all at once or in halves, in their order, where memory runs out.
+
+    It keeps what it finds only when it has found all of it. Raises ``OutOfMemory`` as ``rows_in_parts`` does.
+    """
+    if fits(lambda: compute(rows), device):
+        return
+    count = rows.stop - rows.start
+    if count <= 1:
+        raise OutOfMemory(f"out of memory: not even one of the {what} fits on this device")
+    tell_halving(what, count, -(-count // 2))
+    middle = (rows.start + rows.stop + 1) // 2
+    each_part(compute, slice(rows.start, middle), device, what)
+    each_part(compute, slice(middle, rows.stop), device, what)
+
+
 def in_parts(compute: Callable[[slice, Tensor, Tensor], None], models: slice, x: Tensor, y: Tensor) -> None:
     """Have some models meet samples x [S, *shape] with labels y [S]: all at once, or in halves where memory runs out.
 

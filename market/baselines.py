@@ -31,7 +31,16 @@ from market.mechanism import (
     Terms,
     Types,
 )
-from market.settling import CLAIMED, arrivals, budget_share_advice, pay_arrivals, share_out
+from market.quoting import Offers, Quote
+from market.settling import (
+    CLAIMED,
+    arrivals,
+    budget_share,
+    budget_share_advice,
+    everybody_is_taken,
+    pay_arrivals,
+    share_out,
+)
 
 FEASIBLE = Guarantee("budget_feasibility")
 EXHAUSTED = Guarantee("budget_exhaustion", when=SOMEBODY_EARNS)
@@ -109,6 +118,12 @@ class FixedPrice:
         price = terms.figures[PRICE] * terms.figures[RATIONED]
         return Advice(price >= types.cost, np.ones(len(types)), price * types.data_size)
 
+    def quote(self, terms: Terms, offers: Offers) -> Quote:
+        """The rationed price for the claimed samples that are offered, if the claimed cost is not above the price."""
+        taken = offers.said.cost <= terms.figures[PRICE]
+        price = terms.figures[PRICE] * terms.figures[RATIONED]
+        return Quote(taken, np.where(taken, price * offers.said.data_size * offers.data_share, 0.0))
+
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         selected = reports.claims[COST] <= self.price
         due = np.where(selected, self.price * reports.claims[DATA_SIZE] * reports.data_share, 0.0)
@@ -152,6 +167,11 @@ class Proportional:
     def recommend(self, terms: Terms, types: Types) -> Advice:
         return budget_share_advice(terms, types.data_size * types.quality, types)
 
+    def quote(self, terms: Terms, offers: Offers) -> Quote:
+        """The share of the budget for the claims, with the data share that is offered."""
+        said = offers.said
+        return everybody_is_taken(budget_share(terms, said.data_size * said.quality * offers.data_share))
+
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         weight = _quality_units(reports) * reports.reputation**self.reputation_exponent
         # The settlement needs the weights again, and reputation may have moved by then.
@@ -188,6 +208,11 @@ class Shapley:
 
     def recommend(self, terms: Terms, types: Types) -> Advice:
         return budget_share_advice(terms, types.data_size * types.quality, types)
+
+    def quote(self, terms: Terms, offers: Offers) -> Quote:
+        """The share of the budget for what is really trained on: contributions are measured, whatever is claimed."""
+        types = offers.types
+        return everybody_is_taken(budget_share(terms, types.data_size * types.quality * offers.work_share))
 
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         return _everybody(reports, share_out(terms.budget, _quality_units(reports)))

@@ -9,6 +9,7 @@ import numpy as np
 from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.mechanism import Advice, Allocation, Edges, Outcome, Settlement, Terms, Transfers, Types
 from market.parties import MODEL_OWNER
+from market.quoting import Quote
 
 CLAIMED = "claimed"
 """Figure of the terms: claim units that shared the last round's budget."""
@@ -30,11 +31,19 @@ def budget_share_advice(terms: Terms, own_units: FloatColumn, types: Types) -> A
     budget, and takes part with all its data if that covers its cost. While nobody has shared yet it hopes for the
     whole budget. An owner that shared last round is itself among ``claimed``, so it expects a little too little.
     """
-    others = terms.figures[CLAIMED]
-    total = others + own_units
-    fraction = np.divide(own_units, total, out=np.zeros(len(types)), where=total > 0.0)
-    expected = terms.budget * fraction
+    expected = budget_share(terms, own_units)
     return Advice(expected >= types.cost * types.data_size, np.ones(len(types)), expected)
+
+
+def budget_share(terms: Terms, own_units: FloatColumn) -> FloatColumn:
+    """``budget * own / (claimed + own)`` [K]: what these claim units would bring, in money."""
+    total = terms.figures[CLAIMED] + own_units
+    return np.asarray(terms.budget * np.divide(own_units, total, out=np.zeros(len(total)), where=total > 0.0))
+
+
+def everybody_is_taken(payment: FloatColumn) -> Quote:
+    """A quote of a mechanism that selects all who answer."""
+    return Quote(np.ones(len(payment), dtype=np.bool_), payment)
 
 
 def pay_arrivals(allocation: Allocation, outcome: Outcome, payment: FloatColumn, claimed: float) -> Settlement:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from learning.columns import BoolColumn, FloatColumn
+from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.enforcement.calibration import calibrated
 from market.enforcement.detectors import Detector
 from market.enforcement.evidence import SIGNALS, Evidence
@@ -22,6 +22,7 @@ from scenarios.errors import BadInput
 if TYPE_CHECKING:
     import pandas as pd
 
+    from scenarios.group_detecting import Case
     from scenarios.schema import Scenario
 
 EVERYTHING, CLEAN, LIE = "all violations", "clean rounds (false alarms)", "lies, but trained"
@@ -91,8 +92,7 @@ def measure(audits: pd.DataFrame, detectors: Sequence[Detector | Panel]) -> list
     of one owner count as one group when it comes to how well a rate is known.
     """
     upload, violation = audits["upload"].astype(str).to_numpy(), audits["violation"].to_numpy(dtype=np.bool_)
-    groups = audits.groupby(["seed", "owner"] if "seed" in audits else ["owner"], sort=False)
-    whose = groups.ngroup().to_numpy().astype(np.int64)
+    whose = _owners(audits)
     trained = upload == "trained"
     cases: dict[str, BoolColumn] = {EVERYTHING: violation}
     cases |= {f"upload: {kind}": upload == kind for kind in sorted(set(upload[~trained]))}
@@ -107,6 +107,12 @@ def measure(audits: pd.DataFrame, detectors: Sequence[Detector | Panel]) -> list
                 worth = np.nan if name == CLEAN else area(scores[against], rows[against])
                 found.append(Measured(detector.name, name, rate(flags[rows], whose[rows]), worth))
     return found
+
+
+def _owners(audits: pd.DataFrame) -> IntColumn:
+    """A number for each audit, the same for all of one owner of one run."""
+    groups = audits.groupby(["seed", "owner"] if "seed" in audits else ["owner"], sort=False)
+    return groups.ngroup().to_numpy().astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ def score(audits: pd.DataFrame, detector: Detector | Panel) -> FloatColumn:
     return scores
 
 
-def as_table(found: Sequence[Measured]) -> pd.DataFrame:
+def as_table(found: Sequence[Measured | Case]) -> pd.DataFrame:
     """The same as a table, a row for each detector and kind of case."""
     import pandas as pd
 
@@ -167,33 +173,45 @@ class Trial:
     """What ``datagora detectors`` shows: rates, and the detectors that they belong to.
 
     ``chosen`` are the scenario's own, as an audit would use them; ``left`` says which could not be calibrated, and why.
+    ``calibrated_on``: how many clean rounds, and of how many owners, the others were set by.
     """
 
     table: pd.DataFrame
     chosen: tuple[Detector, ...]
     left: dict[str, str] = field(default_factory=dict)
+    calibrated_on: tuple[int, int] = (0, 0)
 
 
 def detect(scenario: Scenario, seeds: int, device: str, false_alarms: float | None = None) -> Trial:
     """Measure all detectors, and the scenario's own audit, on so many runs from the scenario's seed on.
+
+    Where it has rings, also detectors of groups, as they are; where nothing is trained, only these.
 
     With ``false_alarms`` detectors are set to that share first, by the clean rounds of the first half of the runs; the
     rates are those of the other half. Raises ``BadInput`` where nothing arrives that could be looked at, and for less
     than two runs to calibrate and measure with.
     """
     from scenarios.enforcement_checks import policy_of
+    from scenarios.group_detecting import has_rings, measure_groups
 
     if false_alarms is not None and seeds < 2:
         raise BadInput("--seeds", "", seeds, "2 or more with --false-alarms: one half calibrates, the other measures")
     runs = range(scenario.seed, scenario.seed + seeds)
-    detectors, left = policy_of(labelled(scenario).enforcement).detectors, dict[str, str]()
+    groups = measure_groups(scenario, runs, device) if has_rings(scenario) else []
+    if groups and not scenario.learning.enabled:
+        return Trial(as_table(groups), ())
+    detectors, left, clean = policy_of(labelled(scenario).enforcement).detectors, dict[str, str](), (0, 0)
     if false_alarms is not None:
-        detectors, left = _calibrate(_audits(scenario, runs[: seeds // 2], device), detectors, false_alarms)
+        audits = _audits(scenario, runs[: seeds // 2], device)
+        detectors, left = calibrate(audits, detectors, false_alarms)
+        innocent = audits[~audits["violation"].to_numpy(dtype=np.bool_)]
+        clean = len(innocent), len(np.unique(_owners(innocent)))
         runs = runs[seeds // 2 :]
     own = {choice.name for choice in scenario.enforcement.detectors}
     chosen = tuple(detector for detector in detectors if detector.name in own)
     panel = [Panel(chosen, scenario.enforcement.votes)] if chosen else []
-    return Trial(as_table(measure(_audits(scenario, runs, device), [*detectors, *panel])), chosen, left)
+    rates = measure(_audits(scenario, runs, device), [*detectors, *panel])
+    return Trial(as_table([*rates, *groups]), chosen, left, clean)
 
 
 def _audits(scenario: Scenario, seeds: Sequence[int], device: str) -> pd.DataFrame:
@@ -204,16 +222,16 @@ def _audits(scenario: Scenario, seeds: Sequence[int], device: str) -> pd.DataFra
     return audits
 
 
-def _calibrate(
+def calibrate(
     audits: pd.DataFrame, detectors: Sequence[Detector], share: float
 ) -> tuple[tuple[Detector, ...], dict[str, str]]:
     """The detectors with limits for this share of false alarms, and why some have kept theirs."""
-    clean = ~audits["violation"].to_numpy(dtype=np.bool_)
+    clean, whose = ~audits["violation"].to_numpy(dtype=np.bool_), _owners(audits)
     found: list[Detector] = []
     left: dict[str, str] = {}
     for detector in detectors:
         try:
-            found.append(calibrated(detector, score(audits, detector)[clean], share))
+            found.append(calibrated(detector, score(audits, detector)[clean], share, whose[clean]))
         except ValueError as problem:
             found.append(detector)
             left[detector.name] = str(problem)
@@ -229,8 +247,11 @@ def show(trial: Trial, false_alarms: float | None = None) -> None:
         shown = "-" if np.isnan(row["area"]) else f"{row['area']:.3f}"
         line = f"{row['detector']:<17} {row['cases']:<28} {row['count']:>6} {row['flagged']:>8} {row['rate']:>6.3f}"
         print(f"{line}  {interval}  {shown:>5}")
+    if false_alarms is not None and any(trial.calibrated_on):
+        rounds, owners = trial.calibrated_on
+        print(f"set to false alarms of {false_alarms:g} by {rounds} clean rounds of {owners} owners")
     for name, reason in trial.left.items():
-        print(f"{name} keeps its parameters: {reason}")
+        print(f"{name} keeps its parameters, whatever its false alarms: {reason}")
     if trial.chosen:
         print(_described(trial, all_of_it=false_alarms is not None))
 

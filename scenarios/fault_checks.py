@@ -11,16 +11,13 @@ if TYPE_CHECKING:
 
 
 def check_faults(scenario: Scenario) -> None:
-    """A device can only crash where owners train on their own, and centers and regions must be there.
+    """Centers and regions that faults befall must be there.
 
     Raises the error of ``problem_at``.
     """
     centers, regions = scenario.centers.count, scenario.population.regions
     for place, fault in enumerate(scenario.faults):
         path = f"faults.{place}"
-        if fault.name == "client_crash" and centers:
-            expected = "another fault: computing centers train, so no device can crash (see center_outage)"
-            raise problem_at(f"{path}.name", fault.name, expected)
         if fault.name == "center_outage" and not centers:
             raise problem_at(f"{path}.name", fault.name, "another fault: there are no computing centers")
         center = fault.params.get("center")

@@ -86,6 +86,13 @@ def detectors() -> Registry[Any]:
     return DETECTORS
 
 
+def group_detectors() -> Registry[Any]:
+    """The registry of detectors of groups."""
+    from market.enforcement.groups import GROUP_DETECTORS
+
+    return GROUP_DETECTORS
+
+
 def slashing_schedules() -> Registry[Any]:
     """The registry of slashing schedules."""
     from market.enforcement.slashing import SLASHING

@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.limits import TooLarge, check_size
+from learning.parquet_files import read_table
 from scenarios.recorder import INFO_FILE, SCENARIO_FILE
-from scenarios.table_files import check_columns, read_table
+from scenarios.table_files import check_columns
 from scenarios.tables import TABLES
 from scenarios.yaml_text import MAX_BYTES, BadYaml, read_yaml
 

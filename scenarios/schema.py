@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationInfo, model_validator
 
 from scenarios import registries
+from scenarios.arrival_checks import check_arrivals
 from scenarios.choices import (
     Adaptation,
     AdmissionChoice,
@@ -519,6 +520,7 @@ class Scenario(Spec):
         check_enforcement(self, built)
         if not info.context:  # else a scenario whose levers have been turned, perhaps to zero
             check_effect(self)
+        check_arrivals(self)
         check_faults(self)
         whole = one_lambda(self)
         if self.interventions:

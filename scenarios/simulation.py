@@ -36,7 +36,7 @@ from market.ledger import Ledger
 from market.money import to_micro
 from market.parties import MODEL_OWNER, WORLD
 from scenarios.enforcement_checks import options_of, policy_of
-from scenarios.engine import losses, outages, rounds
+from scenarios.engine import center_queues, losses, opening, outages, planning, rounds
 from scenarios.engine.arriving import schedule_arrivals
 from scenarios.engine.bookkeeping import book_the_tail, write_events, write_owners, write_run, write_transfers
 from scenarios.engine.clock import NOBODY, Clock, Happening, Kind
@@ -61,11 +61,11 @@ if TYPE_CHECKING:
 
 HANDLERS: dict[Kind, Callable[[World, Happening], None]] = {
     Kind.ARRIVE: arrive,
-    Kind.OPEN: rounds.open_round,
-    Kind.REPORT: rounds.receive_reports,
-    Kind.PLAN: rounds.plan_round,
-    Kind.START: rounds.start_at_center,
-    Kind.TRAINED: rounds.finish_at_center,
+    Kind.OPEN: opening.open_round,
+    Kind.REPORT: opening.receive_reports,
+    Kind.PLAN: planning.plan_round,
+    Kind.START: center_queues.start_at_center,
+    Kind.TRAINED: center_queues.finish_at_center,
     Kind.UPDATE: rounds.receive_updates,
     Kind.CLOSE: rounds.finish_round,
     Kind.LEAVE: rounds.leave_now,

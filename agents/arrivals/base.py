@@ -59,6 +59,10 @@ class Arrivals:
         """Arrivals in [0, ``end``) windows of ``window`` seconds each."""
         raise NotImplementedError
 
+    def drawn(self, end: float) -> float:
+        """How many moments ``visits`` draws for ``end`` windows, by expectation; at least as many as persons come."""
+        raise NotImplementedError
+
 
 ARRIVALS: Registry[type[Arrivals]] = Registry("arrival process")
 

@@ -37,3 +37,6 @@ class Cohorts(Arrivals):
         begin = np.repeat(np.asarray(self.times, dtype=np.float64), np.asarray(self.sizes, dtype=np.int64))
         times = np.sort(begin + self.spread * draws.lots(0, len(begin)))
         return Visits(times[times < end])
+
+    def drawn(self, end: float) -> float:
+        return float(sum(self.sizes))

@@ -54,3 +54,12 @@ class SelfExciting(Arrivals):
                 times.append(now)
                 excited += self.followers * self.decay
         return Visits(np.array(times))
+
+    def drawn(self, end: float) -> float:
+        """The mean number of arrivals, for the mean rate m with m' = decay * (rate - (1 - followers) * m).
+
+        From m(0) = rate it approaches rate / (1 - followers), the sooner the farther ``followers`` is from 1.
+        """
+        own = 1.0 - self.followers
+        pace = own * self.decay
+        return self.rate / own * (end + self.followers * math.expm1(-pace * end) / pace)

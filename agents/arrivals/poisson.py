@@ -24,3 +24,6 @@ class Poisson(Arrivals):
 
     def visits(self, end: float, window: float, draws: Draws) -> Visits:
         return Visits(poisson_times(self.rate, end, draws))
+
+    def drawn(self, end: float) -> float:
+        return self.rate * end

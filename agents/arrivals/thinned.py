@@ -35,6 +35,9 @@ class Thinned(Arrivals):
         kept = draws.lots(0, len(times)) * self.highest < self.rate_at(times)
         return Visits(times[kept])
 
+    def drawn(self, end: float) -> float:
+        return self.highest * end
+
 
 @ARRIVALS.register("varying_rate")
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from agents.arrivals.base import ARRIVALS, Arrivals, Draws, Visits
 from learning.columns import FloatColumn
-from learning.limits import TooLarge, check_rows, check_size, check_table
+from learning.limits import TooLarge, check_rows, check_size
 
 
 @ARRIVALS.register("trace")
@@ -26,15 +27,19 @@ class Trace(Arrivals):
     file: str
     arrive: str = "arrive"
     leave: str | None = None
+    _rows: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._read()
+        object.__setattr__(self, "_rows", len(self._read()[0]))
 
     def visits(self, end: float, window: float, draws: Draws) -> Visits:
         arrive, leave = (column / window for column in self._read())
         order = np.argsort(arrive, kind="stable")
         order = order[arrive[order] < end]
         return Visits(arrive[order], leave[order])
+
+    def drawn(self, end: float) -> float:
+        return float(self._rows)
 
     def _read(self) -> tuple[FloatColumn, FloatColumn]:
         """Both columns in seconds, checked. Raises a one-line ``ValueError`` that names the file."""
@@ -43,7 +48,7 @@ class Trace(Arrivals):
         if path.suffix not in readers:
             raise ValueError(f"file is {self.file!r}, expected a name that ends in .csv or .parquet")
         try:
-            columns = readers[path.suffix](path)
+            columns = readers[path.suffix](path, [name for name in (self.arrive, self.leave) if name is not None])
         except OSError as problem:
             raise ValueError(f"file {self.file!r} cannot be read ({problem.strerror or problem})") from None
         except (UnicodeDecodeError, csv.Error):
@@ -79,27 +84,37 @@ class Trace(Arrivals):
         return found
 
 
-def _from_csv(path: Path) -> dict[str, list[object]]:
+def _from_csv(path: Path, wanted: Collection[str]) -> dict[str, list[object]]:
+    """The columns of a file, and of those ``wanted`` what they hold."""
     check_size(path)
     with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets begin such files with a mark
         rows = csv.DictReader(file, skipinitialspace=True)
         columns: dict[str, list[object]] = {name: [] for name in rows.fieldnames or ()}
+        kept = [(name, column) for name, column in columns.items() if name in wanted]
         for count, row in enumerate(rows):
             check_rows(count + 1)
-            for name, column in columns.items():
+            for name, column in kept:
                 column.append(row[name])
     return columns
 
 
-def _from_parquet(path: Path) -> dict[str, list[object]]:
+def _from_parquet(path: Path, wanted: Collection[str]) -> dict[str, list[object]]:
+    """The same for a file whose ``wanted`` columns hold numbers."""
     import pyarrow as pa
     import pyarrow.parquet as parquet
+
+    from learning.parquet_files import read_table
 
     try:
         with parquet.ParquetFile(path) as file:
             check_rows(file.metadata.num_rows)
-            check_table(file)
-            columns: dict[str, list[object]] = file.read().to_pydict()
+            schema = file.schema_arrow
+        for field in schema:
+            numbers = (pa.types.is_integer, pa.types.is_floating, pa.types.is_null)
+            if field.name in wanted and not any(test(field.type) for test in numbers):
+                raise OSError(f"column {field.name} is of type {str(field.type)[:60]}, expected numbers")
+        columns: dict[str, list[object]] = {name: [] for name in schema.names}
+        columns |= read_table(path, wanted).to_pydict()
     except pa.ArrowException as problem:
         raise OSError(f"no Parquet file: {str(problem).splitlines()[0]}") from None
     return columns

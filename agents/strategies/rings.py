@@ -97,6 +97,10 @@ class WashTrader(Strategy):
         }
 
 
+RINGS = (CollusionRing.name, BidRotation.name, WashTrader.name, "generation_ring")
+"""The strategies that act in a ring; what their members do together is what detectors of groups look for."""
+
+
 @STRATEGIES.register("sabotage_rivals")
 @dataclass(frozen=True, kw_only=True)
 class SabotageRivals(Switching):

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from learning.columns import IntColumn
+from learning.memory import OutOfMemory, each_part
 from learning.streams import Streams
 
 WARM_UP = 0.05
@@ -21,6 +22,8 @@ AVERAGED_OVER = 0.1
 """The weights that are kept are a moving average over about this share of the last steps."""
 
 Network = TypeVar("Network", bound=nn.Module)
+Share = Callable[[slice], Tensor]
+"""What some rows of a batch add to its loss: over all rows of the batch these shares sum to the loss."""
 
 
 def keyed(build: Callable[[], Network], owner: int, counter: int, streams: Streams) -> Network:
@@ -43,7 +46,7 @@ def batches(samples: int, size: int, steps: int, chance: np.random.Generator) ->
 
 def descend(
     network: Network,
-    loss: Callable[[IntColumn], Tensor],
+    loss: Callable[[IntColumn], Share],
     samples: int,
     *,
     batch_size: int,
@@ -53,7 +56,8 @@ def descend(
 ) -> Network:
     """The network, in evaluation mode, after ``steps`` steps of Adam on ``loss`` of batches (row numbers [B]).
 
-    Raises ``ValueError`` if the training diverges.
+    ``loss`` draws what a batch needs, once. Where memory runs out, gradients are summed over parts of the batch.
+    Raises ``ValueError`` if the training diverges, and ``OutOfMemory`` where a single row does not fit.
     """
     network.train()
     kept = copy.deepcopy(network)
@@ -66,7 +70,7 @@ def descend(
         for group in optimizer.param_groups:
             group["lr"] = rate * _pace((step + 1) / steps)
         optimizer.zero_grad(set_to_none=True)
-        loss(rows).backward()  # type: ignore[no-untyped-call]
+        _add_gradients(loss(rows), len(rows), current)
         nn.utils.clip_grad_norm_(current, LARGEST_GRADIENT)
         optimizer.step()
         with torch.no_grad():
@@ -75,6 +79,37 @@ def descend(
     if not all(bool(torch.isfinite(part).all()) for part in averaged):
         raise ValueError("the training of a generator diverged: its learning rate is too high for these data")
     return kept.eval()
+
+
+def whole(loss: Callable[[], Tensor], rows: int) -> Share:
+    """A loss of a batch of ``rows`` that cannot be split. Its share raises ``OutOfMemory`` for a part of the batch."""
+
+    def share(part: slice) -> Tensor:
+        if part != slice(0, rows):
+            raise OutOfMemory(f"out of memory: a batch of {rows} of a generator does not fit on this device")
+        return loss()
+
+    return share
+
+
+def _add_gradients(share: Share, rows: int, parameters: list[Tensor]) -> None:
+    """Sum the gradients of a batch's loss in parameters that have none yet: of all rows at once if memory allows."""
+
+    def add(part: slice) -> None:
+        before = [parameter.grad for parameter in parameters]
+        for parameter in parameters:
+            parameter.grad = None
+        try:
+            share(part).backward()  # type: ignore[no-untyped-call]
+        except BaseException:
+            for parameter, gradient in zip(parameters, before, strict=True):
+                parameter.grad = gradient  # nothing of an attempt stays
+            raise
+        for parameter, gradient in zip(parameters, before, strict=True):
+            if gradient is not None and parameter.grad is not None:
+                parameter.grad += gradient
+
+    each_part(add, slice(0, rows), parameters[0].device, "samples that a generator is trained on")
 
 
 def _pace(progress: float) -> float:

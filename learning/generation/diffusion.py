@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from learning.columns import BoolColumn, IntColumn
-from learning.generation.descent import check_training, descend, keyed, normal_rows
+from learning.generation.descent import Share, check_training, descend, keyed, normal_rows
 from learning.generation.generator import (
     GENERATORS,
     DataRange,
@@ -21,10 +21,12 @@ from learning.generation.generator import (
 )
 from learning.generation.scaling import Scaling
 from learning.generation.unet import GROUPS, UNet
+from learning.memory import rows_in_parts
 from learning.streams import Streams
 
 AT_ONCE = 256
 """Samples that are made together; bounds memory."""
+SAMPLES = "samples of a generator"
 
 
 @GENERATORS.register("diffusion")
@@ -64,14 +66,19 @@ class Diffusion:
         network = keyed(lambda: UNet(channels, classes, side, self.width), owner, counter, streams).to(x.device)
         chance = streams.generator("generator training", owner, counter)
 
-        def loss(rows: IntColumn) -> Tensor:
+        def loss(rows: IntColumn) -> Share:
             some = torch.from_numpy(rows).to(x.device)
             image = images[some]
             noise = normal_rows(chance, len(rows), math.prod(x.shape[1:]), x).reshape(image.shape)
             time = torch.from_numpy(chance.random(len(rows))).to(device=x.device, dtype=x.dtype)
             between = noise + time[:, None, None, None] * (image - noise)
-            found: Tensor = (network(between, time, told[some]) - (image - noise)).square().mean()
-            return found
+
+            def share(part: slice) -> Tensor:
+                wanted = (image - noise)[part]
+                found: Tensor = (network(between[part], time[part], told[some[part]]) - wanted).square().mean()
+                return found if len(wanted) == len(rows) else found * (len(wanted) / len(rows))
+
+            return share
 
         order = streams.generator("generator batches", owner, counter)
         trained = descend(network, loss, len(x), batch_size=self.batch_size, steps=self.steps, rate=self.rate,
@@ -99,8 +106,10 @@ class FittedDiffusion:
         made = normal_rows(chance, len(labels), math.prod(self.shape), self.limits.low).reshape(-1, *self.shape)
         told = one_hot(torch.from_numpy(labels).to(made.device), len(self.known)).to(made.dtype)
         for begin in range(0, len(labels), AT_ONCE):
-            place = slice(begin, begin + AT_ONCE)
-            made[place] = self._followed(made[place], told[place])
+            some, of = made[begin : begin + AT_ONCE], told[begin : begin + AT_ONCE]
+            made[begin : begin + AT_ONCE] = rows_in_parts(
+                lambda part, some=some, of=of: self._followed(some[part], of[part]), len(some), made.device, SAMPLES
+            )
         return self.limits.clip(self.scaling.restored(made))
 
     def _followed(self, x: Tensor, told: Tensor) -> Tensor:

@@ -13,14 +13,16 @@ from torch.nn.functional import one_hot
 
 from learning.columns import BoolColumn, IntColumn
 from learning.generation.class_mixtures import ClassMixtures
-from learning.generation.descent import check_training, descend, keyed, normal_rows
+from learning.generation.descent import Share, check_training, descend, keyed, normal_rows, whole
 from learning.generation.generator import GENERATORS, DataRange, check_labels, check_samples, known_classes
 from learning.generation.scaling import Scaling
+from learning.memory import each_part, rows_in_parts
 from learning.streams import Streams
 
 LEAST_ERROR = 1e-4
 """Mean squared error, in units of the data's variance, below which reconstruction gains nothing."""
 LARGEST_LOG_VARIANCE = 10.0
+SAMPLES = "samples of a generator"
 COMPONENTS, PRIOR = 4, 5.0
 """Of the mixtures of codes; see ``ClassMixtures.fit``."""
 
@@ -59,6 +61,18 @@ class Autoencoder(nn.Module):
         mean, log_variance = self.encoder(torch.cat([x, told], dim=1)).chunk(2, dim=1)
         code: Tensor = mean + torch.exp(0.5 * log_variance.clamp(-LARGEST_LOG_VARIANCE, LARGEST_LOG_VARIANCE)) * noise
         return code
+
+    @torch.no_grad()
+    def error(self, code: Tensor, told: Tensor, x: Tensor) -> float:
+        """Mean squared error of what is decoded from codes [n, code] of samples [n, F]."""
+        means: list[tuple[float, int]] = []
+
+        def measure(part: slice) -> None:
+            mean = float((self.decode(code[part], told[part]) - x[part]).square().mean())
+            means.append((mean, part.stop - part.start))
+
+        each_part(measure, slice(0, len(x)), x.device, SAMPLES)
+        return means[0][0] if len(means) == 1 else sum(mean * rows for mean, rows in means) / len(x)
 
 
 def _perceptron(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
@@ -105,16 +119,20 @@ class ConditionalVAE:
         network = network.to(flat.device)
         chance = streams.generator("generator training", owner, counter)
 
-        def loss(rows: IntColumn) -> Tensor:
+        def loss(rows: IntColumn) -> Share:
             some = torch.from_numpy(rows).to(flat.device)
-            return network.loss(flat[some], told[some], normal_rows(chance, len(rows), self.code, flat))
+            noise = normal_rows(chance, len(rows), self.code, flat)
+            # Of the logarithm of a mean there are no shares; the weights outweigh a batch here anyway.
+            return whole(lambda: network.loss(flat[some], told[some], noise), len(rows))
 
         order = streams.generator("generator batches", owner, counter)
         trained = descend(network, loss, len(x), batch_size=self.batch_size, steps=self.steps, rate=self.rate,
                           chance=order)  # fmt: skip
-        codes = trained.encode(flat, told, normal_rows(chance, len(x), self.code, flat))
-        with torch.no_grad():
-            error = float((trained.decode(codes, told) - flat).square().mean())
+        noise_of_codes = normal_rows(chance, len(x), self.code, flat)
+        codes = rows_in_parts(
+            lambda part: trained.encode(flat[part], told[part], noise_of_codes[part]), len(x), flat.device, SAMPLES
+        )
+        error = trained.error(codes, told, flat)
         points = codes.cpu().numpy().astype(np.float64)
         start = streams.generator("mixture start", owner, counter)
         mixtures = ClassMixtures.fit(points, y.cpu().numpy(), COMPONENTS, PRIOR, start)
@@ -143,7 +161,7 @@ class FittedVAE:
         normal = streams.generator("generated sample", owner, counter).standard_normal((len(labels), code))
         points = torch.from_numpy(self.codes.points(labels, uniform, normal).astype(np.float32)).to(device)
         told = one_hot(torch.from_numpy(labels).to(device), len(self.known)).to(points.dtype)
-        made = self.network.decode(points, told)
+        made = rows_in_parts(lambda part: self.network.decode(points[part], told[part]), len(points), device, SAMPLES)
         if self.noise > 0:
             chance = streams.generator("generated noise", owner, counter)
             made = made + self.noise * normal_rows(chance, len(labels), made.shape[1], made)

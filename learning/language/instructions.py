@@ -14,7 +14,7 @@ from learning.columns import IntColumn
 from learning.data.answers import Answers, filled
 from learning.data.dataset import DATASETS, BadData, Dataset, each_fifth, interleaved
 from learning.language.extra import required
-from learning.limits import check_rows, check_size, check_table
+from learning.limits import check_rows, check_size
 
 COLUMNS = ("instruction", "input", "output")
 TEMPLATE = (
@@ -101,7 +101,7 @@ def read_instructions(path: Path, columns: Sequence[str] = COLUMNS) -> Texts:
         ".jsonl": lambda file: pd.DataFrame(_lines(file)),
         ".json": lambda file: pd.DataFrame(json.loads(file.read_text(encoding="utf-8"))),
         ".csv": lambda file: pd.read_csv(file, dtype=str, keep_default_na=False),
-        ".parquet": _parquet,
+        ".parquet": lambda file: _parquet(file, columns),
     }
     reader = readers.get(path.suffix.lower())
     if reader is None:
@@ -245,13 +245,18 @@ def _lines(path: Path) -> list[Any]:
     return [json.loads(line) for line in texts if line.strip()]
 
 
-def _parquet(path: Path) -> Any:
+def _parquet(path: Path, columns: Sequence[str]) -> Any:
+    """The ``columns`` of a file that it has, or an empty frame of all columns where some are missing."""
     import pyarrow.parquet
+
+    from learning.parquet_files import read_table
 
     with pyarrow.parquet.ParquetFile(path) as file:
         check_rows(file.metadata.num_rows)
-        check_table(file)
-        return file.read().to_pandas()
+        schema = file.schema_arrow
+    if not set(columns) <= set(schema.names):
+        return schema.empty_table().to_pandas()
+    return read_table(path, columns).to_pandas()
 
 
 def _found(file: str, folder: Path) -> Path:

@@ -12,4 +12,4 @@ def update_dissimilarity(models: Tensor, initial: Tensor) -> Tensor:
 
     1 where one of the two has not moved, 0 on the diagonal.
     """
-    return 1 - cosines(models - initial)
+    return 1 - cosines(models, initial)

@@ -37,7 +37,7 @@ class PFedGraph(PersonalMethod):
             raise ValueError(f"alpha must be a number above 0, got {self.alpha}")
 
     def collaboration(self, meeting: Meeting, memory: Memory) -> Tensor:
-        return graph_weights(meeting.sent - meeting.initial, meeting.weights, alpha=self.alpha)
+        return graph_weights(meeting.sent, meeting.weights, alpha=self.alpha, origin=meeting.initial)
 
     def exchange(self, meeting: Meeting, taken: NDArray[np.float64], memory: Memory) -> Outcome:
         return Outcome(mixed(meeting, taken), meeting.own)
@@ -47,8 +47,12 @@ SAME = 0.9
 """Cosine above which two updates count as equal: the authors' code sets a negated cosine below -0.9 to -1."""
 
 
-def graph_weights(updates: Tensor, samples: FloatColumn, *, alpha: float = 0.8) -> Tensor:
+def graph_weights(
+    updates: Tensor, samples: FloatColumn, *, alpha: float = 0.8, origin: Tensor | None = None
+) -> Tensor:
     """Collaboration weights [K, K], float64, rows on the simplex, for updates [K, P] and data sizes ``samples`` [K].
+
+    With an ``origin`` [P], models [K, P] that have started from there take the place of their updates.
 
     Row i minimises sum_j w_j d_ij + alpha ||w - p||^2 over the simplex, with d the negated cosine of the updates
     (models minus the initial one) and p the shares of data. Completing the square makes that the Euclidean projection
@@ -58,7 +62,7 @@ def graph_weights(updates: Tensor, samples: FloatColumn, *, alpha: float = 0.8) 
         raise ValueError(f"alpha must be a number above 0, got {alpha}")
     if len(samples) != len(updates):
         raise ValueError(f"{len(updates)} updates have {len(samples)} data sizes")
-    alike = cosines(updates)
+    alike = cosines(updates, origin)
     alike = torch.where(alike > SAME, 1.0, alike)
     share = torch.from_numpy(normalised(samples)).to(updates.device)
     return project_to_simplex(share + alike / (2 * alpha))

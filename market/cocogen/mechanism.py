@@ -45,7 +45,7 @@ from market.cocogen.published import (
     said_in,
 )
 from market.cocogen.rate_search import proposed
-from market.cocogen.reply import reply
+from market.cocogen.reply import earnings, redistributed, reply
 from market.cocogen.volume_rules import VOLUME_RULES
 from market.mechanism import (
     DATA_SIZE,
@@ -67,7 +67,8 @@ from market.mechanism import (
     Types,
 )
 from market.parties import WORLD
-from market.settling import arrivals, pay_arrivals
+from market.quoting import Offers, Quote
+from market.settling import arrivals, everybody_is_taken, pay_arrivals
 
 PERFORMANCE_PAY, REDISTRIBUTION = "performance pay", "redistribution"
 OFFERED = "offered volume"
@@ -163,6 +164,27 @@ class CoCoGen(MarketRules):
         if len(rows):
             volume[rows], worth[rows] = reply(self, terms, types.take(rows), said.take(rows))
         return Advice(worth >= types.cost * types.data_size, np.ones(count), worth, synthetic_volume=volume)
+
+    def quote(self, terms: Terms, offers: Offers) -> Quote:
+        """What the model truly earns, less what is really generated, and the redistribution for what was claimed.
+
+        Volumes are those that owners offer where they choose themselves, else the best reply for their claims. Who
+        forges its upload generates nothing, and hopes that the others make up for the data that it does not bring.
+        """
+        payment, said = np.zeros(len(offers)), Claimed.of(offers.said.column)
+        rows = np.flatnonzero((said.data_size > 0.0) & (offers.types.data_size > 0.0))
+        if len(rows):
+            types, claimed = offers.types.take(rows), said.take(rows)
+            if self.rule == "best_reply":
+                told = np.clip(offers.synthetic_volume[rows], 0.0, self.synthetic_volume_cap)
+            else:
+                told, _ = reply(self, terms, offers.said.take(rows), claimed)
+            held = Claimed.of(types.column)
+            held = held._replace(data_size=np.maximum(held.data_size * offers.data_share[rows], LEAST))
+            made = np.where(offers.work_share[rows] > 0.0, told * offers.volume_share[rows], 0.0)
+            earned = earnings(self, terms, types, held, made)
+            payment[rows] = earned + redistributed(self, terms, types, claimed, told)
+        return everybody_is_taken(payment)
 
     def plan(self, terms: Terms, reports: Reports) -> Allocation:
         """Everybody takes part, with the volume that the rule says and a deposit for all that it may have to pay."""

@@ -16,9 +16,15 @@ def equilibrium_loads(fees: float, data: float, cost: FloatColumn) -> FloatColum
 
     The centers' contest is that of the owners, with the ``fees`` (money) as its reward. Loads need not sum to the
     contributed ``data``. A single center has nobody to contest the fees with: it takes the data as they are.
+
+    Where the costs of two or more centers fall to 0, their loads grow without bound, they share the fees and all others
+    stay out. At 0 each of them aims at all the data: like any greater load, that prefers the largest contribution.
     """
     if len(cost) == 1:
         return np.array([max(data, 0.0)])
+    free = cost == 0.0
+    if np.count_nonzero(free) > 1 and fees > 0.0:
+        return np.where(free, max(data, 0.0), 0.0)
     return equilibrium_effort(fees, cost)
 
 

@@ -9,6 +9,10 @@ per unit of effort and, where contributions are capped, a largest effort. For a 
 and the Nash equilibrium is the one Q > 0 at which these sum to Q; ``q(Q) / Q`` falls in Q, so the root is unique.
 There is none where fewer than two owners can contribute: all columns are zero then.
 
+Effort that costs nothing is the limit of effort that costs ever less. One free owner alone gives ``Q = R / c`` with c
+the lowest cost of the others, at which these stay out: an equilibrium, too. Of two or more free owners each gains by
+more effort, whatever the other does, up to its cap; without one there is no equilibrium, and its effort is infinite.
+
 Columns have one entry per owner: costs in money per unit of effort (at least 0; infinite: cannot contribute), largest
 efforts in units of effort (at least 0; infinite: no cap).
 """
@@ -26,11 +30,14 @@ def contribution_rate(cost: FloatColumn) -> float:
     """Total effort per unit of reward when nobody is capped, kappa: 0 where fewer than two owners can contribute.
 
     With the m owners that are active in equilibrium, ``kappa = (m - 1) / sum of their costs``: the cheapest ones, up
-    to the last whose cost is below ``1 / kappa``. Who is active does not depend on the reward. O(N log N).
+    to the last whose cost is below ``1 / kappa``. Who is active does not depend on the reward. O(N log N). Infinite
+    where two or more owners are free.
     """
     able = np.sort(cost[np.isfinite(cost)])
     if len(able) < 2:
         return 0.0
+    if able[0] == 0.0:
+        return 1.0 / float(able[1]) if able[1] > 0.0 else math.inf
     with np.errstate(over="ignore"):  # what leaves the doubles is out of reach: infinite is not below anything
         relative = able / able[0]
         active = int(np.count_nonzero(np.arange(len(able)) * relative < np.cumsum(relative)))
@@ -48,9 +55,12 @@ def equilibrium_effort(reward: float, cost: FloatColumn, largest: FloatColumn | 
 
 
 def first_order_rate(cost: FloatColumn) -> float:
-    """Total effort per unit of reward at the root of all first-order conditions: ``(N - 1) / sum of costs``."""
+    """Total effort per unit of reward at the root of all first-order conditions: ``(N - 1) / sum of costs``.
+
+    0 where they have none: somebody's cost is infinite, or everybody is free.
+    """
     total = float(cost.sum())
-    return (len(cost) - 1) / total if math.isfinite(total) else 0.0
+    return (len(cost) - 1) / total if 0.0 < total < math.inf else 0.0
 
 
 def first_order_effort(reward: float, cost: FloatColumn) -> FloatColumn:
@@ -65,11 +75,21 @@ def first_order_effort(reward: float, cost: FloatColumn) -> FloatColumn:
 
 def _effort_of_able(reward: float, cost: FloatColumn, largest: FloatColumn | None) -> FloatColumn:
     total = contribution_rate(cost) * reward
+    if total == math.inf:
+        caps = np.full(len(cost), math.inf) if largest is None else largest
+        if bool(np.isinf(caps[cost == 0.0]).any()):
+            return np.where(cost == 0.0, caps, 0.0)
+        with np.errstate(divide="ignore"):  # a bound for the search only: a best response is at most R / 4c
+            caps = np.minimum(caps, reward / cost)
+        return _capped_effort(cost / reward, caps, total)
     effort = np.maximum(total * (1.0 - cost * (total / reward)), 0.0)
     if largest is None or bool((effort <= largest).all()):
         return effort
-    slope = cost / reward
-    total = _capped_total(slope, largest, total)
+    return _capped_effort(cost / reward, largest, total)
+
+
+def _capped_effort(slope: FloatColumn, largest: FloatColumn, uncapped: float) -> FloatColumn:
+    total = _capped_total(slope, largest, uncapped)
     return np.clip(total * (1.0 - slope * total), 0.0, largest)
 
 
@@ -93,7 +113,9 @@ def _capped_total(slope: FloatColumn, largest: FloatColumn, uncapped: float) -> 
             low = total
         if excess <= 0.0:
             high = total
-        if count:
+        if count and steepness == 0.0:
+            step = math.inf  # free and below their caps: there is more to come
+        elif count:
             spare = (count - 1) / (2.0 * steepness)
             step = spare + math.sqrt(spare * spare + fixed / steepness)
         else:

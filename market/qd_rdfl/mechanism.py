@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 
@@ -48,14 +48,27 @@ from market.qd_rdfl.equilibrium import (
 from market.qd_rdfl.matching import ALONE
 from market.qd_rdfl.quality import floored, unfloored
 from market.qd_rdfl.rematching import rematch
-from market.settling import arrivals, pay_arrivals, share_out
+from market.quoting import Offers, Quote
+from market.settling import arrivals, everybody_is_taken, pay_arrivals, share_out
 
 EFFORT = "effort"
 """Column of the terms: effective contributions of the members in equilibrium; the figure of that name is their sum."""
 FEE = "training fee"
+_LEAST_FEE = 1e-100
+"""Of an owner, in money: who pays nothing for training would contribute without bound."""
 COMPUTE = "compute cost"
 _OWNER, _QUALITY, _CENTER, _COST = "owner", "quality", "center", "center_cost"
 _MOST, _LOWEST, _HIGHEST = "budget", "lowest claim", "highest claim"
+
+
+class _Seat(NamedTuple):
+    """Columns [K] of owners in the contest: believed quality, advised share, effort, everybody's effort, reward."""
+
+    quality: FloatColumn
+    share: FloatColumn
+    effort: FloatColumn
+    total: FloatColumn
+    reward: FloatColumn
 
 
 @MECHANISMS.register("qd_rdfl")
@@ -104,6 +117,8 @@ class QDRDFL:
             value = getattr(self, name)
             if not (value > 0.0 and math.isfinite(value)):
                 raise ValueError(f"{name}: expected a number above 0, got {value}")
+        if not _LEAST_FEE <= self.fee < math.inf:
+            raise ValueError(f"market_factor * unit_price: expected a number from {_LEAST_FEE:g} on, got {self.fee:g}")
         for name in ("unit_compute_cost", "fixed_reward"):
             value = getattr(self, name)
             if not (value >= 0.0 and math.isfinite(value)):
@@ -201,6 +216,32 @@ class QDRDFL:
         The expected payment is the reward's share less the training fee. Before a second owner is there, an entrant
         hopes for one rival like itself.
         """
+        seat = self._seat(terms, types)
+        net = self._net(seat, seat.share, seat.effort)
+        worthwhile = (seat.share > 0.0) & (net >= types.cost * seat.share * types.data_size)
+        return Advice(worthwhile, seat.share, np.where(worthwhile, net, 0.0))
+
+    def quote(self, terms: Terms, offers: Offers) -> Quote:
+        """The reward's share less the fee for what is offered, as far as the contest lets it count.
+
+        Nothing where that does not cover what it really costs: such an owner does better to sit the round out.
+        """
+        seat, truth = self._seat(terms, offers.said), offers.types
+        # Whole shares keep the effort as it was announced, to the last bit.
+        share = np.minimum(offers.data_share, np.minimum(seat.share, 1.0))
+        effort = np.where(share == seat.share, seat.effort, seat.quality * share)
+        net = self._net(seat, share, effort)
+        worthwhile = (share > 0.0) & (net >= truth.cost * share * truth.data_size)
+        return everybody_is_taken(np.where(worthwhile, net, 0.0))
+
+    def _net(self, seat: _Seat, share: FloatColumn, effort: FloatColumn) -> FloatColumn:
+        """The prize for an effective contribution less the fee for the share behind it, in money [K]."""
+        total = seat.total + (effort - seat.effort)
+        prize = np.divide(effort, total, out=np.zeros(len(total)), where=total > 0.0) * seat.reward
+        return np.asarray(prize - self.fee * share)
+
+    def _seat(self, terms: Terms, types: Types) -> _Seat:
+        """Where owners of these types stand in the contest; who is outside, as one owner more."""
         place, inside = _find(terms, types.owner, len(types))
         quality = types.quality.astype(np.float64)
         quality[inside] = terms.columns[_QUALITY][place[inside]]
@@ -214,10 +255,7 @@ class QDRDFL:
             entries = np.array([self._entry(terms, one) for one in claimed.tolist()])[alike]
             reward[~inside], total[~inside], effort[~inside], quality[~inside] = entries.T
         share = np.divide(effort, quality, out=np.zeros(len(types)), where=quality > 0.0)
-        prize = np.divide(effort, total, out=np.zeros(len(types)), where=total > 0.0) * reward
-        net = prize - self.fee * share
-        worthwhile = (share > 0.0) & (net >= types.cost * share * types.data_size)
-        return Advice(worthwhile, share, np.where(worthwhile, net, 0.0))
+        return _Seat(quality, share, effort, total, reward)
 
     def _entry(self, terms: Terms, quality: float) -> tuple[float, float, float, float]:
         """Reward, total effort, own effort and believed quality when an owner that claims this quality joins."""

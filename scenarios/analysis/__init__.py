@@ -8,6 +8,7 @@ from scenarios.analysis.games import Anarchy, anarchy
 from scenarios.analysis.hazard import churn_hazard, cox_exit, exit_intervals
 from scenarios.analysis.incidence import cumulative_incidence
 from scenarios.analysis.inequality import lorenz, payoff_inequality
+from scenarios.analysis.over_runs import kaplan_meier_over_runs
 from scenarios.analysis.regimes import regimes
 from scenarios.analysis.retention import retention
 from scenarios.analysis.spells import market_spells, tenure_spells
@@ -27,6 +28,7 @@ __all__ = [
     "exit_intervals",
     "half_life",
     "kaplan_meier",
+    "kaplan_meier_over_runs",
     "log_rank",
     "lorenz",
     "market_spells",

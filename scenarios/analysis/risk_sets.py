@@ -25,15 +25,16 @@ class RiskSets:
         return np.cumprod(1.0 - self.ended / self.at_risk, dtype=np.float64)
 
 
-def risk_sets(spells: pd.DataFrame) -> RiskSets:
+def risk_sets(spells: pd.DataFrame, times: FloatColumn | None = None) -> RiskSets:
     """The risk sets of spells: an owner is at risk after its entry, to its exit; who enters at 0 also at 0.
 
-    Who enters later and leaves at once was at risk at no time, and so is left out (as lifelines demands).
+    Who enters later and leaves at once was at risk at no time, and so is left out (as lifelines demands). ``times``:
+    where to look, if not at the times at which anybody of these went; there nobody may be at risk.
     """
     spells = ever_at_risk(spells)
     entry, exit = (spells[column].to_numpy(dtype=np.float64) for column in ("entry", "exit"))
     gone = (spells["cause"] != CENSORED).to_numpy()
-    time = np.unique(exit[gone])
+    time = np.unique(exit[gone]) if times is None else times
     there = _at_or_after(exit, time) - _at_or_after(np.where(entry > 0, entry, -1.0), time)
     return RiskSets(time, there, ended_at(exit[gone], time))
 

@@ -59,7 +59,7 @@ def _curve(name: str, spells: pd.DataFrame, level: float) -> pd.DataFrame:
 def half_life(curves: pd.DataFrame) -> pd.DataFrame:
     """Windows until half of a group has gone, by its curve of ``kaplan_meier``: group, half_life, lower, upper.
 
-    Infinite where the curve (or its bound) never falls to one half within the run.
+    Infinite where the curve (or its bound) never falls to one half within the run, NaN where there is no bound.
     """
     rows = [
         {"group": name, "half_life": _falls_to_half(rows, "survival"), "lower": _falls_to_half(rows, "lower"),
@@ -70,6 +70,8 @@ def half_life(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def _falls_to_half(curve: pd.DataFrame, column: str) -> float:
+    if curve[column].isna().any():
+        return float("nan")
     fallen = curve.loc[curve[column] <= 0.5, "time"]
     return float(fallen.iloc[0]) if len(fallen) else float("inf")
 

@@ -14,6 +14,9 @@ from learning.streams import Streams
 from scenarios.engine.clock import to_ticks
 from scenarios.schema import Scenario
 
+_BLOCK = 256
+"""Arrivals that are drawn at once."""
+
 Rates = Sequence[tuple[float, float]]
 """Pairs of a tick and the arrivals per window from then on, in order of time; the first is at tick 0."""
 
@@ -29,24 +32,24 @@ def visits(scenario: Scenario, streams: Streams, rates: Rates) -> tuple[IntColum
     The initial ones, the listed times, the Poisson process of these ``rates``, and the scenario's further processes.
     """
     end = scenario.horizon * to_ticks(scenario.window)
-    ticks = [0] * scenario.population.initial
-    ticks += [to_ticks(second) for second in scenario.population.arrival_times]
-    ticks += _poisson(rates, to_ticks(scenario.window), end, streams)
+    first = np.zeros(scenario.population.initial, dtype=np.int64)
+    listed = np.array([to_ticks(second) for second in scenario.population.arrival_times], dtype=np.int64)
+    ticks = np.concatenate([first, listed, *_poisson(rates, to_ticks(scenario.window), end, streams)])
     further = [_of_process(scenario, streams, place) for place in range(len(scenario.population.arrivals))]
-    arrive = np.concatenate([np.array(ticks, dtype=np.int64), *(one[0] for one in further)])
+    arrive = np.concatenate([ticks, *(one[0] for one in further)])
     leave = np.concatenate([np.full(len(ticks), NEVER), *(one[1] for one in further)])
     order = np.argsort(arrive, kind="stable")
     order = order[arrive[order] < end]
     return arrive[order], leave[order]
 
 
-def _poisson(rates: Rates, window: int, end: int, streams: Streams) -> list[int]:
-    """Ticks of a Poisson process with a rate that changes in steps.
+def _poisson(rates: Rates, window: int, end: int, streams: Streams) -> list[IntColumn]:
+    """Ticks of a Poisson process with a rate that changes in steps, in columns one after another.
 
     In units of the mean gap the gaps are the same whatever the rates are. So a rate that changes later moves nobody
     who has come before, and what is left of the gap under way stretches or shrinks with it.
     """
-    ticks: list[int] = []
+    ticks: list[IntColumn] = []
     number, left = 0, float(streams.exponential("arrival gap", 0, 0)) if any(rate > 0 for _, rate in rates) else 0.0
     for (begin, rate), (stop, _) in pairwise([*rates, (float(end), 0.0)]):
         if rate <= 0 or stop <= begin:
@@ -54,9 +57,11 @@ def _poisson(rates: Rates, window: int, end: int, streams: Streams) -> list[int]
         mean_gap = window / rate
         at = begin + mean_gap * left
         while at < stop:
-            ticks.append(round(at))
-            number += 1
-            at += mean_gap * float(streams.exponential("arrival gap", 0, number))
+            gaps = streams.exponential("arrival gap", 0, np.arange(number + 1, number + 1 + _BLOCK))
+            moments = np.cumsum(np.append(at, mean_gap * gaps))
+            within = min(int(np.searchsorted(moments, stop)), _BLOCK)  # the one after these is where it goes on
+            ticks.append(np.rint(moments[:within]).astype(np.int64))
+            number, at = number + within, float(moments[within])
         left = (at - stop) / mean_gap
     return ticks
 

@@ -72,6 +72,10 @@ class Happening:
     def __len__(self) -> int:
         return len(self.ticks)
 
+    def entries(self) -> list[tuple[int, int, int]]:
+        """Tick, owner and reference of each entry."""
+        return list(zip(self.ticks.tolist(), self.owners.tolist(), self.refs.tolist(), strict=True))
+
 
 @dataclass
 class Wave:

@@ -35,11 +35,31 @@ def send_or_crash(world: World, owners: IntColumn, serials: IntColumn, tick: int
     post_uploads(world, owners[well], serials[well], sent[well], (sent + flights.link_ticks[rows])[well])
 
 
+def crash_at_the_door(world: World, owner: int, row: int, tick: int) -> bool:
+    """Whether the device of an owner whose turn at a center has come fails before it has handed over its data.
+
+    Its place there is given back then, and nothing is trained.
+    """
+    flights, one = world.flights, np.array([row])
+    for place, fault in enumerate(() if world.faults is None else world.faults.listed):
+        if isinstance(fault, ClientCrash):
+            luck, number = world.population.luck[[owner]], flights.round[one]
+            if fault.strike(tick, luck, number, world.streams, place)[0][0]:
+                flights.repair[one] = fault.repairs(luck, number, world.streams, place)
+                _crash(world, one, tick)
+                return True
+    return False
+
+
 def crash_clients(world: World, happening: Happening) -> None:
     """CRASH: a device fails in training; its upload never comes, and its owner is away until it is repaired."""
     rows = world.flights.find(happening.refs)
     rows = rows[rows >= 0]  # who was too late for its round has stopped training
-    owners, tick, repair = world.flights.owner[rows], int(happening.ticks[0]), world.flights.repair[rows]
+    _crash(world, rows, int(happening.ticks[0]))
+
+
+def _crash(world: World, rows: IntColumn, tick: int) -> None:
+    owners, repair = world.flights.owner[rows], world.flights.repair[rows]
     world.population.offline_until[owners] = after(tick, repair)
     world.log.add(Event.CRASH, tick, world.rounds_closed, owners, repair)
     give_up(world, world.flights.serial[rows], tick)

@@ -16,7 +16,7 @@ from scenarios.faults.base import FAULTS, Fault, check_mean
 @FAULTS.register("client_crash")
 @dataclass(frozen=True, kw_only=True)
 class ClientCrash(Fault):
-    """A device fails in training with probability `rate`: the upload is lost, repair takes exponential `repair` s."""
+    """A device fails in training, or before a center has its data, with probability `rate`; repair takes `repair` s."""
 
     rate: float
     repair: float = 120.0

@@ -5,6 +5,7 @@ Each function draws one tidy table of ``scenarios.tournament``.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,6 +13,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize, SymLogNorm, TwoSlopeNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
 from scenarios.palette import BLUE, INK, MUTED, PAPER, VERMILION, mix
@@ -22,6 +24,8 @@ GAINS = LinearSegmentedColormap.from_list("gains", [PAPER, VERMILION])
 _MOST_GAIN = 1.0
 """Relative gain at which colours are full."""
 _LEAST_SPAN = 0.02
+_LABEL_ROOM = 0.16
+"""Share of the width of a panel that the label of a factor takes."""
 
 
 @styled
@@ -81,8 +85,13 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
     """Which lies pay: gain of the one who lies (above) and of the market (below), a column of panels for each claim.
 
     ``lies`` is the table of ``scenarios.tournament.fingerprint``. Claims are told by factors, honest at 1; what is
-    not a claim has a panel of its own with one place for each. Bands and bars are 95 % intervals.
+    not a claim has a panel of its own with one place for each. Bands and bars are 95 % intervals. Gains are in percent
+    of what an honest owner earns, or in money where that is nothing or a loss.
     """
+    unit = float(lies["unit"].iloc[0])
+    in_percent = unit > 0.0  # of a loss, percentages would turn all signs round
+    amounts = [f"{value}{end}" for value in ("gain", "welfare") for end in ("", "_low", "_high")]
+    lies = lies.assign(**{name: lies[name] / unit for name in amounts}) if in_percent else lies
     kinds = list(dict.fromkeys(lies["kind"]))
     claims = [kind for kind in kinds if kind != "deed"]
     deeds = lies[lies["kind"] == "deed"]
@@ -95,7 +104,7 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
         if len(deeds):
             _deed_panel(panels[row, -1], deeds, value)
         panels[row, 0].set_ylabel(label)
-        panels[row, 0].yaxis.set_major_formatter(FuncFormatter(_signed_percent))
+        panels[row, 0].yaxis.set_major_formatter(FuncFormatter(_signed_percent if in_percent else _signed_money))
         for ax in panels[row]:
             ax.axhline(0.0, color=MUTED, linewidth=0.9)
             if row == 0:
@@ -106,22 +115,35 @@ def fingerprint_figure(lies: pd.DataFrame, mechanism: str) -> Figure:
         low, high = panels[row, 0].get_ylim()
         if high - low < _LEAST_SPAN:  # else what is zero but for rounding would fill the panel
             panels[row, 0].set_ylim(low - _LEAST_SPAN / 2, high + _LEAST_SPAN / 2)
-    title = f"Which lies pay under {mechanism}, in % of what an honest owner earns"
+    measure = "in % of what an honest owner earns" if in_percent else "in money (honest owners earn nothing)"
+    title = f"Which lies pay under {mechanism}, {measure}"
     figure.suptitle(title, x=0.01, ha="left", color=INK, fontsize=11, fontweight="bold")
+    _verdicts(figure)
     return figure
+
+
+def _verdicts(figure: Figure) -> None:
+    """What the colours say, below the panels."""
+    said = {"gains": VERMILION, "loses": BLUE, "neither for certain (95 %)": MUTED}
+    dots = [Line2D([], [], marker="o", linestyle="", markersize=5, color=colour) for colour in said.values()]
+    figure.legend(dots, list(said), loc="outside lower left", ncols=len(said), frameon=False, fontsize=8.5,
+                  labelcolor=INK, handletextpad=0.1, columnspacing=1.4)  # fmt: skip
 
 
 def _signed_percent(share: float, _: object) -> str:
     return f"{100 * share:+,.0f} %" if share else "0"
 
 
+def _signed_money(amount: float, _: object) -> str:
+    return f"{amount:+.3g}" if amount else "0"
+
+
 def _factor_panel(ax: Axes, rows: pd.DataFrame, value: str, claim: str) -> None:
     """A line over the factors of one claim, on a logarithmic axis."""
     honest = pd.DataFrame([{"factor": 1.0, value: 0.0, f"{value}_low": 0.0, f"{value}_high": 0.0}])
     course = pd.concat([rows, honest]).sort_values("factor")
-    unit = float(rows["unit"].iloc[0]) or 1.0
     columns = (value, f"{value}_low", f"{value}_high")
-    middle, low, high = (course[name].to_numpy(dtype=np.float64) / unit for name in columns)
+    middle, low, high = (course[name].to_numpy(dtype=np.float64) for name in columns)
     factors = course["factor"].to_numpy(dtype=np.float64)
     ax.fill_between(factors, low, high, color=MUTED, alpha=0.18, linewidth=0)
     ax.plot(factors, middle, color=MUTED, linewidth=1.4)
@@ -132,19 +154,31 @@ def _factor_panel(ax: Axes, rows: pd.DataFrame, value: str, claim: str) -> None:
     ax.xaxis.set_major_locator(FixedLocator([float(factor) for factor in factors]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_minor_formatter(NullFormatter())
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda factor, _: f"{factor:.3g}"))
+    ax.set_xticklabels(factor_labels(factors.tolist()))
     ax.set_title(claim.replace("_", " "), fontsize=10)
     ax.set_xlabel("times the truth")
 
 
+def factor_labels(factors: Sequence[float]) -> list[str]:
+    """A label for each rising factor, empty where it would run into another; 1 and the ends are named first."""
+    room = _LABEL_ROOM * math.log2(factors[-1] / factors[0]) if len(factors) > 1 else 0.0
+    # The farther from its named neighbours the sooner: ends and 1, then as on a ruler.
+    first = [factor for factor in (1.0, factors[0], factors[-1]) if factor in factors]
+    others = sorted((factor for factor in factors if factor not in first), key=lambda factor: -abs(math.log2(factor)))
+    named: list[float] = []
+    for factor in [*first, *others]:
+        if all(abs(math.log2(factor / other)) >= room for other in named):
+            named.append(factor)
+    return [f"{factor:.3g}" if factor in named else "" for factor in factors]
+
+
 def _deed_panel(ax: Axes, rows: pd.DataFrame, value: str) -> None:
     """A dot with an interval for each thing that is done and not claimed."""
-    unit = float(rows["unit"].iloc[0]) or 1.0
     for place, row in enumerate(rows.to_dict("records")):
-        low, high = row[f"{value}_low"] / unit, row[f"{value}_high"] / unit
+        low, high = row[f"{value}_low"], row[f"{value}_high"]
         colour = _colour(low, high)
         ax.plot([place, place], [low, high], color=mix(colour, PAPER, 0.45), linewidth=3)
-        ax.plot([place], [row[value] / unit], "o", color=colour, markersize=5)
+        ax.plot([place], [row[value]], "o", color=colour, markersize=5)
     ax.set_xticks(range(len(rows)), [_worded(label) for label in rows["lie"]], rotation=40, ha="right")
     ax.set_xlim(-0.6, len(rows) - 0.4)
     ax.set_title("deeds", fontsize=10)

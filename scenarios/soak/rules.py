@@ -83,7 +83,7 @@ def draw_enforcement(dice: Dice) -> dict[str, Any]:
 def draw_faults(dice: Dice, centers: bool) -> list[dict[str, Any]]:
     """Up to four faults that the market can have."""
     known = registries.faults()
-    names = [name for name in sorted(known) if name != ("client_crash" if centers else "center_outage")]
+    names = [name for name in sorted(known) if centers or name != "center_outage"]
     return [draw_fault(dice, dice.one_of(names)) for _ in range(dice.whole(1, 4))]
 
 

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from learning.limits import TooLarge
+from learning.parquet_files import read_table
 from scenarios.studies.factors import is_number
 from scenarios.studies.store import BadStudy, Store
-from scenarios.table_files import read_table
 from scenarios.tables import RUNS
 from scenarios.yaml_text import write_line
 
@@ -131,7 +131,7 @@ def measured_in(store: Store, run: str) -> dict[str, Any]:
     """The row of a finished run in its own ``runs`` table. ``BadStudy`` (one line) where it cannot be read."""
     path = store.run_folder(run) / RUNS.file_name
     try:
-        rows: list[dict[str, Any]] = read_table(path).to_pylist()
+        rows: list[dict[str, Any]] = read_table(path).slice(0, 1).to_pylist()
         return rows[0]
     except (OSError, pa.ArrowException, TooLarge, IndexError):
         raise BadStudy(f"{path}: is damaged; remove {path.parent} and resume the batch, which plays it again") from None

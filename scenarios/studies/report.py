@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from scenarios.analysis import half_life, kaplan_meier
+from scenarios.analysis import half_life, kaplan_meier_over_runs
 from scenarios.number_text import number
 from scenarios.plots import survival_curves
 from scenarios.report import PLOTS_FOLDER, REPORT_FILE, html_template, png
@@ -129,10 +129,12 @@ def _stays(study: StudyResults) -> Iterator[Section]:
     if field is None:
         return
     for strategy, stays in stays_by_strategy(study_spells(study), field):
-        curves = kaplan_meier(stays, by="group")
+        # Runs of one seed meet the same persons, whatever else varies.
+        unit = "replication" if study.study.pairing == "paired" else "run"
+        curves = kaplan_meier_over_runs(stays, by="group", runs=unit, seed=study.study.seed)
         yield Section(
             f"Stays of owners that joined as {strategy}", f"Kaplan-Meier over the runs of all seeds, by {field}; "
-            "windows until half have left. Bounds take owners for independent, which those of one run are not.",
+            "windows until half have left. Bounds are by a bootstrap of whole seeds, for owners of one run are alike.",
             half_life(curves), partial(survival_curves, curves),
         )  # fmt: skip
 

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from learning.columns import FloatColumn
 from learning.limits import TooLarge
+from learning.parquet_files import read_table
 from scenarios.results import BadRun, Run, open_run
 from scenarios.studies.gathering import Listing, factor_column, table_of_runs
 from scenarios.studies.measuring import empty_table, query
 from scenarios.studies.schema import Measure, Study
 from scenarios.studies.store import RUNS_FILE, STUDY_FILE, BadStudy, Store
-from scenarios.table_files import read_table
 from scenarios.tables import TABLES
 from scenarios.yaml_text import BadYaml, read_yaml
 

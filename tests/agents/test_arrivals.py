@@ -182,3 +182,31 @@ def test_an_impossible_process_is_refused_by_name(name: str, params: dict, field
 def test_the_registry_names_its_processes() -> None:
     assert all(ARRIVALS[name].name == name for name in ARRIVALS)
     assert len(ARRIVALS) == 6
+
+
+@pytest.mark.parametrize(
+    "process",
+    [
+        Poisson(rate=5.0),
+        Cohorts(times=[1.0, 3.0], sizes=[700, 900]),
+        SelfExciting(rate=3.0, followers=0.6, decay=0.01),
+        SelfExciting(rate=3.0, followers=0.0),
+        VaryingRate(times=[0.0, 100.0], rates=[5.0, 5.0]),
+    ],
+    ids=lambda process: process.name,
+)
+def test_as_many_are_expected_as_come_on_average(process: Arrivals) -> None:
+    counts = np.array([len(arrivals(process, seed)) for seed in range(12)])
+    error = counts.std() / np.sqrt(len(counts))
+    assert abs(counts.mean() - process.drawn(END)) <= 4 * error
+
+
+def test_followers_are_expected_as_the_equation_of_their_mean_rate_says() -> None:
+    process = SelfExciting(rate=3.0, followers=0.9, decay=0.05)
+    found = integrate.solve_ivp(
+        lambda _, m: [m[1], process.decay * (process.rate - (1 - process.followers) * m[1])],
+        (0.0, END), [0.0, process.rate], rtol=1e-10, atol=1e-10,
+    )  # fmt: skip
+    assert process.drawn(END) == pytest.approx(found.y[0, -1], rel=1e-8)
+    nearly = SelfExciting(rate=1e-3, followers=1 - 1e-12, decay=1.0)
+    assert 0.0 < nearly.drawn(10.0) < 1.0, "in a short time even the most contagious bring few"

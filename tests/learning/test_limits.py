@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import learning.limits
 from agents.arrivals.trace import Trace
 from learning.data import BadData
 from learning.data.arrays import read_npz
-from learning.limits import SMALL, TooLarge, check_table
+from learning.limits import SMALL, memory_at_hand
 
 GOOD = {
     "x_train": np.ones((4, 2), dtype=np.float32),
@@ -115,13 +116,9 @@ def test_a_trace_beyond_the_limits_is_refused(tmp_path, monkeypatch):
     import pyarrow.parquet as pq
 
     (tmp_path / "long.csv").write_text("arrive\n" + "1\n" * 30)
-    with (tmp_path / "large.csv").open("wb") as file:
-        file.truncate(2**30 + 1)  # sparse: takes no room
     # Run-lengths make twelve million rows of some dozen kilobytes.
     pq.write_table(pa.table({"arrive": np.ones(12_000_000, dtype=np.float32)}), tmp_path / "long.parquet")
     assert (tmp_path / "long.parquet").stat().st_size < 2**18
-    with pytest.raises(ValueError, match="it has more than 1,073,741,824 bytes"):
-        Trace(file=str(tmp_path / "large.csv"))
     with pytest.raises(ValueError, match="it has 12,000,000 rows, more than 10,000,000"):
         Trace(file=str(tmp_path / "long.parquet"))
     monkeypatch.setattr("learning.limits.check_rows.__defaults__", (20,))
@@ -129,13 +126,51 @@ def test_a_trace_beyond_the_limits_is_refused(tmp_path, monkeypatch):
         Trace(file=str(tmp_path / "long.csv"))
 
 
-def test_a_table_for_which_memory_does_not_suffice_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_a_trace_may_not_be_larger_than_the_bound(ending, tmp_path, monkeypatch):
+    """The same trace is read where the bound is a byte more. Texts are bounded in bytes, Parquet files in rows."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    pq.write_table(pa.table({"a": np.ones(1000)}), tmp_path / "a.parquet")
-    with pq.ParquetFile(tmp_path / "a.parquet") as file:
-        check_table(file)
-        monkeypatch.setattr("learning.limits.memory_of_machine", lambda: 7999)
-        with pytest.raises(TooLarge, match="it says that it has 1,000 rows, for which memory does not suffice"):
-            check_table(file)
+    path = tmp_path / f"trace.{ending}"
+    if ending == "csv":
+        path.write_text("arrive\n" + "1\n" * 30)
+        bound, held, line = "check_size", path.stat().st_size, f"it has more than {path.stat().st_size - 1} bytes"
+    else:
+        pq.write_table(pa.table({"arrive": np.ones(30)}), path)
+        bound, held, line = "check_rows", 30, "it has 30 rows, more than 29"
+    assert learning.limits.check_size.__defaults__ == (2**30,)
+    monkeypatch.setattr(f"learning.limits.{bound}.__defaults__", (held,))
+    Trace(file=str(path))
+    monkeypatch.setattr(f"learning.limits.{bound}.__defaults__", (held - 1,))
+    with pytest.raises(ValueError, match=line):
+        Trace(file=str(path))
+
+
+def test_only_the_columns_of_a_trace_that_are_asked_for_are_read(tmp_path, monkeypatch):
+    """Another column of the same file may repeat a long text ten thousand times."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    said = pa.DictionaryArray.from_arrays(pa.array([0] * 10_000, pa.int32()), pa.array(["x" * 10**6]))
+    pq.write_table(pa.table({"arrive": np.ones(10_000), "said": said}), tmp_path / "t.parquet", store_schema=False)
+    monkeypatch.setattr("learning.parquet_files.memory_at_hand", lambda: 2**20)
+    assert len(Trace(file=str(tmp_path / "t.parquet")).visits(9.0, 1.0, None).arrive) == 10_000
+    with pytest.raises(ValueError, match=r"column said is of type string, expected numbers\)$"):
+        Trace(file=str(tmp_path / "t.parquet"), arrive="said")
+
+
+def test_memory_at_hand_is_what_the_machine_and_the_container_leave(monkeypatch):
+    assert 0 < memory_at_hand() <= 2**40
+    for name in ("_free_of_machine", "_free_of_group", "_free_of_group_1"):
+        with monkeypatch.context() as patched:
+            patched.setattr(f"learning.limits.{name}", lambda: 1000)
+            assert memory_at_hand() == 1000
+
+
+def test_what_a_container_may_take_is_its_bound_without_what_it_has(tmp_path):
+    for bound, left in (("5000", 3000), ("1000", 0), ("max", 2**40)):
+        (tmp_path / "memory.max").write_text(f"{bound}\n")
+        (tmp_path / "memory.current").write_text("2000\n")
+        assert learning.limits._left(tmp_path, "memory.max", "memory.current") == left
+    assert learning.limits._left(tmp_path / "none", "memory.max", "memory.current") == 2**40

@@ -33,6 +33,33 @@ def test_a_calibrated_limit_is_the_quantile_that_the_rank_says() -> None:
         conformal_limit(scores[:-1], 0.05)
 
 
+@given(st.lists(st.lists(st.integers(-5, 5), min_size=1, max_size=6), min_size=6, max_size=12))
+def test_a_limit_by_owners_flags_no_larger_share_of_a_further_owners_rounds(owners: list[list[int]]) -> None:
+    # Each of k + 1 exchangeable owners is as likely to be the new one, with any of its rounds: leave each out in turn.
+    share, beyond = 0.2, []
+    for place, own in enumerate(owners):
+        others = [rounds for number, rounds in enumerate(owners) if number != place]
+        whose = np.repeat(np.arange(len(others)), [len(rounds) for rounds in others])
+        limit = conformal_limit(np.concatenate(others).astype(np.float64), share, whose)
+        beyond.append(np.mean(np.array(own) > limit))
+    assert np.mean(beyond) <= share + 1e-9
+
+
+def test_many_rounds_of_few_owners_do_not_stand_for_owners() -> None:
+    """One owner in ten scores high in all of its hundred rounds: the next such one is as likely as one in eleven."""
+    scores, whose = np.repeat(np.append(np.zeros(9), 7.0), 100), np.repeat(np.arange(10), 100)
+    assert conformal_limit(scores, 0.15) == 0.0, "taken for independent, rounds let a tenth be flagged"
+    assert conformal_limit(scores, 0.15, whose) == 7.0
+    with pytest.raises(ValueError, match="10 clean owners, 19 or more are needed"):
+        conformal_limit(scores, 0.05, whose)
+
+
+@given(st.lists(st.integers(-5, 5), min_size=9, max_size=40), st.sampled_from([0.1, 0.25, 0.5]))
+def test_owners_with_a_round_each_are_so_many_rounds(scores: list[int], share: float) -> None:
+    clean = np.array(scores, dtype=np.float64)
+    assert conformal_limit(clean, share, np.arange(len(clean))) == conformal_limit(clean, share)
+
+
 @pytest.mark.parametrize("name", ["update_norm", "update_direction", "loss_drop", "held_out_gain", "near_copy"])
 def test_a_calibrated_detector_flags_what_is_beyond_the_clean_scores_and_keeps_its_kind(name: str) -> None:
     clean = np.linspace(0.1, 0.5, 99)

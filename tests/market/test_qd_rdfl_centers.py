@@ -51,6 +51,19 @@ def test_no_center_gains_by_another_load():
         assert best <= fees * load[center] / load.sum() - cost[center] * load[center] + 1e-12
 
 
+def test_centers_that_compute_for_nothing_aim_at_the_largest_contributions():
+    contribution = np.array([0.2, 0.9, 0.5, 0.7])
+    data, cost = float(contribution.sum()), np.array([0.0, 1.0, 0.0, 0.5])
+    load = equilibrium_loads(3.0, data, cost)
+    assert load.tolist() == [data, 0.0, data, 0.0]
+    nearly = equilibrium_loads(3.0, data, np.where(cost > 0.0, cost, 1e-9))
+    assert load / load.sum() == pytest.approx(nearly / nearly.sum(), abs=1e-6), "fees are shared as in the limit"
+    assert stable_match(contribution, load, cost).tolist() == stable_match(contribution, nearly, cost).tolist()
+    assert equilibrium_loads(0.0, data, cost).tolist() == [0.0] * 4
+    alone = equilibrium_loads(3.0, data, np.array([0.0, 1.5, 2.0]))
+    assert alone.tolist() == [2.0, 0.0, 0.0]
+
+
 def test_a_single_center_takes_the_data_as_they_are():
     assert equilibrium_loads(2.0, 0.7, np.ones(1)).tolist() == [0.7]
 

@@ -124,3 +124,44 @@ def test_both_modes_agree_where_everybody_is_active():
 def test_the_first_order_mode_has_no_root_with_worthless_data():
     assert not first_order_effort(1.0, np.array([1.0, 1.0, np.inf])).any()
     assert not first_order_effort(1.0, np.ones(1)).any()
+
+
+# ---- effort that costs nothing --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("others", [[2.0], [2.0, 2.0], [2.0, 2.1, 9.0]])
+def test_one_free_owner_keeps_all_others_out_and_that_is_the_limit_and_an_equilibrium(others):
+    cost = np.array([0.0, *others])
+    found = equilibrium_effort(3.0, cost)
+    assert found == pytest.approx([1.5, *[0.0] * len(others)], abs=1e-15)
+    assert contribution_rate(cost) == 0.5
+    nearly = equilibrium_effort(3.0, np.array([1e-12, *others]))
+    assert found == pytest.approx(nearly, abs=1e-9)
+    tried = np.linspace(0.001, 3.0, 300)
+    for price in others:
+        assert (3.0 * tried / (tried + found[0]) - price * tried < 0.0).all(), "who is not free loses by any effort"
+
+
+def test_one_free_owner_at_its_cap_leaves_room_for_others():
+    cost, largest = np.array([0.0, 1.0, 1.2]), np.array([0.1, 5.0, 5.0])
+    found = equilibrium_effort(1.0, cost, largest)
+    assert found[0] == 0.1
+    assert found == pytest.approx(equilibrium_effort(1.0, np.array([1e-13, 1.0, 1.2]), largest), abs=1e-9)
+    assert found == pytest.approx(owners_numerically(1.0, np.array([1e-13, 1.0, 1.2]), largest), abs=1e-8)
+
+
+def test_two_free_owners_give_all_they_can():
+    largest = np.array([0.2, 0.3, 5.0, 0.0])
+    cost = np.array([0.0, 0.0, 1.0, 0.0])
+    found = equilibrium_effort(1.0, cost, largest)
+    others = 0.5
+    assert found == pytest.approx([0.2, 0.3, np.sqrt(others) - others, 0.0], abs=1e-12)
+    assert equilibrium_effort(1.0, cost).tolist() == [np.inf, np.inf, 0.0, np.inf], "without caps there is no end"
+    mixed = equilibrium_effort(1.0, np.zeros(2), np.array([0.2, np.inf]))
+    assert mixed.tolist() == [0.2, np.inf]
+    assert contribution_rate(cost) == np.inf
+
+
+def test_the_first_order_mode_has_no_root_where_everybody_is_free():
+    assert not first_order_effort(1.0, np.zeros(3)).any()
+    assert first_order_effort(1.0, np.array([0.0, 1.0])).tolist() == [1.0, 0.0]

@@ -163,6 +163,39 @@ def test_a_device_that_crashes_costs_its_owner_the_round_and_is_not_invited_befo
 
 
 @pytest.mark.parametrize("late", ["drop", "wait", "buffer"])
+def test_where_centers_train_a_device_crashes_before_it_has_handed_over_its_data(late: str) -> None:
+    centers = {"count": 1, "slots": 2, "rate": 20.0}
+    crash = {"name": "client_crash", "rate": 0.5, "repair": 90.0}
+    rules = {"late": late, "buffer_size": 2}
+    run = play(market(crash, centers=centers, round=rules, horizon=6), Inspector())
+    crashes = events(run, "crash")
+    assert len(crashes) > 3
+    failed = set(zip(crashes["owner"], crashes["round"], strict=True))
+    for kind in ("start", "update"):
+        came = events(run, kind)
+        assert len(came) > 3
+        assert failed.isdisjoint(zip(came["owner"], came["round"], strict=True)), "nothing of it is trained"
+    owners = run.table("owners").query("moment == 'round'").set_index(["owner", "round"])
+    settled = [pair for pair in failed if pair in owners.index]
+    assert settled
+    assert (owners.loc[settled, "payment"] == 0.0).all()
+    invited = events(run, "start")
+    for owner, moment, repair in zip(crashes["owner"], seconds(crashes), crashes["value"], strict=True):
+        told = seconds(invited[invited["owner"] == owner])
+        assert not ((told > moment) & (told < moment + repair)).any(), "it is not invited before it is repaired"
+
+
+def test_a_device_whose_place_at_a_center_is_given_back_lets_the_next_one_in_at_once() -> None:
+    """One place, and nobody ever keeps it: the whole line passes in the moment in which the first one's turn comes."""
+    crash = {"name": "client_crash", "rate": 1.0}
+    run = play(market(crash, centers={"count": 1, "slots": 1, "rate": 20.0}, horizon=1), Inspector())
+    crashes = events(run, "crash")
+    assert len(crashes) == 7
+    assert crashes["tick"].nunique() == 1
+    assert len(events(run, "start")) == 0
+
+
+@pytest.mark.parametrize("late", ["drop", "wait", "buffer"])
 def test_lost_messages_end_no_round_and_are_not_paid(late: str) -> None:
     faults = {"name": "lost_message", "rate": 0.5, "of": "uploads"}
     run = play(market(faults, round={"late": late, "buffer_size": 2}, horizon=5), Inspector())
@@ -308,7 +341,7 @@ faults = st.lists(
 
 def fitting(chosen: list[dict[str, Any]], centers: int) -> list[dict[str, Any]]:
     """Those that a market with, or without, computing centers can have."""
-    return [fault for fault in chosen if fault["name"] != ("client_crash" if centers else "center_outage")]
+    return [fault for fault in chosen if centers or fault["name"] != "center_outage"]
 
 
 @settings(max_examples=8)

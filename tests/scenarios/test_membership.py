@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from market_runs import play, small
 
+from scenarios.engine.announcing import full_board
 from scenarios.engine.clock import TICKS_PER_SECOND, Kind
+from scenarios.engine.expecting import expected_round
+from scenarios.simulation import Simulation
 
 
 def test_nobody_joins_a_market_that_pays_less_than_staying_outside() -> None:
@@ -168,3 +171,21 @@ def test_the_same_person_has_the_same_luck_under_another_policy() -> None:
     shared = set(seen[0]) & set(seen[1])
     assert len(shared) > 15
     assert all(seen[0][person] == seen[1][person] for person in shared)
+
+
+def test_who_means_to_hold_back_expects_the_pay_of_what_it_will_offer() -> None:
+    """Under a posted price of 0.03 and a cost of 0.01 a sample, half the data leaves half of the surplus."""
+    names = ["honest", {"name": "withhold_data", "offered_share": 0.5}]
+    scenario = small(
+        population={"strategies": names, "types": {"cost": 0.01, "model_value": 0.0}},
+        market={"mechanism": {"name": "fixed_price", "price": 0.03}, "budget": 1000.0},
+        learning={"enabled": False},
+    )
+    world = Simulation(scenario=scenario).world
+    ids = np.arange(4)
+    world.population.grow(4)
+    world.population.data_size[ids], world.population.cost[ids] = [10.0, 20.0, 30.0, 40.0], 0.01
+    terms = world.mechanism.announce(full_board(world))
+    expected = [expected_round(world, ids, terms, np.full(4, playing))[1] for playing in (0, 1)]
+    np.testing.assert_allclose(expected[0], 0.02 * world.population.data_size[ids])
+    np.testing.assert_allclose(expected[1], expected[0] / 2)

@@ -26,6 +26,7 @@ from scenarios.plots.canvas import readable, spread
 from scenarios.plots.money import MOST_LINES
 from scenarios.plots.raster import MOST_OWNERS
 from scenarios.plots.reports import MOST_TICKS
+from scenarios.plots.tournaments import factor_labels, fingerprint_figure
 from scenarios.recorder import MemoryRecorder
 from scenarios.tables import TABLES
 
@@ -583,3 +584,45 @@ def test_labels_are_moved_apart_in_order_and_stay_below_the_top(wanted: list[flo
     assert all(second - first >= 0.07 - 1e-9 for first, second in pairwise(got))
     free = all(second - first >= 0.07 for first, second in pairwise(wanted))
     assert not free or got == wanted
+
+
+# ---- fingerprints ----------------------------------------------------------------------------------------------------
+
+
+def lies(unit: float) -> pd.DataFrame:
+    """Claims of twice the data that gain 1 of money, and less work that loses 0.5."""
+    about = {
+        "lie": ["misreport_size:factor=2", "withhold_data"],
+        "kind": ["data_size", "deed"],
+        "factor": [2.0, np.nan],
+    }
+    amounts = {"gain": [1.0, -0.5], "gain_low": [0.8, -0.6], "gain_high": [1.2, -0.4]}
+    market = {f"welfare{end}": [0.0, 0.0] for end in ("", "_low", "_high")}
+    return pd.DataFrame({**about, "factor": [2.0, np.nan], **amounts, **market, "unit": unit})
+
+
+@pytest.mark.parametrize(
+    ("unit", "title", "top"),
+    [(4.0, "% of what an honest owner earns", 0.25), (-4.0, "in money", 1.0)],
+)
+def test_gains_are_in_percent_of_what_is_earned_and_in_money_where_honest_owners_lose(
+    unit: float, title: str, top: float
+) -> None:
+    figure = fingerprint_figure(lies(unit), "fixed_price")
+    assert title in figure.get_suptitle()
+    panel, deeds = figure.axes[:2]
+    dots = [float(np.max(line.get_ydata())) for line in panel.lines if line.get_marker() == "o"]
+    assert max(dots) == top
+    assert min(float(np.min(line.get_ydata())) for line in deeds.lines) < 0.0, "who loses is below, whatever the unit"
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        "gains",
+        "loses",
+        "neither for certain (95 %)",
+    ]
+
+
+def test_labels_of_factors_keep_clear_of_each_other() -> None:
+    assert factor_labels([0.25, 0.5, 0.8, 1.0, 1.25, 2.0, 4.0]) == ["0.25", "0.5", "", "1", "", "2", "4"]
+    assert factor_labels([0.5, 1.0, 2.0]) == ["0.5", "1", "2"]
+    assert factor_labels([0.8, 1.0, 1.25]) == ["0.8", "1", "1.25"]
+    assert factor_labels([1.0]) == ["1"]
