@@ -48,9 +48,9 @@ EACH_WINDOW = ("--checkpoint-every", "1")
 @pytest.mark.parametrize(
     ("kills", "runs", "horizon", "options"),
     [
-        (5, 20, 6, ()),
-        pytest.param(50, 200, 6, (), marks=pytest.mark.slow),
-        pytest.param(20, 44, 40, EACH_WINDOW, marks=pytest.mark.slow),
+        pytest.param(5, 20, 6, (), id="5 kills"),
+        pytest.param(50, 200, 6, (), marks=pytest.mark.slow, id="50 kills"),
+        pytest.param(10, 24, 40, EACH_WINDOW, marks=pytest.mark.slow, id="10 kills with checkpoints"),
     ],
 )
 def test_a_study_that_is_killed_again_and_again_ends_as_if_nothing_had_happened(

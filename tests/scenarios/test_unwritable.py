@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from failing_places import Ask, asked, tell_of_a_broken_law, without_privilege, without_room
 from kept_runs import PROCESSES
@@ -18,10 +19,12 @@ from study_files import plan_of, play_here
 
 import scenarios.buffers
 import scenarios.recorder
+from market.privacy_auction.tensors import write_tensors
 from scenarios.checkpoints.playing import Keeping, play_kept
 from scenarios.cli import app, main
 from scenarios.reproduce.folder import publish
 from scenarios.soak import command as soaking
+from scenarios.writing import write_together
 
 COMMANDS: dict[str, list[str]] = {
     "run": ["run", "tiny.yaml", "--out", "place/new", "-q"],
@@ -146,6 +149,23 @@ def test_a_disk_that_is_full_in_the_middle_of_a_run_leaves_nothing(
     assert main(["run", str(scratch / "tiny.yaml"), "--out", str(tmp_path / "runs" / "new"), "-q"]) == 2
     assert capsys.readouterr().err == f"{tmp_path / 'runs' / 'new'}: File too large\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_no_half_of_a_trained_auction_is_left(tmp_path: Path, no_room: None) -> None:
+    file = tmp_path / "new.safetensors"
+    with pytest.raises(OSError, match="File too large") as problem:
+        write_tensors(file, {"weights": np.ones(100, dtype=np.float32)}, {"network": "regretnet"})
+    assert problem.value.filename == str(file)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_files_that_belong_together_none_is_replaced_where_one_has_no_room(tmp_path: Path, no_room: None) -> None:
+    one, other = tmp_path / "study.yaml", tmp_path / "manifest.json"
+    one.write_bytes(b"older")
+    with pytest.raises(OSError, match="File too large") as problem:
+        write_together({one: b"newer", other: b"long" * 100})
+    assert problem.value.filename == str(other)
+    assert everything(tmp_path) == {one: b"older"}
 
 
 @pytest.mark.parametrize("older", [True, False])
