@@ -291,4 +291,3 @@ def test_a_fee_that_rounds_to_nothing_is_refused():
     with pytest.raises(ValueError, match=r"^market_factor \* unit_price: expected a number from 1e-100 on, got 0$"):
         QDRDFL(market_factor=1e-200, unit_price=1e-200)
     assert QDRDFL(market_factor=1e-50, unit_price=1e-50).fee > 0.0
-
