@@ -88,6 +88,8 @@ def opened(make: Callable[[], R]) -> R:
         return make()
     except FileExistsError as problem:
         raise BadInput("--out", "", None, problem=str(problem)) from None
+    except NotADirectoryError as problem:
+        raise BadInput("--out", "", None, problem=f"{problem.filename}: {problem.strerror}") from None
 
 
 def announce(doing: str, simulation: Simulation, voice: Voice) -> None:
