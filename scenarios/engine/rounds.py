@@ -45,10 +45,11 @@ def receive_updates(world: World, happening: Happening) -> None:
         return
     if world.scenario.round.late == "buffer":
         size = world.scenario.round.buffer_size
-        room = size - len(_waiting(world))
+        # A buffer that has been made smaller than what waits in it is aggregated with the next update.
+        room = max(1, size - len(_waiting(world)))
         for first, last in itertools.pairwise([0, *range(room, len(serials), size), len(serials)]):
             _note_arrivals(world, serials[first:last], ticks[first:last])
-            if len(_waiting(world)) == size:
+            if len(_waiting(world)) >= size:
                 aggregate_buffer(world, _waiting(world), int(ticks[last - 1]))
     else:
         _note_arrivals(world, serials, ticks)

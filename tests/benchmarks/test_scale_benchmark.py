@@ -82,11 +82,10 @@ def test_a_table_ends_in_slopes(monkeypatch, capsys) -> None:
 
 @linux
 @pytest.mark.slow
-def test_a_million_owners_play_ten_rounds_within_five_minutes_and_eight_gib() -> None:
+def test_a_million_owners_play_ten_rounds_within_eight_gib() -> None:
     found = play_apart("sampled", 1_000_000, 10)
-    seconds, gib = scale.ASKED["sampled", 1_000_000, 10]
+    _, gib = scale.ASKED["sampled", 1_000_000, 10]
     assert found["active"] == 1_000_000
-    assert found["cpu"] < seconds, "of processor time, which a busy machine does not stretch"
     assert found["peak"] < gib * 2**30
 
 

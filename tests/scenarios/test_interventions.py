@@ -56,6 +56,19 @@ def test_the_mechanism_can_be_replaced_between_two_rounds():
     assert (paid[6:] == 0).all()
 
 
+def test_a_buffer_made_smaller_than_what_waits_in_it_is_emptied_by_the_next_update():
+    rules = {"late": "buffer", "buffer_size": 20, "invited": 3}
+    stay = {"departure_rate": 0.0, "types": {"outside_option": -3.0, "link_time": 40.0}}
+    change = [{"round": 3, "set": {"round.buffer_size": 4}}]
+    events = play(small(round=rules, population=stay, interventions=change)).table("events")
+    assert events["tick"].is_monotonic_increasing
+    told = events[events["kind"].isin(["update", "aggregate", "intervene"])]["kind"].tolist()
+    turned = told.index("intervene")
+    assert told[:turned] == ["update"] * turned
+    assert turned > 4
+    assert told[turned + 1 : turned + 8] == ["update", "aggregate", *["update"] * 4, "aggregate"]
+
+
 def test_a_higher_deposit_is_topped_up_when_a_round_of_the_owner_is_settled():
     change = [{"round": 2, "set": {"enforcement.deposit": 5.0}}]
     still = {"adaptation": "none", "departure_rate": 0.0, "arrival_rate": 0.0}
