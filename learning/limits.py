@@ -21,7 +21,6 @@ ARRAY_BYTES = 2**34
 """Most of all arrays of a data file together, unpacked."""
 SMALL, SWELLING = 2**28, 100
 """An archive may unpack to as much as ``SMALL``; beyond that to ``SWELLING`` times its own size."""
-_UNKNOWN = 2**40
 
 
 class TooLarge(ValueError):
@@ -62,39 +61,6 @@ def check_arrays(file: IO[bytes], wanted: tuple[str, ...]) -> None:
     if whole > max(SMALL, SWELLING * packed):
         raise TooLarge(f"it swells from {packed:,} to {whole:,} bytes; store such arrays uncompressed (numpy.savez)")
     file.seek(0)
-
-
-def memory_at_hand() -> int:
-    """Bytes of main memory that this process can still take; a TiB where the system does not say."""
-    return min(free() for free in (_free_of_machine, _free_of_group, _free_of_group_1))
-
-
-def _free_of_machine() -> int:
-    """What Linux says is available, or else all that there is."""
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return _UNKNOWN
-
-
-def _free_of_group() -> int:
-    """What is left to the control group of a container, version 2."""
-    return _left(Path("/sys/fs/cgroup"), "memory.max", "memory.current")
-
-
-def _free_of_group_1() -> int:
-    """The same, version 1."""
-    return _left(Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes", "memory.usage_in_bytes")
-
-
-def _left(place: Path, most: str, used: str) -> int:
-    try:
-        return max(0, int((place / most).read_text("ascii")) - int((place / used).read_text("ascii")))
-    except (OSError, ValueError):  # there is none, or "max": it has no bound
-        return _UNKNOWN
 
 
 def _check_header(name: str, stream: IO[bytes], size: int) -> None:

@@ -16,8 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from learning.limits import TooLarge, memory_at_hand
+from learning.limits import TooLarge
 from learning.parquet_pages import pages_of
+from learning.spare_memory import memory_at_hand
 
 _COPIES = 2
 """Columns are in memory once as they were read and once as a data frame."""

@@ -15,7 +15,7 @@ import learning.limits
 from agents.arrivals.trace import Trace
 from learning.data import BadData
 from learning.data.arrays import read_npz
-from learning.limits import SMALL, memory_at_hand
+from learning.limits import SMALL
 
 GOOD = {
     "x_train": np.ones((4, 2), dtype=np.float32),
@@ -158,19 +158,3 @@ def test_only_the_columns_of_a_trace_that_are_asked_for_are_read(tmp_path, monke
     assert len(Trace(file=str(tmp_path / "t.parquet")).visits(9.0, 1.0, None).arrive) == 10_000
     with pytest.raises(ValueError, match=r"column said is of type string, expected numbers\)$"):
         Trace(file=str(tmp_path / "t.parquet"), arrive="said")
-
-
-def test_memory_at_hand_is_what_the_machine_and_the_container_leave(monkeypatch):
-    assert 0 < memory_at_hand() <= 2**40
-    for name in ("_free_of_machine", "_free_of_group", "_free_of_group_1"):
-        with monkeypatch.context() as patched:
-            patched.setattr(f"learning.limits.{name}", lambda: 1000)
-            assert memory_at_hand() == 1000
-
-
-def test_what_a_container_may_take_is_its_bound_without_what_it_has(tmp_path):
-    for bound, left in (("5000", 3000), ("1000", 0), ("max", 2**40)):
-        (tmp_path / "memory.max").write_text(f"{bound}\n")
-        (tmp_path / "memory.current").write_text("2000\n")
-        assert learning.limits._left(tmp_path, "memory.max", "memory.current") == left
-    assert learning.limits._left(tmp_path / "none", "memory.max", "memory.current") == 2**40
