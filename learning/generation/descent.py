@@ -70,7 +70,7 @@ def descend(
         for group in optimizer.param_groups:
             group["lr"] = rate * _pace((step + 1) / steps)
         optimizer.zero_grad(set_to_none=True)
-        _add_gradients(loss(rows), len(rows), current)
+        add_gradients(loss(rows), len(rows), current)
         nn.utils.clip_grad_norm_(current, LARGEST_GRADIENT)
         optimizer.step()
         with torch.no_grad():
@@ -81,7 +81,7 @@ def descend(
     return kept.eval()
 
 
-def _add_gradients(share: Share, rows: int, parameters: list[Tensor]) -> None:
+def add_gradients(share: Share, rows: int, parameters: list[Tensor]) -> None:
     """Sum the gradients of a batch's loss in parameters that have none yet: of all rows at once if memory allows."""
 
     def add(part: slice) -> None:

@@ -108,7 +108,7 @@ def read_checkpoint(place: Path) -> Checkpoint:
     try:
         tree, looks = json.loads((place / STATE).read_bytes())
         tensors = safetensors.load_file(place / TENSORS)
-        columns = _columns(place / COLUMNS)
+        columns = read_columns(place / COLUMNS)
         return Checkpoint(facts, (place / SCENARIO).read_text("utf-8"), Snapshot(tree, columns, tensors, looks))
     except (KeyError, TypeError, ValueError, OSError, RecursionError, SafetensorError, zipfile.BadZipFile) as problem:
         said = " ".join(str(problem).split())[:120]
@@ -154,7 +154,7 @@ def _sum(path: Path) -> dict[str, Any]:
         return {"bytes": os.fstat(file.fileno()).st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
-def _columns(path: Path) -> dict[str, NDArray[Any]]:
+def read_columns(path: Path) -> dict[str, NDArray[Any]]:
     """The columns of an npz file; ValueError for compressed ones, for objects and for sizes that are not true."""
     found: dict[str, NDArray[Any]] = {}
     with zipfile.ZipFile(path) as archive:

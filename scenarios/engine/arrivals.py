@@ -34,7 +34,7 @@ def visits(scenario: Scenario, streams: Streams, rates: Rates) -> tuple[IntColum
     end = scenario.horizon * to_ticks(scenario.window)
     first = np.zeros(scenario.population.initial, dtype=np.int64)
     listed = np.array([to_ticks(second) for second in scenario.population.arrival_times], dtype=np.int64)
-    ticks = np.concatenate([first, listed, *_poisson(rates, to_ticks(scenario.window), end, streams)])
+    ticks = np.concatenate([first, listed, *poisson_ticks(rates, to_ticks(scenario.window), end, streams)])
     further = [_of_process(scenario, streams, place) for place in range(len(scenario.population.arrivals))]
     arrive = np.concatenate([ticks, *(one[0] for one in further)])
     leave = np.concatenate([np.full(len(ticks), NEVER), *(one[1] for one in further)])
@@ -43,7 +43,7 @@ def visits(scenario: Scenario, streams: Streams, rates: Rates) -> tuple[IntColum
     return arrive[order], leave[order]
 
 
-def _poisson(rates: Rates, window: int, end: int, streams: Streams) -> list[IntColumn]:
+def poisson_ticks(rates: Rates, window: int, end: int, streams: Streams) -> list[IntColumn]:
     """Ticks of a Poisson process with a rate that changes in steps, in columns one after another.
 
     In units of the mean gap the gaps are the same whatever the rates are. So a rate that changes later moves nobody

@@ -10,7 +10,7 @@ import torch
 
 from learning.data import load_dataset
 from learning.generation import generator_for
-from learning.generation.descent import _add_gradients
+from learning.generation.descent import add_gradients
 from learning.generation.unet import UNet
 from learning.generation.vae import Autoencoder
 from learning.memory import OutOfMemory, tell_halving
@@ -87,7 +87,7 @@ def test_gradients_of_the_parts_of_a_batch_sum_to_those_of_its_loss():
             raise torch.OutOfMemoryError("CUDA out of memory")
         return found
 
-    _add_gradients(short, 9, parameters)
+    add_gradients(short, 9, parameters)
     assert tries[:3] == [(0, 9), (0, 5), (0, 3)]
     for parameter, gradient in zip(parameters, expected, strict=True):
         assert torch.allclose(parameter.grad, gradient, rtol=1e-10, atol=1e-12)

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from learning.streams import Streams
-from scenarios.engine.arrivals import _poisson
+from scenarios.engine.arrivals import poisson_ticks
 from scenarios.errors import BadInput
 from scenarios.loading import load_scenario
 
@@ -92,5 +92,5 @@ def test_arrivals_that_are_drawn_at_once_come_when_they_come_one_by_one(seed: in
                 number += 1
                 at += window / rate * float(streams.exponential("arrival gap", 0, number))
             left = (at - stop) / (window / rate)
-    found: list[Any] = _poisson(steps, window, end, streams)
+    found: list[Any] = poisson_ticks(steps, window, end, streams)
     assert np.concatenate([np.zeros(0, dtype=np.int64), *found]).tolist() == expected

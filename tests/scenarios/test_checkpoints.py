@@ -23,7 +23,7 @@ from agents.population import COLUMNS, Column, Population
 from market.ledger import Ledger
 from scenarios.checkpoints import capturing, kinds
 from scenarios.checkpoints.capturing import Snapshot, capture
-from scenarios.checkpoints.files import Checkpoint, _columns, read_checkpoint, write_checkpoint
+from scenarios.checkpoints.files import Checkpoint, read_checkpoint, read_columns, write_checkpoint
 from scenarios.checkpoints.kinds import BadCheckpoint, Unkeepable
 from scenarios.checkpoints.restoring import restore
 from scenarios.checkpoints.saving import taken
@@ -296,12 +296,12 @@ def test_columns_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "columns.npz"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("one.npy", npy(np.arange(1000)))
-    assert list(_columns(path)) == ["one"]
+    assert list(read_columns(path)) == ["one"]
     with zipfile.ZipFile(path, "a") as archive:
         archive.filelist.append(archive.filelist[0])
         archive._didModify = True  # type: ignore[attr-defined]
     with pytest.raises(ValueError, match="columns share their bytes"):
-        _columns(path)
+        read_columns(path)
 
 
 def npy(values: np.ndarray) -> bytes:

@@ -21,7 +21,7 @@ from scenarios.auction_state import read_state
 from scenarios.cli import main
 from scenarios.results import BadRun, Run
 from scenarios.studies.gathering import measured_in
-from scenarios.studies.store import MANIFEST, BadStudy, Store, _checksum
+from scenarios.studies.store import MANIFEST, BadStudy, Store
 from scenarios.yaml_text import MAX_VALUES, BadYaml, read_yaml
 
 
@@ -211,7 +211,7 @@ def test_weights_whose_tensors_share_their_bytes_are_refused(tmp_path):
 
 
 def test_the_notes_of_a_study_that_are_too_large_are_not_read(tmp_path, monkeypatch):
-    (tmp_path / MANIFEST).write_text(json.dumps({"content": {}, "checksum": _checksum({})}))
+    Store(tmp_path).write_plan("name: notes\n", {})
     assert Store(tmp_path).manifest() == {}
     monkeypatch.setattr("learning.limits.check_size.__defaults__", (9,))
     with pytest.raises(BadStudy, match=rf"^[^\n]*{MANIFEST}[^\n]*$"):
