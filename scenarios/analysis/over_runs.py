@@ -16,8 +16,8 @@ from scenarios.analysis.spells import grouped
 from scenarios.analysis.survival import kaplan_meier
 
 RESAMPLES = 2000
-CHUNK = 200
-"""Resamples that are held in memory at a time."""
+TIMES_AT_ONCE = 256
+"""Times at which all resampled curves are held in memory together."""
 
 
 def kaplan_meier_over_runs(
@@ -55,14 +55,17 @@ def _bounds(
     drawn = Streams(seed).integers("analysis/bootstrap", np.arange(resamples * count), count, place)
     weights = np.zeros((resamples, count))
     np.add.at(weights, (np.repeat(np.arange(resamples), count), drawn), 1.0)
-    parts = np.array_split(weights, -(-resamples // CHUNK))
-    curves = np.concatenate([_survival(some @ at_risk, some @ ended) for some in parts])
     tail = float(stats.norm.cdf(-math.sqrt(count / (count - 1)) * stats.t.ppf(0.5 + level / 2, count - 1)))
+    low, high, reached = [np.ones(1)], [np.ones(1)], np.ones((resamples, 1))
+    for begin in range(0, len(when), TIMES_AT_ONCE):
+        some = slice(begin, begin + TIMES_AT_ONCE)
+        curves = _survival(weights @ at_risk[:, some], weights @ ended[:, some], reached)
+        reached = curves[:, -1:]
+        # Order statistics, as nothing lies between two curves that are steps.
+        low.append(np.quantile(curves, tail, axis=0, method="lower"))
+        high.append(np.quantile(curves, 1.0 - tail, axis=0, method="higher"))
     before = np.searchsorted(when, times, side="right")
-    # Order statistics, as nothing lies between two curves that are steps.
-    low = np.append(1.0, np.quantile(curves, tail, axis=0, method="lower"))
-    high = np.append(1.0, np.quantile(curves, 1.0 - tail, axis=0, method="higher"))
-    return low[before], high[before]
+    return np.concatenate(low)[before], np.concatenate(high)[before]
 
 
 def _by_run(spells: pd.DataFrame, runs: str) -> tuple[NDArray[np.float64], NDArray[np.float64], FloatColumn]:
@@ -72,7 +75,9 @@ def _by_run(spells: pd.DataFrame, runs: str) -> tuple[NDArray[np.float64], NDArr
     return np.stack([part.at_risk for part in parts]), np.stack([part.ended for part in parts]), when
 
 
-def _survival(at_risk: NDArray[np.float64], ended: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Product-limit estimates, a row each; where nobody is at risk nothing happens."""
+def _survival(
+    at_risk: NDArray[np.float64], ended: NDArray[np.float64], reached: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Product-limit estimates [B, T], on from those ``reached`` [B, 1]; where nobody is at risk nothing happens."""
     share = np.divide(ended, at_risk, out=np.zeros_like(ended), where=at_risk > 0)
-    return np.asarray(np.cumprod(1.0 - share, axis=1))
+    return np.asarray(np.cumprod(np.hstack([reached, 1.0 - share]), axis=1)[:, 1:])

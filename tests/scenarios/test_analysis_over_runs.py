@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -82,3 +84,16 @@ def test_one_run_says_nothing_about_others_and_the_same_seed_gives_the_same_boun
     first, second, other = (half_life(spells, resamples=200, seed=seed) for seed in (1, 1, 2))
     assert first.equals(second)
     assert first["half_life"] == other["half_life"]
+
+
+def test_curves_of_very_many_owners_take_little_memory_and_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody leaves at a time of its own: all curves at once would take 16 MB, and sorting them as much again."""
+    spells = runs_of(np.random.default_rng(4), runs=4, owners=1500)
+    tracemalloc.start()
+    found = analysis.kaplan_meier_over_runs(spells, resamples=400)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) > 4000
+    assert peak < 2**23
+    monkeypatch.setattr("scenarios.analysis.over_runs.TIMES_AT_ONCE", 10**6)
+    pd.testing.assert_frame_equal(analysis.kaplan_meier_over_runs(spells, resamples=400), found, check_exact=True)
