@@ -14,9 +14,9 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 MOST_PAGES = 1_000_000
-"""Pages of a file that are looked at; such a file is refused if it has more."""
+"""Pages of a file that are looked at, a long header for several; such a file is refused if it has more."""
 _HEADER = 2**12
-"""Bytes that are looked at for a header first; it may hold two long texts, so there may be more."""
+"""Bytes that are looked at for a header first; it may hold long texts, so there may be more."""
 _LONGEST_HEADER = 2**24
 _DEEPEST = 16
 
@@ -61,10 +61,10 @@ def _walk(chunk: Any, file: BinaryIO, found: Pages, left: int, most: int) -> int
         place = chunk.dictionary_page_offset
     end = place + chunk.total_compressed_size
     while place < end and found.unpacked <= most:
-        if left == 0:
-            raise pa.ArrowInvalid(f"it has more than {MOST_PAGES:,} pages")
-        left -= 1
         header = _header(file, place, end)
+        left -= 1 + header.length // _HEADER  # chunks may share their bytes: reading long headers often takes hours
+        if left < 0:
+            raise pa.ArrowInvalid(f"it has more than {MOST_PAGES:,} pages")
         found.unpacked += header.unpacked
         if header.encoding is not None:
             found.encodings.add(header.encoding)
@@ -82,13 +82,15 @@ class _Header:
 
 def _header(file: BinaryIO, place: int, end: int) -> _Header:
     """The header of the page at ``place``."""
-    for size in (_HEADER, _LONGEST_HEADER):
+    size = _HEADER
+    while size <= _LONGEST_HEADER:
         file.seek(place)
         reader = _Compact(file.read(min(size, end - place)))
         try:
             numbers = reader.struct(())
         except IndexError:
-            continue  # it is longer than what was read
+            size *= 4  # it is longer than what was read
+            continue
         unpacked, packed = numbers.get((_UNPACKED,), -1), numbers.get((_PACKED,), -1)
         if unpacked < 0 or packed < 0:
             break

@@ -162,6 +162,16 @@ def test_a_file_of_too_many_pages_is_refused(tmp_path, monkeypatch):
         check_table(tmp_path / "t.parquet")
 
 
+def test_pages_with_long_headers_count_for_several(tmp_path, monkeypatch):
+    """A header repeats the least and the largest text, and a file may name the same header many thousand times."""
+    texts = pa.table({"text": [letter * 3000 for letter in "abcdefghij"]})
+    pq.write_table(texts, tmp_path / "t.parquet", row_group_size=1, use_dictionary=False)
+    assert read_table(tmp_path / "t.parquet").equals(texts)
+    monkeypatch.setattr(learning.parquet_pages, "MOST_PAGES", 12)
+    with pytest.raises(pa.ArrowInvalid, match="it has more than 12 pages"):
+        check_table(tmp_path / "t.parquet")
+
+
 def test_a_table_of_text_comes_back_as_it_was_written(tmp_path):
     words = ["a", "", "b", "a", None]
     whole = pa.table({"words": pa.array(words), "codes": pa.array(words).dictionary_encode(), "numbers": range(5)})
