@@ -62,4 +62,6 @@ class SelfExciting(Arrivals):
         """
         own = 1.0 - self.followers
         pace = own * self.decay
+        if pace == 0.0:  # too slow for any number: followers do not come in time
+            return self.rate * end
         return self.rate / own * (end + self.followers * math.expm1(-pace * end) / pace)

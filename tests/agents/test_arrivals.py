@@ -208,5 +208,6 @@ def test_followers_are_expected_as_the_equation_of_their_mean_rate_says() -> Non
         (0.0, END), [0.0, process.rate], rtol=1e-10, atol=1e-10,
     )  # fmt: skip
     assert process.drawn(END) == pytest.approx(found.y[0, -1], rel=1e-8)
+    assert SelfExciting(rate=3.0, followers=0.9, decay=5e-324).drawn(END) == 3.0 * END
     nearly = SelfExciting(rate=1e-3, followers=1 - 1e-12, decay=1.0)
     assert 0.0 < nearly.drawn(10.0) < 1.0, "in a short time even the most contagious bring few"
