@@ -50,11 +50,12 @@ def detectors(
 
 
 def soak(
+    context: typer.Context,
     scenario: Annotated[
         str | None,
         typer.Argument(
             help="Try this scenario file, or ready-made one, instead of random markets.",
-            metavar="[SCENARIO]",
+            metavar="SCENARIO",
             autocompletion=completion.scenario_names,
             show_default=False,
         ),
@@ -70,11 +71,12 @@ def soak(
     ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the summary only.")] = False,
 ) -> None:
-    """Play random markets of every kind with all invariants on; exit code 1 if one is broken."""
+    """Play random markets of every kind, or one scenario, with all invariants on; exit code 1 if one is broken."""
     from scenarios.soak.command import soak as play_markets
     from scenarios.soak.command import soak_one
 
     if scenario is not None:
+        _refuse_options(context, scenario)
         code = soak_one(scenario)
     else:
         code = play_markets(
@@ -82,3 +84,12 @@ def soak(
         )
     if code:
         raise typer.Exit(code)
+
+
+def _refuse_options(context: typer.Context, scenario: str) -> None:
+    """Raise ``BadInput`` for an option about random markets, which one scenario file would not heed."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if name != "scenario" and source is not None and source.name == "COMMANDLINE":
+            problem = "this is about random markets, a scenario file is played as it is"
+            raise BadInput(f"--{name}", "", scenario, problem=problem)

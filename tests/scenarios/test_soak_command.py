@@ -289,6 +289,19 @@ def test_one_scenario_can_be_tried_with_every_law(
     assert main(["soak", str(tmp_path / "none.yaml")]) == 2
 
 
+@pytest.mark.parametrize("option", [["--out", "x"], ["--most", "2"], ["--seed", "1"], ["--files"], ["-q"]])
+def test_options_about_random_markets_are_refused_for_one_scenario(
+    option: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "small.yaml"
+    file.write_text(write_yaml(SMALL))
+    assert main(["soak", str(file), *option]) == 2
+    printed, said = capsys.readouterr()
+    assert printed == ""
+    assert said.endswith("small.yaml: this is about random markets, a scenario file is played as it is\n")
+    assert said.startswith("--quiet: " if option == ["-q"] else f"{option[0]}: ")
+
+
 @pytest.mark.parametrize(
     ("worker", "standstill", "law"),
     [(lazy, 0.0, "no_hang"), (busy, 3600.0, "no_hang"), (mortal, 3600.0, "no_crash")],
