@@ -52,10 +52,10 @@ def answer(task: Task, mechanism: str, source: str) -> str:
 
 
 def parse_instance(text: str, name: str) -> dict[str, Any]:
-    """The object in a JSON text. Raises ``BadInput``, also for a repeated key."""
+    """The object in a JSON text. Raises ``BadInput``, also for a repeated key, NaN and Infinity."""
     try:
-        # NaN and Infinity are let through here: the schema refuses them, as it does 1e999, and names the field.
-        content = json.loads(text, object_pairs_hook=_object)
+        # NaN and Infinity become text, which no number field takes: the schema then names the field.
+        content = json.loads(text, object_pairs_hook=_object, parse_constant=str)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise BadInput(name, where, None, problem=f"not JSON: {error.msg}") from None

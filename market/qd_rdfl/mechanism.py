@@ -200,10 +200,10 @@ class QDRDFL:
         return min(wanted, board.budget)
 
     def _effort(self, quality: FloatColumn, reward: float) -> FloatColumn:
-        """Effective contributions [N] in equilibrium; what the first-order mode takes below 0 is 0."""
+        """Effective contributions [N] in equilibrium; first-order ones are cut to 0 and to all of an owner's data."""
         if len(quality) == 0:
             return np.zeros(0)
-        return np.maximum(owners_answer(self.market(quality, reward), reward), 0.0)
+        return np.clip(owners_answer(self.market(quality, reward), reward), 0.0, np.maximum(quality, 0.0))
 
     def _measured_in(self, number: int) -> tuple[str, ...]:
         since = number - self.adjustment_round

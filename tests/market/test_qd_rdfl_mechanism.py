@@ -68,6 +68,15 @@ def test_honest_members_play_the_static_equilibrium(count):
     np.testing.assert_allclose(paid, static.payment, rtol=1e-12, atol=1e-15)
 
 
+def test_first_order_conditions_never_ask_an_owner_for_more_than_its_data():
+    quality = [1.0, 0.95, 0.9]
+    first_order = QDRDFL(owner_solver="foc", reward="fixed", fixed_reward=50.0, market_factor=0.1)
+    terms, allocation, _, _ = play(first_order, members(quality), quality, budget=50.0)
+    asked = first_order.recommend(terms, types(quality)).data_share
+    assert asked.tolist() == allocation.data_share.tolist() == [1.0, 1.0, 1.0]
+    assert terms.figures[EFFORT] == pytest.approx(sum(quality))
+
+
 def test_the_authors_floor_lifts_the_worst_to_nine_tenths():
     believed = QDRDFL().believed(members([0.2, 0.6, 0.4]))
     assert believed == pytest.approx([0.9, 1.0, 0.95])
