@@ -17,6 +17,7 @@ from learning.columns import BoolColumn, FloatColumn, IntColumn
 from market.enforcement.groups import GROUP_DETECTORS, GroupDetector, MarketRecord
 from market.enforcement.rates import Rate, area, rate
 from market.mechanism import CLAIMS
+from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from scenarios.schema import Scenario
 
 MEMBERS, OTHERS = "members of rings", "in no ring (false alarms)"
+MOST_PAIRS = 50_000_000
+"""Pairs of owners times rounds of one run, each of which takes some forty bytes."""
 
 
 class Case(NamedTuple):
@@ -78,6 +81,7 @@ def judge(scenario: Scenario, seeds: Sequence[int], device: str, detectors: Sequ
     from scenarios.recorder import MemoryRecorder
     from scenarios.simulation import Simulation
 
+    _check_pairs(scenario.horizon, scenario.population.initial)
     runs: list[IntColumn] = []
     rings: list[str] = []
     scores: dict[str, list[FloatColumn]] = {detector.name: [] for detector in detectors}
@@ -93,6 +97,7 @@ def judge(scenario: Scenario, seeds: Sequence[int], device: str, detectors: Sequ
             if strategy.name.split("+")[0] in RINGS
         }
         ids = np.unique(owners["owner"].to_numpy(dtype=np.int64))
+        _check_pairs(owners["round"].nunique(), len(ids))
         label = owners["strategy"].astype(str).map(acting)
         member = dict(zip(owners["owner"][label.notna()], label[label.notna()], strict=True))
         rings += [member.get(int(owner), "") for owner in ids]
@@ -101,6 +106,12 @@ def judge(scenario: Scenario, seeds: Sequence[int], device: str, detectors: Sequ
         for detector in detectors:
             scores[detector.name].append(detector.score(record))
     return Judged(np.concatenate(runs), rings, {name: np.concatenate(parts) for name, parts in scores.items()})
+
+
+def _check_pairs(rounds: int, owners: int) -> None:
+    if rounds * owners**2 > MOST_PAIRS:
+        problem = f"{owners:,} owners in {rounds:,} rounds are too many pairs for detectors of groups"
+        raise BadInput("population", "", None, problem=problem)
 
 
 def without_consequences(scenario: Scenario) -> Scenario:

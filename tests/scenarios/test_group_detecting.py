@@ -11,6 +11,7 @@ from market_runs import merged, play, small
 from market.enforcement.groups import BidComovement
 from market.mechanism import CLAIMS, COST, DATA_SIZE, PROFITABILITY
 from scenarios.detecting import detect, show
+from scenarios.errors import BadInput
 from scenarios.group_detecting import MEMBERS, OTHERS, judge, market_record, measure_groups
 from scenarios.schema import Scenario
 
@@ -76,3 +77,9 @@ def test_the_command_shows_groups_where_nothing_is_trained_too(capsys: pytest.Ca
     assert [line.split()[0] for line in lines[1:7]] == ["bid_comovement"] * 3 + ["reciprocal_trade"] * 3
     why = "keeps its parameters, whatever its false alarms: detectors of groups are not calibrated"
     assert lines[7:] == [f"bid_comovement {why}", f"reciprocal_trade {why}"]
+
+
+def test_a_market_with_too_many_pairs_is_refused_before_it_is_played(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(BadInput, match=r"^population: 20,000 owners in 22 rounds are too many pairs for detectors of "):
+        detect(bids(population={"initial": 20_000, "assignment": ()}), 1, "cpu")
+    assert capsys.readouterr() == ("", "")
