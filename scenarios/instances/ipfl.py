@@ -83,11 +83,12 @@ class SharingInstance(Instance):
             if len(row) != owners:
                 found = "1 value" if len(row) == 1 else f"{len(row)} values"
                 raise BadInstance(f"model_distance.{buyer}", found, f"expected {owners}, one per owner")
-        matrix = np.array(self.model_distance)
+        matrix = np.array(self.model_distance, dtype=np.float64)
         buyers, sellers = np.nonzero((matrix < 0) & ~np.eye(owners, dtype=np.bool_))
         if len(buyers):
             place = f"model_distance.{buyers[0]}.{sellers[0]}"
             raise BadInstance(place, float(matrix[buyers[0], sellers[0]]), "expected a number of at least 0")
+        np.fill_diagonal(matrix, 0.0)  # whatever stands there: it has no bound, and would overflow
         return matrix
 
     def truth(self) -> SharingTypes:

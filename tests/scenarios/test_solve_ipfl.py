@@ -168,7 +168,7 @@ def test_the_largest_and_smallest_numbers_that_are_taken_give_finite_results(pay
         gain_scale=[1e30, 1e30, 0],
         data_size=[1e-6, 1e12, 1e12],
         sharing_cost=[1e15, 0, None],
-        model_distance=[[0, 1e15, 0], [0, 0, 1], [0, 0, 0]],
+        model_distance=[[-1e308, 1e15, 0], [0, 0, 1], [0, 0, 1e15]],
         dissimilarity_penalty=1e15,
         payment_rule=payment_rule,
     )
