@@ -77,6 +77,13 @@ def check_parameters(entry: Callable[..., Any], params: Mapping[str, Any], skip:
         raise problem_at(field, first["input"], first["msg"]) from None
 
 
+def _held(given: Any) -> Any:
+    """A parameter in which whole numbers that no column holds are decimal ones: 10^30 is a float."""
+    if isinstance(given, list):
+        return [_held(one) for one in given]
+    return float(given) if isinstance(given, int) and not -(2**63) <= given < 2**63 else given
+
+
 NamedKind = TypeVar("NamedKind", bound=Named)
 
 
@@ -89,17 +96,18 @@ def check_named(kind: Callable[[], Registry[Any]], skip: frozenset[str], value: 
         entry = kind()[value.name]
     except UnknownName as unknown:
         raise problem_at("name", value.name, str(unknown)) from None
-    check_parameters(entry, value.params, skip)
+    params = {name: _held(given) for name, given in value.params.items()}
+    check_parameters(entry, params, skip)
     if inspect.isclass(entry):
         try:
-            entry(**value.params)
+            entry(**params)
         except ValueError as problem:
             message = str(problem)
-            field = next((name for name in value.params if name in message), "")
-            raise problem_at(field, value.params.get(field, value.params), message) from None
+            field = next((name for name in params if name in message), "")
+            raise problem_at(field, params.get(field, params), message) from None
     known = inspect.signature(entry).parameters.values()
     defaults = {p.name: p.default for p in known if p.default is not p.empty and p.name not in skip}
-    return type(value).model_validate({**defaults, **value.model_dump()})
+    return type(value).model_validate({**defaults, **value.model_dump(), **params})
 
 
 def check_strategy(value: StrategyShare) -> StrategyShare:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scenarios.errors import BadInput, shown
-from scenarios.loading import LIBRARY, library, load_scenario, resolved_yaml
+from scenarios.loading import LIBRARY, check_scenario, library, load_scenario, resolved_yaml
 from scenarios.schema import Scenario
 from scenarios.yaml_text import MAX_BYTES
 
@@ -339,3 +339,12 @@ def test_a_value_is_shown_in_one_short_printable_line(text):
     line = shown(text)
     assert line.isprintable()
     assert 0 < len(line) <= 60
+
+
+def test_a_parameter_that_no_column_holds_as_a_whole_number_is_a_decimal_one() -> None:
+    data: dict[str, dict[str, object]] = {"partition": {"name": "dirichlet", "alpha": 10**30}}
+    alpha = check_scenario({"data": data}, Path("x.yaml")).data.partition.params["alpha"]
+    assert (type(alpha), alpha) == (float, 1e30)
+    data["partition"]["min_samples"] = 10**30
+    with pytest.raises(BadInput, match=r"data\.partition\.min_samples: 1e\+30: expected a valid integer$"):
+        check_scenario({"data": data}, Path("x.yaml"))

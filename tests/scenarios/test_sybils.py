@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 from market_runs import Played, merged, play
 from sharing_runs import by_peers, shared
@@ -109,7 +109,9 @@ def test_names_of_a_person_have_luck_of_their_own() -> None:
 # ---- privacy --------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=6, phases=[Phase.generate])
+@pytest.mark.filterwarnings("ignore::learning.privacy.mechanisms.NoiseTooSmall")
+@settings(max_examples=6, phases=[Phase.explicit, Phase.generate])
+@example(seed=10206, identities=3, late="wait", leaving="together", noise="gaussian_classical", greedy=True)
 @given(
     seed=st.integers(0, 2**30),
     identities=st.integers(2, 6),
