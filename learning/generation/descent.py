@@ -22,6 +22,9 @@ AVERAGED_OVER = 0.1
 """The weights that are kept are a moving average over about this share of the last steps."""
 
 Network = TypeVar("Network", bound=nn.Module)
+SAMPLES = "samples of a generator"
+"""What does not fit, in the words of ``OutOfMemory``."""
+
 Share = Callable[[slice], Tensor]
 """Of all rows of a batch its loss; of some rows a number whose gradients, over all parts, sum to those of the loss."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.functional import one_hot
 
 from learning.columns import BoolColumn, IntColumn
-from learning.generation.descent import Share, check_training, descend, keyed, normal_rows
+from learning.generation.descent import SAMPLES, Share, check_training, descend, keyed, normal_rows
 from learning.generation.generator import (
     GENERATORS,
     DataRange,
@@ -26,7 +26,6 @@ from learning.streams import Streams
 
 AT_ONCE = 256
 """Samples that are made together; bounds memory."""
-SAMPLES = "samples of a generator"
 
 
 @GENERATORS.register("diffusion")

@@ -14,7 +14,7 @@ from torch.nn.functional import one_hot
 
 from learning.columns import BoolColumn, IntColumn
 from learning.generation.class_mixtures import ClassMixtures
-from learning.generation.descent import Share, check_training, descend, keyed, normal_rows
+from learning.generation.descent import SAMPLES, Share, check_training, descend, keyed, normal_rows
 from learning.generation.generator import GENERATORS, DataRange, check_labels, check_samples, known_classes
 from learning.generation.scaling import Scaling
 from learning.memory import each_part, rows_in_parts
@@ -23,7 +23,6 @@ from learning.streams import Streams
 LEAST_ERROR = 1e-4
 """Mean squared error, in units of the data's variance, below which reconstruction gains nothing."""
 LARGEST_LOG_VARIANCE = 10.0
-SAMPLES = "samples of a generator"
 COMPONENTS, PRIOR = 4, 5.0
 """Of the mixtures of codes; see ``ClassMixtures.fit``."""
 

@@ -38,3 +38,12 @@ CheckpointKeep = Annotated[
         metavar="NUMBER|all", help="How many of the newest checkpoints stay.  [default: 3]", show_default=False
     ),
 ]
+Changes = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Runs at the same time.  [default: one per processor]", show_default=False)
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")]

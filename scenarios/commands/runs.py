@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scenarios.commands.options import INTERRUPTED, CheckpointEvery, CheckpointKeep, Device, ScenarioFile
+from scenarios.commands.options import (
+    INTERRUPTED,
+    Changes,
+    CheckpointEvery,
+    CheckpointKeep,
+    Device,
+    Force,
+    Quiet,
+    ScenarioFile,
+    Verbose,
+)
 from scenarios.errors import BadInput
 
 if TYPE_CHECKING:
@@ -30,14 +40,12 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster, with --spread.  [default: start one here]")
     ] = None,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
+    change: Changes = None,
+    force: Force = False,
     checkpoint_every: CheckpointEvery = None,
     checkpoint_keep: CheckpointKeep = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Play one scenario and keep its tables in a folder."""
     from functools import partial
@@ -74,8 +82,8 @@ RunFolder = Annotated[Path, typer.Argument(help="The folder that the run has, or
 
 def resume(
     run: RunFolder,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Go on with a run that had checkpoints and was stopped or killed; the tables come out as without the break."""
     from scenarios.checkpoints.playing import resume as go_on
@@ -91,11 +99,11 @@ def branch(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the results.  [default: <run>-branch<round>]", show_default=False)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace the results of an earlier run.")] = False,
+    force: Force = False,
     checkpoint_every: CheckpointEvery = None,
     checkpoint_keep: CheckpointKeep = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Print one line per window.")] = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
 ) -> None:
     """Play another future of a run: the same past, then other levers."""
     from scenarios.checkpoints.branching import branch as play_branch

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scenarios import completion
+from scenarios.commands.options import Quiet, Workers
 
 
 class Engine(StrEnum):
@@ -23,9 +24,7 @@ def batch(
         str,
         typer.Argument(help="A study file, or the name of a ready-made one.", autocompletion=completion.study_names),
     ],
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Runs at the same time.  [default: one per processor]", show_default=False)
-    ] = None,
+    workers: Workers = None,
     engine: Annotated[Engine, typer.Option(help="Processes of this machine, or a Ray cluster.")] = Engine.LOCAL,
     address: Annotated[
         str | None, typer.Option(help="A running Ray cluster, such as auto.  [default: start one here]")
@@ -44,7 +43,7 @@ def batch(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Tell progress and the end as JSON lines.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the folder.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Play a study: many runs under a design, each kept in a folder of its own."""
     from scenarios.studies.command import Voice

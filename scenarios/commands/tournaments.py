@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from scenarios import completion
+from scenarios.commands.options import Changes, Workers
 
 
 class Process(StrEnum):
@@ -21,19 +22,13 @@ class Process(StrEnum):
 BaseScenario = Annotated[
     str | None, typer.Option(help="The market to play in.  [default: a small one per mechanism]", show_default=False)
 ]
-Changes = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
-]
 Deviators = Annotated[
     int | None, typer.Option(min=1, help="Owners of each market that deviate, one at a time.  [default: 3]")
 ]
 Seeds = Annotated[int | None, typer.Option(min=2, help="Markets drawn.  [default: 10]", show_default=False)]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Runs at the same time.  [default: one per processor]", show_default=False)
-]
 Training = Annotated[bool, typer.Option("--training/--no-training", help="Whether models are really trained.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on: play only what is missing.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result's path.")]
+QuietPath = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but the result's path.")]
 
 
 def tournament(
@@ -62,7 +57,7 @@ def tournament(
         Path | None, typer.Option(help="Folder for the results.  [default: runs/tournament]", show_default=False)
     ] = None,
     resume: Resume = False,
-    quiet: Quiet = False,
+    quiet: QuietPath = False,
 ) -> None:
     """Play strategies against each other under mechanisms: regret, invasion, stability, fixation."""
     from scenarios.tournament.command import size_of
@@ -97,7 +92,7 @@ def fingerprint(
         typer.Option(help="Folder for the results.  [default: runs/fingerprint-<mechanism>]", show_default=False),
     ] = None,
     resume: Resume = False,
-    quiet: Quiet = False,
+    quiet: QuietPath = False,
 ) -> None:
     """Draw which lies pay under a mechanism, and by how much: one picture and its table."""
     from scenarios.tournament.fingerprint import fingerprint as draw
@@ -132,7 +127,7 @@ def anarchy(
         typer.Option(help="Folder for the results.  [default: runs/anarchy-<mechanism>]", show_default=False),
     ] = None,
     resume: Resume = False,
-    quiet: Quiet = False,
+    quiet: QuietPath = False,
 ) -> None:
     """Play every choice of a few owners: equilibria, and what selfish play costs the market."""
     from scenarios.tournament.anarchy import play_profiles

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from scenarios import completion
-from scenarios.commands.options import Device, ScenarioFile
+from scenarios.commands.options import Changes, Device, ScenarioFile
 from scenarios.errors import BadInput
 
 
@@ -28,9 +28,7 @@ def detectors(
         Path | None, typer.Option(help="CSV file for the table.  [default: print only]", show_default=False)
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to train.")] = Device.AUTO,
-    change: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change one value; may be repeated.")
-    ] = None,
+    change: Changes = None,
 ) -> None:
     """Measure how often each detector of enforcement is right, on runs in which the truth is on record."""
     from scenarios.detecting import detect, show
